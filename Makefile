@@ -1,0 +1,27 @@
+# Two commands: `make test` and `make book`. On a fresh clone they make .venv and install everything, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.sccore-installed
+
+.PHONY: book test notebooks readme clean
+
+book: $(READY)
+	$(BIN)/jupyter-book build book
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+notebooks: $(READY)  # brings notebooks/*.ipynb and book/experiments/*.md into agreement; the newer one wins
+	$(BIN)/jupytext --sync notebooks/*.ipynb
+
+readme: $(READY)  # writes the recorded results and their figure into README.md
+	$(BIN)/python -m sccore.report
+
+clean:
+	rm -rf book/_build data/runs .pytest_cache
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,notebooks,tests]'
+	touch $@

@@ -1,0 +1,7 @@
+"""The command line."""
+
+import sys
+
+from sccore.cli import main
+
+sys.exit(main())

@@ -1,0 +1,169 @@
+"""Checkpoints: one safetensors file that says what it is.
+
+Weights are kept in half precision; the coder's tables are kept with them, because a decoder must use the very tables
+of the encoder and cannot rely on computing them again to the last bit.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from sccore import __version__, paths
+from sccore.errors import InputError
+from sccore.models import WACNN, create_model
+
+FORMAT = "sccore-1"
+
+
+def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Path:
+    """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
+
+    Args:
+        half: round weights to half precision first; the tables are built from the rounded weights.
+        meta: added to `model.meta`; anything JSON can hold.
+    """
+    path = Path(path)
+    copy = create_model(**model.spec)
+    nn.Module.load_state_dict(copy, weights_of(model, half), strict=False)
+    copy.update(force=True)
+    weights = dict(copy.named_parameters())
+    state = {k: v.half() if half and k in weights else v for k, v in copy.state_dict().items()}
+    header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file({k: v.contiguous() for k, v in state.items()}, temporary, {"sccore": json.dumps(header)})
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def weights_of(model: nn.Module, half: bool) -> dict:
+    """A model's parameters by name, rounded to what half precision holds if asked; no tables, no other buffers."""
+    values = {name: p.detach().cpu() for name, p in model.named_parameters()}
+    return {name: v.half().float() for name, v in values.items()} if half else values
+
+
+def read_header(path: Path | str) -> dict:
+    """{"spec", "meta"} of a checkpoint, without its weights."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("sccore", "{}"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged or not a checkpoint ({error})") from None
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path}: not a sccore checkpoint")
+    return header
+
+
+def load_model(path: Path | str, device: str | torch.device = "cpu") -> WACNN:
+    """A model from a checkpoint, in evaluation mode and ready to code; `path` may be a shipped checkpoint's name.
+
+    Raises:
+        InputError: missing, damaged or foreign file, or weights that do not fit what the file says it is.
+    """
+    path = Path(path)
+    if not path.exists() and not path.suffix:
+        path = paths.CHECKPOINTS / f"{path}.safetensors"
+    header = read_header(path)
+    model = create_model(**header["spec"])
+    with safe_open(path, "pt") as file:
+        state = {k: file.get_tensor(k) for k in file.keys()}
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise InputError(f"{path}: weights do not fit the model ({str(error).splitlines()[0]})") from None
+    model.update()  # tables are there already; builds the fixed-point copies
+    model.meta, model.checkpoint_hash = header["meta"], file_hash(path)
+    return model.eval().to(device)
+
+
+def load_published(model: WACNN, path: Path | str) -> WACNN:
+    """Weights of a published WACNN checkpoint (a .pth or .pth.tar with the names of its release), tensors only."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except Exception as error:
+        raise InputError(f"{path}: not readable as tensors ({str(error).splitlines()[0]})") from None
+    state = state.get("state_dict", state)
+    state = {k.removeprefix("module."): v for k, v in state.items()}
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise InputError(f"{path}: not a WACNN checkpoint ({str(error).splitlines()[0]})") from None
+    model.update(force=True)
+    model.checkpoint_hash = file_hash(path)
+    return model
+
+
+def warm_start(model: WACNN, source: WACNN) -> WACNN:
+    """Starts `model` from another model's weights; what the other lacks (SEM sites, gains) keeps its identity start.
+
+    Raises:
+        InputError: the source has parts that the model lacks, or other sizes.
+    """
+    state = weights_of(source, half=False)
+    own = model.state_dict()
+    wrong = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
+    if wrong:
+        raise InputError(f"cannot start {model.spec} from {source.spec}: {wrong[0]} does not fit")
+    nn.Module.load_state_dict(model, state, strict=False)
+    stage = {k: source.meta.get(k) for k in ("steps", "seconds", "recipe", "data", "lmbda")}
+    stage |= {"model": source.spec, "sha256": source.checkpoint_hash}
+    model.meta["history"] = [*source.meta.get("history", []), stage]
+    return model
+
+
+def file_hash(path: Path | str) -> str:
+    """sha256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def shipped() -> dict[Path, dict]:
+    """Header of every checkpoint in data/checkpoints."""
+    return {path: read_header(path) for path in sorted(paths.CHECKPOINTS.glob("*.safetensors"))}
+
+
+def find(model: str = "sftip", lmbda: float | None = None, preset: str = "companion",
+         prior: str = "text+structure") -> Path:
+    """The shipped checkpoint for a model and lambda: one trained for that lambda, else a variable-rate one.
+
+    Raises:
+        InputError: none is shipped; says which are.
+    """
+    fixed, variable = [], []
+    for path, header in shipped().items():
+        spec = header["spec"]
+        if (spec["name"], spec["preset"], spec.get("prior", prior)) != (model, preset, prior):
+            continue
+        if spec["rate"] == "variable":
+            variable.append(path)
+        elif lmbda is not None and header["meta"].get("lmbda") == lmbda:
+            fixed.append(path)
+    if not fixed + variable:
+        names = ", ".join(p.stem for p in shipped()) or "none"
+        raise InputError(f"no shipped weights of {model} ({preset}) for lmbda {lmbda}; shipped: {names}")
+    return (fixed + variable)[0]
+
+
+def by_identity(identity: bytes) -> Path:
+    """The checkpoint whose sha256 starts with `identity`, among the shipped ones and the local runs."""
+    for path in (*paths.CHECKPOINTS.glob("*.safetensors"), *paths.RUNS.glob("*/model.safetensors")):
+        if bytes.fromhex(file_hash(path))[: len(identity)] == identity:
+            return path
+    raise InputError(f"needs weights {identity.hex()}, which are not at hand; name their file with --checkpoint")

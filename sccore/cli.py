@@ -1,0 +1,179 @@
+"""`python -m sccore`: info, encode, decode, evaluate, train."""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from sccore import __version__
+from sccore.errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    main = argparse.ArgumentParser(prog="python -m sccore", description=__doc__.splitlines()[0])
+    main.add_argument("--version", action="version", version=__version__)
+    commands = main.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, help):
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        return sub
+
+    def model_options(sub):
+        sub.add_argument("--model", default="sftip", help="wacnn or sftip (default)")
+        sub.add_argument("--preset", default="companion", help="companion (default) or paper")
+        sub.add_argument("--sem", default="nesft", help="nesft (default) or sft")
+        sub.add_argument("--prior", default="text+structure", help="text+structure (default), structure or uniform")
+        sub.add_argument("--laplacian", default="magnitude", help="magnitude (default) or signed")
+
+    sub = command("info", info, "parameters and kMAC per pixel of a model or checkpoint, as JSON")
+    model_options(sub)
+    sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
+    sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
+
+    sub = command("encode", encode, "code an image as a .sci file")
+    sub.add_argument("image", type=Path)
+    sub.add_argument("file", type=Path)
+    sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
+    sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it: text everywhere")
+    sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
+    sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+
+    sub = command("decode", decode, "decode a .sci file to an image")
+    sub.add_argument("file", type=Path)
+    sub.add_argument("image", type=Path, help="PNG or another lossless format")
+    sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
+
+    sub = command("evaluate", evaluate, "code a folder of images for real and measure rate and quality")
+    sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
+    sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
+    sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")
+    sub.add_argument("--images", type=Path, required=True, help="folder of images")
+    sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
+    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+
+    sub = command("train", train, "train a model; can be killed and started again with the same line")
+    model_options(sub)
+    sub.add_argument("--rate", default=None, help="fixed (default with --lmbda) or variable (default without)")
+    sub.add_argument("--lmbda", type=float, help="of a fixed-rate model")
+    sub.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
+    sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the run")
+    sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with")
+    sub.add_argument("--minutes", type=float, help="stop after so many minutes")
+    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
+    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int),
+                       ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
+        sub.add_argument(f"--{name}", type=kind, help="see sccore.training.Recipe")
+    return main
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; bad input is one line on stderr and exit code 1."""
+    arguments = parser().parse_args(argv)
+    warnings.showwarning = lambda message, category, *_: print(f"note: {message}", file=sys.stderr)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    try:
+        return arguments.run(arguments) or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 1
+
+
+def info(a) -> int:
+    from sccore.checkpoint import load_model
+    from sccore.models import count_parameters, create_model, kmac_per_pixel
+
+    model = load_model(a.checkpoint) if a.checkpoint else create_model(
+        a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)  # fmt: skip
+    report = {"model": model.spec, "parameters": count_parameters(model), "kmac_per_pixel": kmac_per_pixel(model)}
+    if a.checkpoint:
+        report |= {"meta": model.meta, "sha256": model.checkpoint_hash}
+    print(json.dumps(report, indent=2))
+
+
+def encode(a) -> int:
+    from sccore import checkpoint, codec
+    from sccore.data import read_image, read_mask
+
+    image = read_image(a.image)
+    mask = read_mask(a.mask, image.shape[:2]) if a.mask else None
+    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
+    lmbda = a.lmbda if model.lambdas else None
+    data = codec.encode(image, model, lmbda, mask)
+    write(a.file, lambda path: path.write_bytes(data))
+    height, width = image.shape[:2]
+    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}"
+          + ("" if a.mask else ", mask: text everywhere"))  # fmt: skip
+
+
+def decode(a) -> int:
+    from PIL import Image
+
+    from sccore import checkpoint, codec
+
+    if a.image.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"{a.image}: unknown image format; name it .png")
+    try:
+        image = codec.decode(codec.read_file(a.file), checkpoint.load_model(a.checkpoint) if a.checkpoint else None)
+    except InputError as error:
+        raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
+    options = {"lossless": True} if a.image.suffix.lower() == ".webp" else {}
+    write(a.image, lambda path: Image.fromarray(image).save(path, **options))
+    print(f"{a.image}: {image.shape[1]}x{image.shape[0]}")
+
+
+def evaluate(a) -> int:
+    from sccore import checkpoint
+    from sccore.evaluation import evaluate
+
+    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
+    record = evaluate(model, a.images, a.masks, lmbdas=a.lmbda, out=a.out)
+    if not a.out:
+        print(json.dumps(record, indent=2))
+    for failure in record["failed"]:
+        print(f"error: {failure['error']}", file=sys.stderr)
+    return 1 if record["failed"] else 0
+
+
+def train(a) -> int:
+    import torch
+
+    from sccore import checkpoint, data, training
+    from sccore.models import create_model
+
+    rate = a.rate or ("variable" if a.lmbda is None else "fixed")
+    given = ("steps", "batch", "crop", "lr", "seed", "schedule", "metric", "masks", "validate_every")
+    recipe = training.Recipe(**{k: getattr(a, k) for k in given if getattr(a, k) is not None})
+    torch.manual_seed(recipe.seed)
+    model = create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=rate)
+    if a.warm_start:
+        checkpoint.warm_start(model, checkpoint.load_model(a.warm_start))
+    samples = data.load(*a.data)
+    validation = data.load(*a.validation) if a.validation else None
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
+                           minutes=a.minutes, device=device)  # fmt: skip
+    print(json.dumps(summary))
+    return 1 if samples.failed else 0
+
+
+def write(path: Path, save) -> None:
+    """Writes a file under a temporary name beside it and moves it into place."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder")
+    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        save(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)

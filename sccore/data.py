@@ -1,0 +1,203 @@
+"""Images with their text masks: folders paired by file stem, tar shards, random crops."""
+
+import hashlib
+import io
+import tarfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from sccore.errors import InputError
+
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif"}
+
+
+def read_image(source: Path | str | io.BytesIO, name: str | None = None) -> np.ndarray:
+    """An image as 8-bit RGB, uint8 (H, W, 3).
+
+    What is converted is said as a warning: transparency goes onto white, 16 bits to 8, of an animation the first
+    frame is taken; palettes and grey levels become RGB without loss.
+
+    Raises:
+        InputError: no such file, empty, not an image, damaged; names the file.
+    """
+    name = name or str(source)
+    try:
+        with Image.open(source) as image:
+            if getattr(image, "n_frames", 1) > 1:
+                warnings.warn(f"{name}: animation, only its first frame is used", stacklevel=2)
+            image.load()
+            if image.mode.startswith(("I", "F")):
+                return _from_deep(image, name)
+            if image.has_transparency_data:
+                rgba = image.convert("RGBA")
+                if rgba.getextrema()[3][0] < 255:
+                    warnings.warn(f"{name}: transparency, put on white", stacklevel=2)
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, rgba)
+            return np.array(image.convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{name}: is a folder, not an image") from None
+    except UnidentifiedImageError:
+        empty = isinstance(source, (str, Path)) and Path(source).stat().st_size == 0
+        raise InputError(f"{name}: {'empty file' if empty else 'not an image'}") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{name}: damaged image ({error})") from None
+
+
+def _from_deep(image: Image.Image, name: str) -> np.ndarray:
+    """16-bit and float grey images, scaled to 8 bits."""
+    values = np.array(image, dtype=np.float64)
+    top = 65535 if values.max(initial=0) > 255 else 255
+    warnings.warn(f"{name}: more than 8 bits a channel, rounded to 8", stacklevel=3)
+    grey = np.clip(np.round(values * 255 / top), 0, 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str | None = None) -> np.ndarray:
+    """A text mask, bool (H, W): text where the file is brighter than half. `size` is the image's (H, W)."""
+    name = name or str(source)
+    mask = read_image(source, name)[..., 0] > 127
+    if mask.shape != tuple(size):
+        raise InputError(f"{name}: mask is {mask.shape[1]}x{mask.shape[0]}, its image {size[1]}x{size[0]}")
+    return mask
+
+
+def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str, Path, Path | None]]:
+    """(stem, image, mask) of every image in a folder, sorted by stem; mask is None without a masks folder.
+
+    Raises:
+        InputError: no such folder, no images in it, two images of one stem, or an image without its mask.
+    """
+    images = Path(images)
+    if not images.is_dir():
+        raise InputError(f"{images}: no such folder")
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES):
+        if path.stem in found:
+            raise InputError(f"{path}: same stem as {found[path.stem].name}, masks are paired by stem")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"{images}: no images in this folder")
+    if masks is None:
+        return [(stem, path, None) for stem, path in found.items()]
+    mates = {p.stem: p for p in sorted(Path(masks).iterdir())} if Path(masks).is_dir() else {}
+    for stem, path in found.items():
+        if stem not in mates:
+            raise InputError(f"{path}: no mask {stem}.png in {masks}")
+    return [(stem, path, mates[stem]) for stem, path in found.items()]
+
+
+@dataclass
+class Samples:
+    """Decoded images and masks in memory; `failed` names what could not be read, `sha256` the files' content."""
+
+    names: list[str]
+    images: list[np.ndarray]  # uint8 (H, W, 3)
+    masks: list[np.ndarray]  # bool (H, W)
+    failed: dict[str, str]
+    sha256: str
+
+    def __len__(self):
+        return len(self.images)
+
+
+def load(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Samples:
+    """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
+
+    A folder with `images` and `masks` inside is taken as such; of any other folder `masks` names the masks. Images
+    without masks get a mask of 1 everywhere. Unreadable files are reported and left out; a missing or wrong-sized
+    mask is an error.
+    """
+    samples, digest = Samples([], [], [], {}, ""), hashlib.sha256()
+    for source in map(Path, sources):
+        entries = _shard(source) if source.suffix == ".tar" else _folder(source, masks)
+        for name, image, mask in tqdm(entries, desc=f"reading {source.name}", unit="image", disable=not progress):
+            digest.update(image)
+            digest.update(mask or b"")
+            try:
+                pixels = read_image(io.BytesIO(image), name)
+            except InputError as error:
+                samples.failed[name] = str(error)
+                tqdm.write(f"left out: {error}")
+                continue
+            size = pixels.shape[:2]
+            samples.masks.append(
+                np.ones(size, bool) if mask is None else read_mask(io.BytesIO(mask), size, f"mask of {name}")
+            )
+            samples.images.append(pixels)
+            samples.names.append(name)
+    if not samples.images:
+        raise InputError(f"no readable image in {', '.join(map(str, sources))}")
+    samples.sha256 = digest.hexdigest()
+    return samples
+
+
+def _shard(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
+    try:
+        with tarfile.open(path) as tar:
+            members = {m.name: m for m in tar.getmembers() if m.isfile()}
+            read = lambda name: tar.extractfile(members[name]).read()
+            for name in sorted(n for n in members if n.startswith("images/")):
+                mate = f"masks/{Path(name).stem}.png"
+                if mate not in members:
+                    raise InputError(f"{path}: {name} has no {mate}")
+                yield Path(name).stem, read(name), read(mate)
+    except (OSError, tarfile.TarError) as error:
+        raise InputError(f"{path}: not a readable tar shard ({error})") from None
+
+
+def _folder(path: Path, masks: Path | str | None) -> Iterator[tuple[str, bytes, bytes | None]]:
+    if masks is None and (path / "images").is_dir():
+        path, masks = path / "images", path / "masks"
+    for stem, image, mask in pair(path, masks):
+        yield stem, image.read_bytes(), mask.read_bytes() if mask else None
+
+
+class Crops:
+    """Random crops of image and mask together, flipped left-right and up-down at random.
+
+    The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere.
+
+    Args:
+        samples: what to crop from; images smaller than the crop are extended by their border.
+        size: of the square crops, pixels.
+        batch: crops a step.
+        seed: of the choice.
+    """
+
+    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0):
+        self.samples, self.size, self.batch, self.seed = samples, size, batch, seed
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """x (B, 3, size, size) float in [0, 1] and mask (B, 1, size, size) in {0, 1}."""
+        rng = np.random.default_rng((self.seed, step))
+        picks = [self._crop(rng, int(rng.integers(len(self.samples)))) for _ in range(self.batch)]
+        x = torch.from_numpy(np.stack([image for image, _ in picks])).permute(0, 3, 1, 2).float() / 255
+        return x, torch.from_numpy(np.stack([mask for _, mask in picks]))[:, None].float()
+
+    def _crop(self, rng: np.random.Generator, index: int) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = self.samples.images[index], self.samples.masks[index]
+        h, w = image.shape[:2]
+        top, left = (int(rng.integers(max(n - self.size, 0) + 1)) for n in (h, w))
+        window = np.s_[top : top + self.size, left : left + self.size]
+        image, mask = extend(image[window], mask[window], self.size)
+        for axis in (0, 1):
+            if rng.integers(2):
+                image, mask = np.flip(image, axis), np.flip(mask, axis)
+        return image, mask
+
+
+def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask repeated at the border up to at least size x size."""
+    bottom, right = (max(size - n, 0) for n in image.shape[:2])
+    return np.pad(image, ((0, bottom), (0, right), (0, 0)), "edge"), np.pad(mask, ((0, bottom), (0, right)), "edge")

@@ -1,0 +1,8 @@
+"""The one error type of bad input."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message is one line that says what and why.
+
+    The command line prints it and exits with 1; in Python it is a ValueError.
+    """

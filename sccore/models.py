@@ -1,0 +1,253 @@
+"""WACNN and the paper's model on top of it (Section 3.1, Fig. 1), at the paper's size and at a companion's."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+import sccore._compat  # noqa: F401
+import numpy as np
+import torch
+from compressai.layers import GDN, conv3x3
+from torch import Tensor, nn
+
+from sccore.attention import WAM
+from sccore.entropy import SliceEntropyModel
+from sccore.errors import InputError
+from sccore.priors import LAPLACIANS, PRIORS, external_prior
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, deconv
+
+LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Channel counts; the topology is the same in every preset."""
+
+    N: int  # g_a and g_s
+    M: int  # y, in ten slices
+    hyper: tuple[int, ...]  # h_a after its first convolution's input; the last is z
+    cc: tuple[int, ...]  # slice networks
+    prior: int  # FEM's output
+    hidden: int  # NESFT's shared part
+    stem: tuple[int, ...]  # first stages of FEM
+    heads: int = 8
+    centred: bool = False  # g_a sees 2 x - 1 and g_s answers in kind
+
+
+PRESETS = {
+    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128)),
+    # Measured on two CPU cores, training at 8 x 128 x 128: attention over 64 positions was 45 % of a step with 8 heads,
+    # little with 2; N = 24 was no faster than 32. Screens are mostly white: without centring the mean drowns the rest,
+    # and held-out PSNR after 1000 steps was what it is after 200 with centring.
+    "companion": Preset(32, 80, (40, 36, 32, 28, 24), (20, 16, 12, 8), 12, 16, (16, 12), heads=2, centred=True),
+}
+
+
+class WACNN(SliceEntropyModel):
+    """Window-attention convolutional codec (Zou et al., CVPR 2022), the paper's baseline and backbone.
+
+    ::
+
+        x ──► g_a ──► y ──► slices ──► y_hat ──► g_s ──► x_hat
+                      └──► h_a ──► z ──► z_hat ─┘
+
+    Args:
+        widths: channel counts.
+        lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
+    """
+
+    stride = 64  # height and width are multiples of it: z is at H/64
+    synthesis_parts = ("g_s", "centred")
+
+    def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
+        N, M, heads = widths.N, widths.M, widths.heads
+        middle = LAMBDAS[len(LAMBDAS) // 2]
+        gains = None if lambdas is None else [float((l / middle) ** 0.5) for l in lambdas]  # step ~ 1 / sqrt(lambda)
+        super().__init__(M, widths.hyper, widths.cc, gains)
+        self.lambdas, self.centred = lambdas, widths.centred
+        conv = lambda in_ch, out_ch: nn.Conv2d(in_ch, out_ch, 5, stride=2, padding=2)
+        self.g_a = nn.Sequential(
+            conv(3, N),  # 0  (B, N, H/2, W/2)
+            GDN(N),
+            conv(N, N),  # 2  (B, N, H/4, W/4)
+            GDN(N),
+            WAM(N, heads, window=8, shift=4),
+            conv(N, N),  # 5  (B, N, H/8, W/8)
+            GDN(N),
+            conv(N, M),  # 7  (B, M, H/16, W/16)
+            WAM(M, heads, window=4, shift=2),
+        )
+        self.g_s = nn.Sequential(
+            WAM(M, heads, window=4, shift=2),  # 0  (B, M, H/16, W/16)
+            deconv(M, N),  # 1  (B, N, H/8, W/8)
+            GDN(N, inverse=True),
+            deconv(N, N),  # 3  (B, N, H/4, W/4)
+            GDN(N, inverse=True),
+            WAM(N, heads, window=8, shift=4),
+            deconv(N, N),  # 6  (B, N, H/2, W/2)
+            GDN(N, inverse=True),
+            deconv(N, 3),  # 8  (B, 3, H, W)
+        )
+        a, b, c, d, e = widths.hyper
+        self.h_a = nn.Sequential(
+            conv3x3(M, a), nn.GELU(),  # 0  (B, a, H/16, W/16)
+            conv3x3(a, b), nn.GELU(),  # 2
+            conv3x3(b, c, stride=2), nn.GELU(),  # 4  (B, c, H/32, W/32)
+            conv3x3(c, d), nn.GELU(),  # 6
+            conv3x3(d, e, stride=2),  # 8  (B, e, H/64, W/64)
+        )  # fmt: skip
+
+    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), z (B, Z, H/64, W/64). The baseline ignores the mask."""
+        y = self.g_a(2 * x - 1 if self.centred else x)
+        return y, self.h_a(y)
+
+    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
+        """y_hat -> x_hat (B, 3, H, W), not clamped."""
+        x_hat = self.g_s(y_hat)
+        return (x_hat + 1) / 2 if self.centred else x_hat
+
+    def level(self, lmbda: Tensor | float | None, device=None) -> Tensor:
+        """Position of lambda (scalar or (B,)) among the model's rates, geometric in between: (1,) or (B,)."""
+        if self.lambdas is None:
+            return torch.zeros(1, dtype=torch.float64, device=device)
+        if lmbda is None:
+            raise InputError(f"a variable-rate model needs lmbda, from {self.lambdas[0]} to {self.lambdas[-1]}")
+        lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
+        slack = 1e-6  # lambdas may have passed through float32
+        if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
+            raise InputError(f"lmbda {lmbda.tolist()} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
+        level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
+        return torch.tensor(level, device=device)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None) -> dict:
+        """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}.
+
+        Args:
+            x: images in [0, 1], (B, 3, H, W), height and width multiples of `stride`.
+            mask: text mask (B, 1, H, W) in {0, 1}, or None for 1 everywhere.
+            lmbda: the rate of a variable-rate model, scalar or (B,).
+        """
+        y, z = self.analysis(x, mask)
+        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device))
+        return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods}
+
+    @torch.no_grad()
+    def compress(self, x: Tensor, mask: Tensor | None = None, lmbda: float | None = None) -> dict:
+        """{"strings": [[y of each image], [z of each image]], "shape": size of z}."""
+        y, z = self.analysis(x, mask)
+        level = self.level(lmbda, x.device)
+        pairs = [self.encode_latents(y[i : i + 1], z[i : i + 1], level) for i in range(len(x))]
+        return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
+
+    @torch.no_grad()
+    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None) -> dict:
+        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave."""
+        level = self.level(lmbda, next(self.parameters()).device)
+        x_hat = []
+        for pair in zip(*strings):
+            y_hat, z_hat = self.decode_latents(list(pair), shape, level)
+            x_hat.append(type(self).synthesis(self._exact, y_hat, z_hat).clamp_(0, 1))
+        return {"x_hat": torch.cat(x_hat)}
+
+
+class SFTIP(WACNN):
+    """The paper's model: WACNN whose transforms are steered by external priors (Eq. 1, 3, 4).
+
+    The backbone keeps WACNN's names and order of layers; the SEM sites stand beside it and start as the identity, so a
+    trained WACNN becomes a SFTIP of equal output by loading its weights.
+
+    Args:
+        sem: "nesft" is the paper's FEM and NESFT, "sft" Song et al.'s condition block and SFT (Table 2).
+        prior, laplacian: see :func:`sccore.priors.external_prior`.
+    """
+
+    synthesis_parts = ("g_s", "sem_s", "fem", "centred")
+
+    def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
+                 prior: str = "text+structure", laplacian: str = "magnitude"):
+        super().__init__(widths, lambdas)
+        self.prior, self.laplacian = prior, laplacian
+        N, M, (a, b, c, d, z_ch) = widths.N, widths.M, widths.hyper
+        self.fem = {"nesft": FEM, "sft": ConditionBlock}[sem](M, z_ch, widths.prior, widths.stem)
+        transform = {"nesft": NESFT, "sft": SFT}[sem]
+        site = lambda channels: transform(channels, widths.prior, widths.hidden)
+        block = lambda channels: TransformBlock(transform, channels, widths.prior, widths.hidden)
+        # a site stands behind the layer it is named after; "start" stands before the first
+        self.sem_a = nn.ModuleDict({"0": site(N), "2": site(N), "5": site(N), "8": block(M)})  # H/2 H/4 H/8 H/16
+        self.sem_s = nn.ModuleDict({"start": block(M), "2": site(N), "5": site(N), "7": site(N)})  # H/16 H/8 H/4 H/2
+        self.sem_h = nn.ModuleDict({"0": site(a), "2": site(b), "4": site(c), "6": block(d)})  # H/16 H/16 H/32 H/32
+
+    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """y = g_a(x, Phi_1) (Eq. 1) and z = h_a(y, Phi_2) (Eq. 3)."""
+        g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
+        y = steer(self.g_a, 2 * x - 1 if self.centred else x, self.sem_a, self.fem.analysis(x, g))
+        return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
+
+    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
+        """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
+        x_hat = steer(self.g_s, y_hat, self.sem_s, self.fem.synthesis(y_hat, z_hat))
+        return (x_hat + 1) / 2 if self.centred else x_hat
+
+
+def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor]) -> Tensor:
+    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features."""
+    phi = dict(zip(sites, features))
+    for name, layer in chain([("start", nn.Identity())], transform.named_children()):
+        x = layer(x)
+        if name in sites:
+            x = sites[name](x, phi[name])
+    return x
+
+
+MODELS = {"wacnn": WACNN, "sftip": SFTIP}
+SEMS = ("nesft", "sft")
+RATES = ("fixed", "variable")
+
+
+def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
+                 laplacian: str = "magnitude", rate: str = "fixed") -> WACNN:
+    """A new model; its `spec` holds what was asked for.
+
+    Args:
+        name: "wacnn" or "sftip".
+        preset: "paper" (75.2 M and 95.5 M parameters) or "companion".
+        sem, prior, laplacian: the ablations, of SFTIP only; the defaults are the paper's model.
+        rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between.
+    """
+    spec = {"name": name, "preset": preset, "sem": sem, "prior": prior, "laplacian": laplacian, "rate": rate}
+    known = {"name": MODELS, "preset": PRESETS, "sem": SEMS, "prior": PRIORS, "laplacian": LAPLACIANS, "rate": RATES}
+    for key, value in spec.items():
+        if value not in known[key]:
+            raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
+    lambdas = LAMBDAS if rate == "variable" else None
+    if name == "wacnn":
+        spec = {key: spec[key] for key in ("name", "preset", "rate")}
+        model = WACNN(PRESETS[preset], lambdas)
+    else:
+        model = SFTIP(PRESETS[preset], lambdas, sem, prior, laplacian)
+    model.spec, model.meta, model.checkpoint_hash = spec, {}, None
+    return model
+
+
+def count_parameters(model: nn.Module) -> dict[str, int]:
+    """Parameters in all, trainable ones (quantiles are trained by the auxiliary loss and count), and by part."""
+    sites = {"g_a": "sem_a", "g_s": "sem_s", "h_a": "sem_h"}
+    size = lambda *names: sum(p.numel() for n in names for p in getattr(model, n, nn.Identity()).parameters())
+    parts = {name: size(name, sites.get(name, "")) for name, _ in model.named_children() if name not in sites.values()}
+    parameters = list(model.parameters())
+    return {
+        "total": sum(p.numel() for p in parameters),
+        "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+        "parts": {name: n for name, n in parts.items() if n},
+    }
+
+
+@torch.no_grad()
+def kmac_per_pixel(model: WACNN, side: int = 256) -> float:
+    """Thousands of multiply-accumulates a pixel of one forward pass (convolutions and matrix products)."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next(model.parameters()).device
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, side, side, device=device), lmbda=None if model.lambdas is None else model.lambdas[0])
+    return round(counter.get_total_flops() / 2 / side**2 / 1000, 1)

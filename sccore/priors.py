@@ -1,0 +1,50 @@
+"""External prior guidance (Section 3.2): what the encoder knows of structure and text before it starts."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EPSILON = 2.0  # Eq. 6: text weighs 1, everything else 2/3
+LAPLACIANS = ("magnitude", "signed")
+PRIORS = ("text+structure", "structure", "uniform")
+
+
+def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
+    """Basic structural prior g: the Laplacian response of each colour channel (Eq. 5).
+
+    The border is replicated: with zeros around it every image would carry a bright frame.
+
+    Args:
+        x: images in [0, 1], (B, C, H, W).
+        kind: "magnitude" keeps |response| (the paper: direction is not considered), "signed" the response itself
+            (as in the public release; its average over 16x16 pixels almost vanishes on text).
+
+    Returns:
+        (B, C, H, W), in [0, 8] for "magnitude" and in [-8, 8] for "signed".
+    """
+    channels = x.shape[1]
+    kernel = x.new_tensor([[1, 1, 1], [1, -8, 1], [1, 1, 1]]).expand(channels, 1, 3, 3)
+    response = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+    return response.abs() if kind == "magnitude" else response
+
+
+def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+structure",
+                   kind: str = "magnitude") -> Tensor:
+    """External prior g' = (M + eps) * g / (eps + 1) (Eq. 6), or one of its ablations.
+
+    Args:
+        x: images in [0, 1], (B, 3, H, W).
+        mask: text mask M in {0, 1}, (B, 1, H, W); None stands for M = 1 everywhere, as in the pre-training stage.
+        prior: "text+structure" is the paper's; "structure" sets M = 1 (Table 4, without text position prior);
+            "uniform" is the constant map 1 in every channel (Table 3, without structural prior).
+        kind: see :func:`laplacian`.
+
+    Returns:
+        (B, 3, H, W).
+    """
+    if prior == "uniform":
+        return torch.ones_like(x)
+    g = laplacian(x, kind)  # (B, 3, H, W)
+    if prior == "structure" or mask is None:
+        return g
+    return (mask + EPSILON) * g / (EPSILON + 1)

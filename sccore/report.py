@@ -1,0 +1,107 @@
+"""Tables for the README and the book, made from records; a measurement that does not exist is said to be missing.
+
+`python -m sccore.report` writes the results and their figure into the README, between two marker comments.
+"""
+
+import re
+
+import pandas as pd
+import yaml
+
+from sccore import paths, rd, results
+from sccore.errors import InputError
+
+BASELINE = "wacnn-variable"
+COMPARED = {  # codec -> what it is there for
+    BASELINE: "baseline and backbone",
+    "sftip-variable": "the paper's model",
+    "sftip-uniform-variable": "control: the same network, told nothing",
+}
+MISSING = "not recorded yet"
+MARKS = "<!-- results:begin -->", "<!-- results:end -->"
+FIGURE = paths.ROOT / "book" / "_static" / "rd.png"
+
+
+def paper() -> dict:
+    """The paper's own numbers, book/paper.yml."""
+    return yaml.safe_load((paths.ROOT / "book" / "paper.yml").read_text(encoding="utf-8"))
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    """A Markdown table; None becomes a dash."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in line) + " |" for line in lines)
+
+
+def measured(dataset: str = "samples") -> pd.DataFrame:
+    """All measurements of a data set, a row an image and lambda; an empty table if nothing is recorded."""
+    if any((paths.RESULTS / dataset).glob("*.json")):
+        return results.load_dataset(dataset)
+    return pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
+
+
+def of(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
+    """The rows of one codec."""
+    return frame[frame["codec"] == codec]
+
+
+def bd_rate(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:
+    """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reason why not."""
+    if codec == anchor:
+        return "0"
+    if of(frame, codec).empty or of(frame, anchor).empty:
+        return MISSING
+    try:
+        found = rd.compare(of(frame, anchor), of(frame, codec), metric)
+    except InputError as error:
+        return str(error)
+    number = lambda key: f"{found[key]:+.1f}".replace("-", "−")
+    return f"{number('bd_rate')} % ({number('low')} to {number('high')})"
+
+
+def trained(codec: str, dataset: str = "samples") -> dict:
+    """The checkpoint entry of a codec's record: file, sha256, steps, hours ...; {} without a record."""
+    for path in sorted((paths.RESULTS / dataset).glob("*.json")):
+        record = results.load_record(path)
+        if record["codec"] == codec:
+            return record.get("checkpoint") or {}
+    return {}
+
+
+def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: str = "samples") -> str:
+    """Codec, role, training, range of mean rate and PSNR, BD-rate against the baseline."""
+    rows = []
+    for codec, role in codecs.items():
+        own = of(frame, codec)
+        if own.empty:
+            rows.append([f"`{codec}`", role, MISSING, None, None, None])
+            continue
+        means, run = own.groupby("lmbda", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"]), trained(codec, dataset)
+        span = lambda column, digits: f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}"
+        training = f"{run['steps']:,} steps, {run['hours']:.1f} h" if {"steps", "hours"} <= run.keys() else None
+        rows.append([f"`{codec}`", role, training, span("bpp", 3), span("psnr", 2), bd_rate(frame, codec)])
+    return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
+
+
+def with_results(readme: str, dataset: str = "samples") -> str:
+    """The README's text with the part between the marker comments made anew."""
+    frame = measured(dataset)
+    count = frame["name"].nunique()
+    note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval." if count else ""
+    begin, end = MARKS
+    part = "\n\n".join(filter(None, [begin, comparison(frame, dataset=dataset), note, end]))
+    return re.sub(f"{begin}.*{end}", lambda _: part, readme, flags=re.DOTALL)
+
+
+def main():
+    readme = paths.ROOT / "README.md"
+    readme.write_text(with_results(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    frame = measured()
+    if len(frame):
+        from sccore import figures
+
+        figures.rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")
+
+
+if __name__ == "__main__":
+    main()

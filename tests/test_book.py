@@ -1,0 +1,113 @@
+"""The book's pages exist, what they include exists, and its numbers and equations come from one place each."""
+
+import re
+
+import pytest
+import yaml
+
+from sccore import report
+from sccore.errors import InputError
+from sccore.paths import ROOT
+
+BOOK = ROOT / "book"
+TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
+PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+
+
+def text(page):
+    return (BOOK / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_in_the_contents_once():
+    files = {p.relative_to(BOOK).with_suffix("").as_posix() for p in BOOK.rglob("*.md") if "_build" not in p.parts}
+    assert sorted(PAGES) == sorted(files)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_included_objects_exist(page):
+    folder = (BOOK / page).parent
+    for target, options in re.findall(r"```\{literalinclude\} (\S+)\n((?::.*\n)*)", text(page)):
+        source = (folder / target).read_text()
+        for name in re.findall(r":pyobject: (\S+)", options):
+            for part in name.split("."):
+                assert re.search(rf"^\s*(?:class|def) {part}\b", source, flags=re.MULTILINE), f"{page}: {name} in {target}"
+        for start in re.findall(r':(?:start-at|end-before): "(.+)"', options):
+            assert start in source
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_resolve(page):
+    folder = (BOOK / page).parent
+    for target in re.findall(r"\]\(([\w/.-]+\.md)\)", text(page)):
+        assert (folder / target).exists(), f"{page} links to {target}"
+
+
+def test_every_equation_of_the_paper_stands_once():
+    tags = re.findall(r"\\tag\{(\d+)\}", "".join(map(text, PAGES)))
+    assert sorted(map(int, tags)) == list(range(1, 12))
+
+
+def test_every_module_is_in_the_api():
+    modules = {path.stem for path in (ROOT / "sccore").glob("*.py") if not path.stem.startswith("_")}
+    assert set(re.findall(r"automodule:: sccore\.(\w+)", text("api"))) == modules - {"cli"}
+
+
+def test_citations_are_in_the_bibliography():
+    known = set(re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), flags=re.MULTILINE))
+    cited = {key for page in PAGES for keys in re.findall(r"\{cite(?::t)?\}`([^`]+)`", text(page)) for key in keys.split(",")}
+    assert cited <= known and known - cited == set()
+
+
+def test_the_papers_average_is_the_mean_of_its_columns():
+    rows = report.paper()["table1"]["rows"]
+    for name in ("BPG", "VVC", "cheng2020", "Ours"):  # those with a number for every data set
+        *columns, average = rows[name]
+        assert sum(columns) / len(columns) == pytest.approx(average, abs=0.06), name
+
+
+def test_table():
+    assert report.table(["a", "b"], [[1, None]]) == "| a | b |\n| --- | --- |\n| 1 | – |"
+
+
+def record(codec, shift=0.0):
+    rows = [
+        {"name": name, "lmbda": lmbda, "bpp": bpp * 2**shift, "psnr": 30 + 4 * i + offset}
+        for name, offset in (("a.png", 0.0), ("b.png", 0.5))
+        for i, (lmbda, bpp) in enumerate([(0.0018, 0.1), (0.0035, 0.2), (0.0067, 0.4), (0.013, 0.8)])
+    ]
+    return {"codec": codec, "checkpoint": {"steps": 1000, "hours": 1.25}, "images": rows}
+
+
+def test_comparison_of_what_is_recorded_and_what_is_missing(tmp_path, monkeypatch):
+    from sccore import paths, results
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert report.MISSING in report.comparison(report.measured())
+    results.save_record(tmp_path / "samples/wacnn-variable.json", record("wacnn-variable"))
+    results.save_record(tmp_path / "samples/sftip-variable.json", record("sftip-variable", shift=-1))
+    shown = report.comparison(report.measured()).splitlines()
+    assert "1,000 steps, 1.2 h | 0.100 – 0.800 | 30.25 – 42.25 | 0 |" in shown[2]
+    assert "−50.0 % (−50.0 to −50.0)" in shown[3]  # half the bits at every quality
+    assert report.MISSING in shown[4]
+
+
+def test_readme_shows_the_records():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(mark in readme for mark in report.MARKS)
+    assert readme == report.with_results(readme), "run: python -m sccore.report"
+
+
+def test_readme_keeps_the_rest():
+    begin, end = report.MARKS
+    made = report.with_results(f"before\n{begin}\nSTALE\n{end}\nafter \\1")
+    assert made.startswith("before\n") and made.endswith("\nafter \\1") and "STALE" not in made
+
+
+def test_unreadable_records_are_not_hidden(tmp_path, monkeypatch):
+    from sccore import paths
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples/a.json").write_text("{")
+    with pytest.raises(InputError, match="a.json"):
+        report.measured()

@@ -1,0 +1,125 @@
+"""Figures say what was measured: their axes, lines and titles hold the numbers they were given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from sccore import figures
+from sccore.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    yield
+    assert not plt.get_fignums()
+
+
+@pytest.fixture
+def frame():
+    rows = [
+        {"codec": codec, "name": name, "lmbda": lmbda, "bpp": factor * bpp, "psnr": 30 + 10 * bpp, "psnr_text": text}
+        for codec, factor in (("sftip-variable", 0.9), ("wacnn-variable", 1.0), ("another", 1.1))
+        for name, text in (("a.png", 25.0), ("b.png", None))
+        for lmbda, bpp in ((0.0035, 0.2), (0.013, 0.4))
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).integers(0, 256, (48, 80, 3), dtype=np.uint8)
+
+
+def lines(figure):
+    return {line.get_label(): line for line in figure.axes[0].lines}
+
+
+def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
+    figure = figures.rd_curves(frame)
+    assert isinstance(figure, Figure)
+    assert list(lines(figure)) == ["WACNN (variable rate)", "SFTIP (variable rate)", "another"]
+    x, y = lines(figure)["SFTIP (variable rate)"].get_data()
+    assert list(x) == pytest.approx([0.18, 0.36]) and list(y) == pytest.approx([32, 34])
+    assert figure.axes[0].get_xlabel() == "bpp (real file)" and figure.axes[0].get_ylabel() == "PSNR [dB], 8-bit RGB"
+    assert figure.axes[0].get_legend().get_title().get_text() == "mean of 2 images"
+
+
+def test_a_codec_keeps_its_colour(frame):
+    everyone = lines(figures.rd_curves(frame))
+    alone = lines(figures.rd_curves(frame[frame.codec == "sftip-variable"]))
+    label = "SFTIP (variable rate)"
+    assert alone[label].get_color() == everyone[label].get_color()
+    assert len({to_hex(line.get_color()) for line in everyone.values()}) == 3
+
+
+def test_text_region_curves_are_of_the_images_with_text(frame):
+    figure = figures.rd_curves(frame, "psnr_text", log_rate=True)
+    assert figure.axes[0].get_xscale() == "log" and "text-region" in figure.axes[0].get_ylabel()
+    assert figure.axes[0].get_legend().get_title().get_text() == "1 image"
+
+
+def test_means_over_different_images_are_not_compared(frame):
+    with pytest.raises(InputError, match="not measured on the same images: another, sftip-variable, wacnn-variable"):
+        figures.rd_curves(frame[(frame.codec != "another") | (frame.name == "a.png")])
+
+
+def test_without_measurements_there_is_an_error_or_a_frame_with_the_reason(frame):
+    for empty in (frame[:0], frame.drop(columns="psnr"), frame.assign(psnr=None)):
+        with pytest.raises(InputError, match="no psnr to draw"):
+            figures.rd_curves(empty)
+    assert figures.nothing("not recorded yet").axes[0].texts[0].get_text() == "not recorded yet"
+
+
+def test_training_curves_show_training_and_held_out_values(tmp_path):
+    log = tmp_path / "wacnn-variable" / "log.csv"
+    log.parent.mkdir()
+    log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n")
+    line, dots, _ = figures.training_curves([log]).axes[0].lines
+    assert line.get_label() == "WACNN (variable rate)" and list(line.get_ydata()) == [8, 4]
+    assert [y for y in dots.get_ydata() if y == y] == [9, 5]
+
+
+def test_priors_show_the_guided_response_beside_the_plain_one(image):
+    mask = np.zeros(image.shape[:2], bool)
+    mask[:, :40] = True
+    shown = [np.asarray(axes.images[0].get_array()) for axes in figures.priors(image, mask).axes]
+    assert (shown[0] == image).all() and (shown[1] == mask).all()
+    assert shown[3][:, :40] == pytest.approx(shown[2][:, :40])
+    assert shown[3][:, 40:] == pytest.approx(shown[2][:, 40:] * 2 / 3)
+
+
+@pytest.mark.parametrize("kind, tone", [("magnitude", 0), ("signed", 0.5)])
+def test_a_flat_image_has_a_blank_prior(kind, tone):
+    figure = figures.priors(np.full((64, 32, 3), 7, np.uint8), np.ones((64, 32), bool), kind)
+    shown = figure.axes[2].images[0]
+    assert np.asarray(shown.norm(shown.get_array())) == pytest.approx(tone, abs=1e-3)  # rounding is not blown up
+
+
+def test_bits_lie_where_they_were_spent(image):
+    bits_map = np.zeros((4, 8))  # of the padded image, 64 x 128
+    bits_map[1, 2] = 384
+    axes = figures.bits(image, bits_map).axes[0]
+    assert axes.get_title() == "0.100 bpp for y"  # 384 bits on 48 x 80 pixels
+    heat = axes.images[1]
+    assert heat.get_extent() == [0, 128, 64, 0] and np.asarray(heat.get_array())[1, 2] == 384
+    assert axes.get_xlim() == (0, 80) and axes.get_ylim() == (48, 0)
+
+
+def test_comparison_shows_the_same_crop_of_all_and_states_rate_and_psnr(image):
+    worse = image.copy()
+    worse[0, 0, 0] ^= 1  # MSE = 1 / (48 * 80 * 3)
+    coded = {"wacnn": (worse, 0.25), "sftip": (image, 0.5), "bpg": (worse, 1)}
+    figure = figures.comparison(image, coded, box=(4, 8, 16, 12))
+    assert [axes.get_title() for axes in figure.axes] == [
+        "original", "WACNN\n0.250 bpp, 88.75 dB", "SFTIP\n0.500 bpp, inf dB", "BPG\n1.000 bpp, 88.75 dB"
+    ]  # fmt: skip
+    assert all((axes.images[0].get_array() == image[8:20, 4:20]).all() for axes in figure.axes)
+
+
+def test_figures_can_be_saved(frame, image, tmp_path):
+    figures.rd_curves(frame).savefig(tmp_path / "curves.svg")
+    figures.comparison(image, {"wacnn": (image, 1)}).savefig(tmp_path / "crops.png")
+    assert (tmp_path / "curves.svg").stat().st_size > 5000 and (tmp_path / "crops.png").stat().st_size > 5000

@@ -1,0 +1,68 @@
+"""Notebooks are pairs of equal content, without outputs, with a parameters cell of plain literals."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from sccore import parameters
+from sccore.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TEXTS = ROOT / "book" / "experiments"
+
+
+def named(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
+
+
+def cells(notebook):
+    return [(cell.cell_type, cell.source.strip(), cell.metadata.get("tags", [])) for cell in notebook.cells]
+
+
+def test_every_notebook_has_its_text():
+    assert {path.stem for path in NOTEBOOKS} == {path.stem for path in TEXTS.glob("*.md")} == {"train", "evaluate", "explore"}
+
+
+@named(NOTEBOOKS)
+def test_notebook_and_text_say_the_same(path):
+    text = jupytext.read(TEXTS / f"{path.stem}.md")
+    assert cells(nbformat.read(path, 4)) == cells(text)
+
+
+@named(NOTEBOOKS)
+def test_notebook_has_no_outputs_and_a_kernel(path):
+    notebook = nbformat.read(path, 4)
+    assert notebook.metadata.kernelspec.name == "python3" and notebook.metadata.kernelspec.language == "python"
+    for cell in notebook.cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@named(NOTEBOOKS)
+def test_parameters_are_plain_literals_with_a_comment(path):
+    notebook = nbformat.read(path, 4)
+    (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    for line, node in zip(cell.source.splitlines(), ast.parse(cell.source).body, strict=True):
+        ast.literal_eval(node.value)
+        assert "  # " in line
+    assert None not in parameters.declared(notebook).values()  # the type of None says nothing
+
+
+@named(NOTEBOOKS)
+def test_papermill_lists_the_parameters(path):
+    papermill = Path(sys.executable).with_name("papermill")
+    shown = subprocess.run([papermill, "--help-notebook", path], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert shown.returncode == 0
+    for name in parameters.declared(nbformat.read(path, 4)):
+        assert f"  {name}: " in shown.stdout
+
+
+@named(NOTEBOOKS)
+def test_code_names_no_place_on_disk(path):
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "code":
+            assert "../" not in cell.source and 'Path("' not in cell.source

@@ -1,0 +1,82 @@
+"""The files around the package agree with one another, and importing the package is cheap."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+
+import yaml
+
+from sccore.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements():
+    extras = PROJECT["optional-dependencies"]
+    return PROJECT["dependencies"] + [r for name, extra in extras.items() if name != "craft" for r in extra]
+
+
+def test_environment_installs_what_the_makefile_installs():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert pip[0] == "-c constraints.txt"
+    extras = re.fullmatch(r"-e \.\[([\w,]+)\]", pip[1])[1].split(",")
+    assert set(extras) == set(PROJECT["optional-dependencies"]) - {"craft"}
+    assert f"-c constraints.txt -e '.[{','.join(extras)}]'" in (ROOT / "Makefile").read_text()
+
+
+def test_environment_has_a_python_that_the_package_allows():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
+    minor = int(python.removeprefix("python=3."))
+    low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups()
+    assert int(low) <= minor < int(high)
+
+
+def test_every_direct_dependency_is_pinned():
+    pinned = {normal(name) for name in pins()}
+    assert {normal(re.match(r"[\w.-]+", r)[0]) for r in requirements()} <= pinned
+
+
+def test_pins_satisfy_the_requirements():
+    from packaging.requirements import Requirement
+
+    versions = {normal(name): version for name, version in pins().items()}
+    for requirement in map(Requirement, requirements()):
+        assert requirement.specifier.contains(versions[normal(requirement.name)]), requirement
+
+
+def test_what_the_package_imports_is_declared():
+    imported = set()
+    for path in (ROOT / "sccore").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            imported |= {name.split(".")[0] for name in names}
+    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim"}
+    third = {packages.get(m, m) for m in imported} - set(sys.stdlib_module_names) - {"sccore"}
+    declared = {normal(re.match(r"[\w.-]+", r)[0]) for r in PROJECT["dependencies"]}
+    assert third - declared <= {"click", "nbformat", "papermill"}  # sccore/_papermill.py, which papermill alone loads
+
+
+def test_importing_sccore_is_light():
+    code = "import sys, sccore, sccore.paths, sccore.parameters; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_version_is_one():
+    import sccore
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert sccore.__version__ == PROJECT["version"] == citation["version"]

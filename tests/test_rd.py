@@ -1,0 +1,115 @@
+"""BD-rate against cases with a known answer and against an independent integration; refusals with their reason."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.integrate import trapezoid
+from scipy.interpolate import PchipInterpolator
+
+from sccore import rd
+from sccore.errors import InputError
+
+LAMBDAS = np.array([0.0018, 0.0035, 0.0067, 0.013, 0.025])
+RATES = np.array([0.1, 0.17, 0.28, 0.45, 0.7])
+PSNRS = np.array([28.0, 30.5, 32.7, 34.6, 36.1])
+
+
+def points(rates=RATES, psnrs=PSNRS):
+    return pd.DataFrame({"bpp": rates, "psnr": psnrs})
+
+
+def frame(codec="a", images=6, scale=lambda i: 1.0):
+    """Measurements of images that are ever harder to code; `scale(i)` multiplies the rate of image i."""
+    rows = [
+        (codec, f"{i}.png", lmbda, bpp * (1 + 0.3 * i) * scale(i), psnr - 0.4 * i)
+        for i in range(images)
+        for lmbda, bpp, psnr in zip(LAMBDAS, RATES, PSNRS)
+    ]
+    return pd.DataFrame(rows, columns=["codec", "name", "lmbda", "bpp", "psnr"])
+
+
+def test_a_curve_against_itself_saves_nothing():
+    assert rd.bd_rate(points(), points()) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("factor, percent", [(0.9, -10), (1.25, 25), (0.5, -50)])
+def test_a_scaled_rate_is_the_saving(factor, percent):
+    assert rd.bd_rate(points(), points(factor * RATES)) == pytest.approx(percent, abs=1e-9)
+
+
+def test_bd_rate_against_our_own_integration():
+    test = points(RATES[:4] * [0.8, 0.95, 0.9, 1.02], PSNRS[:4] + [0.3, 0.1, -0.2, 0.4])  # and fewer points
+    quality = np.linspace(max(PSNRS[0], test.psnr.iloc[0]), min(PSNRS[-1], test.psnr.iloc[-1]), 200_001)
+    anchor_log = PchipInterpolator(PSNRS, np.log(RATES))(quality)
+    test_log = PchipInterpolator(test.psnr, np.log(test.bpp))(quality)
+    gap = trapezoid(test_log - anchor_log, quality)
+    expected = 100 * np.expm1(gap / (quality[-1] - quality[0]))
+    assert rd.bd_rate(points(), test) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "test, reason",
+    [
+        (points(psnrs=PSNRS[[0, 2, 1, 3, 4]]), "test curve does not rise"),
+        (points(psnrs=PSNRS[[0, 1, 1, 3, 4]]), "test curve does not rise"),
+        (points(RATES[[0, 1, 1, 3, 4]]), "test curve does not rise"),
+        (points(psnrs=PSNRS + 4.1), "share 33% of their range in psnr, 50% are needed"),
+        (points(psnrs=PSNRS + 20), "share 0%"),
+        (points(RATES[:3], PSNRS[:3]), "3 of the 4 points"),
+        (points(psnrs=np.append(PSNRS[:4], np.inf)), "not finite"),
+    ],
+)
+def test_curves_that_have_no_bd_rate_are_refused(test, reason):
+    with pytest.raises(InputError, match=reason):
+        rd.bd_rate(points(), test)
+
+
+def test_overlap_at_its_limits():
+    assert rd.overlap(points(), points()) == 1
+    assert rd.overlap(points(), points(psnrs=PSNRS + 10)) == 0
+    assert rd.overlap(points(), points(psnrs=PSNRS + 8.1 / 3)) == pytest.approx(0.5)
+
+
+def test_curve_is_the_mean_over_images_by_hand():
+    rows = [("1", 0.1, 1.0, 30.0), ("1", 0.2, 2.0, 34.0), ("2", 0.2, 4.0, 36.0), ("2", 0.1, 2.0, 31.0)]
+    rows += [("3", 0.1, 9.0, None), ("3", 0.2, 9.9, None)]
+    table = pd.DataFrame(rows, columns=["name", "lmbda", "bpp", "psnr"]).assign(codec="a")
+    mean = rd.curve(table)  # image 3 has no such metric and must not count for the rate either
+    assert mean.index.tolist() == [0.1, 0.2]
+    assert mean["bpp"].tolist() == [1.5, 3.0]
+    assert mean["psnr"].tolist() == [30.5, 35.0]
+
+
+def test_curve_refuses_gaps_and_mixtures():
+    with pytest.raises(InputError, match="a: not measured at every point of the curve: 2.png"):
+        rd.curve(frame().drop(index=12))
+    with pytest.raises(InputError, match="one codec, these measurements to a, b"):
+        rd.curve(pd.concat([frame("a"), frame("b")]))
+
+
+def test_compare_equal_savings_leave_no_doubt():
+    result = rd.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=50)
+    assert [result[key] for key in ("bd_rate", "low", "high", "per_image_mean")] == pytest.approx([-10] * 4)
+    assert result["per_image"] == pytest.approx({f"{i}.png": -10 for i in range(6)})
+    assert (result["overlap"], result["resamples"], result["refused"]) == (1, 50, {})
+
+
+def test_compare_mean_curve_and_mean_of_images_differ():
+    result = rd.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
+    assert result["per_image_mean"] == pytest.approx(-50 / 6)
+    assert result["bd_rate"] < -10  # the image with the most bits weighs most in the mean curve
+    assert -50 < result["low"] < result["bd_rate"] < result["high"] <= 1e-9
+    assert result == rd.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
+
+
+def test_compare_names_images_without_a_bd_rate():
+    test = frame("b")
+    test.loc[(test.name == "2.png") & (test.lmbda == 0.025), "psnr"] = 33.5
+    result = rd.compare(frame(), test, resamples=20)
+    assert list(result["refused"]) == ["2.png"] and "does not rise" in result["refused"]["2.png"]
+    assert "2.png" not in result["per_image"] and len(result["per_image"]) == 5
+
+
+def test_compare_needs_the_same_images():
+    with pytest.raises(InputError, match="not measured with both codecs: 5.png"):
+        rd.compare(frame(), frame("b", images=5))

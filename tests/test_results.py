@@ -1,0 +1,162 @@
+"""Records: complete, free of what names a machine or a person, never half-written; tables made from them."""
+
+import hashlib
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sccore import create_model, paths, results
+from sccore.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "shots" / "images"
+    folder.mkdir(parents=True)
+    (folder / "b.png").write_bytes(b"two")
+    (folder / "a.png").write_bytes(b"one")
+    (folder / "notes.txt").write_bytes(b"no image")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "data" / "results")
+    return tmp_path
+
+
+def record(codec="a", names=("1.png", "2.png"), lmbdas=(0.0035, 0.013), **fields):
+    row = {"bytes": 10, "bpp": 0.1, "psnr": 30.0, "psnr_text": None, "ms_ssim": None} | fields
+    return {"codec": codec, "images": [{"name": name, "lmbda": lmbda} | row for name in names for lmbda in lmbdas]}
+
+
+def test_folder_hash_is_that_of_the_files_names_and_bytes(folder):
+    files = ("a.png", b"one"), ("b.png", b"two")
+    listing = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files)
+    before = results.folder_hash(folder)
+    assert before == hashlib.sha256(listing.encode()).hexdigest()
+    (folder / "a.png").rename(folder / "c.png")
+    renamed = results.folder_hash(folder)
+    (folder / "c.png").write_bytes(b"other")
+    assert len({before, renamed, results.folder_hash(folder)}) == 3
+
+
+def test_dataset_is_named_after_the_folder_that_holds_its_images(folder):
+    entry = results.dataset(folder)
+    assert (entry["name"], entry["images"], entry["masks_sha256"]) == ("shots", 2, None)
+    assert results.dataset(folder, folder)["masks_sha256"] == entry["sha256"]
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        results.dataset("nowhere")
+
+
+def test_provenance_says_what_ran_and_nothing_of_whose_machine(folder):
+    model = create_model("sftip", rate="variable", prior="uniform")
+    model.meta = {"steps": 100, "seconds": 5400, "lambdas": [0.0018, 0.025]}
+    entry = results.provenance(model, folder, "python -m sccore evaluate")
+    assert entry["codec"] == "sftip-uniform-variable" and entry["model"] == model.spec
+    assert [entry["checkpoint"][key] for key in ("steps", "hours", "sha256")] == [100, 1.5, None]
+    assert {"python", "sccore", "source", "torch", "compressai"} <= entry["versions"].keys()
+    assert entry["threads"] >= 1 and entry["date"].endswith("+00:00")
+    text = json.dumps(entry)
+    assert str(folder) not in text and str(Path.home()) not in text and str(paths.ROOT) not in text
+    assert socket.gethostname() not in entry["machine"]
+
+
+@pytest.mark.parametrize(
+    "switches, name",
+    [
+        ({"name": "wacnn"}, "wacnn"),
+        ({"name": "sftip"}, "sftip"),
+        ({"name": "wacnn", "rate": "variable"}, "wacnn-variable"),
+        ({"name": "sftip", "sem": "sft", "laplacian": "signed"}, "sftip-sft-signed"),
+    ],
+)
+def test_codec_name_tells_the_departures_from_the_defaults(switches, name):
+    assert results.codec_name(create_model(**switches).spec) == name
+
+
+def test_paths_in_the_command_are_relative_to_the_project(root, monkeypatch):
+    inside, outside = root / "data" / "x.json", "/home/someone/secret/shots"
+    arguments = ["evaluate", f"--out={inside}", "--images", outside]
+    monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
+    assert results.command_line() == "python -m sccore evaluate --out=data/x.json --images shots"
+    monkeypatch.setattr(sys, "argv", ["/env/ipykernel_launcher.py", "-f", "/home/someone/kernel-1.json"])
+    assert results.command_line() == "in a notebook"
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.json"
+    saved = record() | {"failed": []}
+    saved["images"][0]["psnr"] = math.inf
+    results.save_record(path, saved)
+    assert results.load_record(path) == saved
+    assert os.listdir(path.parent) == ["a.json"]
+
+
+def test_a_failed_write_leaves_the_old_record(tmp_path):
+    path = tmp_path / "a.json"
+    results.save_record(path, record())
+    with pytest.raises(TypeError):
+        results.save_record(path, {"codec": "a", "images": [object()]})
+    assert results.load_record(path) == record()
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b'{"codec": "a", "ima', "damaged"),
+        (b"\xff\xfe\x00", "damaged"),
+        (b"[1, 2]", "not a record"),
+        (b"{}", "not a record"),
+        (b'{"codec": "a", "images": [{"name": "1"}]}', "not a record"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_record_is_refused_by_name(tmp_path, content, reason):
+    path = tmp_path / "broken.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"broken\.json: .*{reason}") as error:
+        results.load_record(path)
+    assert "\n" not in str(error.value)
+
+
+def test_load_dataset_gives_a_row_an_image_and_lambda(root):
+    results.save_record(paths.RESULTS / "shots" / "a.json", record("a"))
+    results.save_record(paths.RESULTS / "shots" / "b.json", record("b", psnr_text=25))
+    frame = results.load_dataset("shots")
+    assert len(frame) == 8 and set(frame["codec"]) == {"a", "b"}
+    assert frame.groupby("codec")["psnr_text"].mean().to_dict() == pytest.approx({"a": math.nan, "b": 25}, nan_ok=True)
+    assert frame["ms_ssim"].dtype == float and results.settings(frame) == ["lmbda"]
+
+
+def test_load_dataset_refuses_a_point_measured_twice(root):
+    results.save_record(paths.RESULTS / "shots" / "one.json", record("a"))
+    results.save_record(paths.RESULTS / "shots" / "two.json", record("a", names=["2.png"]))
+    with pytest.raises(InputError, match="one.json and two.json in data/results/shots"):
+        results.load_dataset("shots")
+
+
+def test_load_dataset_without_records_says_which_there_are(root):
+    (paths.RESULTS / "kodak").mkdir(parents=True)
+    with pytest.raises(InputError, match="'shots' in data/results; there are: kodak"):
+        results.load_dataset("shots")
+    with pytest.raises(InputError, match="no measurements in data/results/kodak"):
+        results.load_dataset("kodak")
+
+
+def test_code_version_is_that_of_the_clone(root):
+    def git(*command):
+        return subprocess.run(["git", "-C", root, *command], check=True, capture_output=True, text=True).stdout.strip()
+
+    assert results.versions()["sccore"] == "0.1.0"  # no clone: the package's version
+    git("init", "-q")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
+    assert results.versions()["sccore"] == git("rev-parse", "--short", "HEAD")
