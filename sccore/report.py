@@ -68,6 +68,16 @@ def trained(codec: str, dataset: str = "samples") -> dict:
     return {}
 
 
+def effort(checkpoint: dict) -> str | None:
+    """Steps and hours of a checkpoint, those of the checkpoints it was started from included: "9,000 steps, 2.5 h"."""
+    if not {"steps", "hours"} <= checkpoint.keys():
+        return None
+    before = checkpoint.get("history", [])
+    steps = checkpoint["steps"] + sum(stage["steps"] for stage in before)
+    hours = checkpoint["hours"] + sum(stage["seconds"] for stage in before) / 3600
+    return f"{steps:,} steps, {hours:.1f} h"
+
+
 def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: str = "samples") -> str:
     """Codec, role, training, range of mean rate and PSNR, BD-rate against the baseline."""
     rows = []
@@ -76,10 +86,9 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
         if own.empty:
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
-        means, run = own.groupby("lmbda", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"]), trained(codec, dataset)
+        means = own.groupby("lmbda", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
         span = lambda column, digits: f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}"
-        training = f"{run['steps']:,} steps, {run['hours']:.1f} h" if {"steps", "hours"} <= run.keys() else None
-        rows.append([f"`{codec}`", role, training, span("bpp", 3), span("psnr", 2), bd_rate(frame, codec)])
+        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), span("bpp", 3), span("psnr", 2), bd_rate(frame, codec)])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 

@@ -91,6 +91,13 @@ def test_comparison_of_what_is_recorded_and_what_is_missing(tmp_path, monkeypatc
     assert report.MISSING in shown[4]
 
 
+def test_effort_counts_what_came_before():
+    stage = {"steps": 500, "seconds": 1800}
+    assert report.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"
+    assert report.effort({"steps": 1000, "hours": 1.5, "history": [stage, stage]}) == "2,000 steps, 2.5 h"
+    assert report.effort({"file": "published.pth"}) is None
+
+
 def test_readme_shows_the_records():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(mark in readme for mark in report.MARKS)

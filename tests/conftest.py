@@ -1,0 +1,53 @@
+"""Shared by the tests: one thread (small tensors are slower on two), small real models made once."""
+
+import numpy as np
+import pytest
+import torch
+
+import sccore
+from sccore import checkpoint
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def lively(name: str, seed: int = 0, **switches):
+    """An untrained companion whose SEM sites act and whose latents take many values, unlike a freshly made one's."""
+    torch.manual_seed(seed)
+    model = sccore.create_model(name, **switches)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "affine" in key or "convs.1" in key:
+                torch.nn.init.normal_(parameter, std=0.05)
+        model.g_a[7].weight.mul_(8)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory):
+    """(name, rate) -> a model that was saved and loaded, and its file."""
+    folder, made = tmp_path_factory.mktemp("checkpoints"), {}
+
+    def get(name: str, rate: str = "variable"):
+        if (name, rate) not in made:
+            path = folder / f"{name}-{rate}.safetensors"
+            lmbda = 0.0035 if rate == "fixed" else None
+            checkpoint.save_model(lively(name, rate=rate), path, lmbda=lmbda)
+            made[name, rate] = sccore.load_model(path), path
+        return made[name, rate]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def screen():
+    """(height, width) -> a part of a real screenshot, repeated if it is smaller, and its text mask."""
+    from sccore.data import read_image, read_mask
+    from sccore.paths import SAMPLES
+
+    image = read_image(SAMPLES / "images" / "windows.png")
+    mask = read_mask(SAMPLES / "masks" / "windows.png", image.shape[:2])
+    return lambda height, width: (np.ascontiguousarray(image[200 : 200 + height, 300 : 300 + width]),
+                                  np.ascontiguousarray(mask[200 : 200 + height, 300 : 300 + width]))  # fmt: skip

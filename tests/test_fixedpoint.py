@@ -1,0 +1,56 @@
+"""Fixed-point networks: near the float ones, and the same bits in any order of summation."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sccore import fixedpoint
+from sccore.fixedpoint import ACT, fixed_point, half_tanh, to_grid
+from sccore.sem import conv_chain
+
+
+def on_grid(x):
+    return torch.equal((x * ACT).round() / ACT, x)
+
+
+def test_grid():
+    x = to_grid(torch.tensor([0.0, 1 / ACT, 0.4 / ACT, 1e9, -1e9]))
+    assert x.tolist() == [0, 1 / ACT, 0, fixedpoint.LIMIT, -fixedpoint.LIMIT]
+
+
+@pytest.mark.parametrize("x", [-100.0, -8.0, -3.25, 0.0, 0.5, 7.75, 8.0, 300.0])
+def test_tables_agree_with_the_functions(x):
+    t = torch.tensor([x], dtype=torch.float64)
+    assert abs(fixedpoint.GELU()(t).item() - 0.5 * x * (1 + math.erf(x / math.sqrt(2)))) <= 0.5 / ACT
+    assert abs(half_tanh(t).item() - 0.5 * math.tanh(x)) <= 0.5 / ACT
+
+
+def test_copy_is_near_the_float_network_and_on_the_grid():
+    torch.manual_seed(0)
+    net, x = conv_chain(12, 16, 8, 4), torch.randn(1, 12, 9, 7)
+    out = fixed_point(net)(to_grid(x))
+    assert on_grid(out) and out.dtype == torch.float64
+    assert (out - net(to_grid(x).float())).abs().max() < 4 / ACT
+
+
+def test_any_order_of_summation_gives_the_same_bits():
+    """Input channels permuted, and summed in parts: float32 convolutions differ, fixed-point ones do not."""
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(64, 8, 3, padding=1), to_grid(100 * torch.randn(1, 64, 16, 16))
+    order = torch.randperm(64)
+    shuffled = nn.Conv2d(64, 8, 3, padding=1)
+    shuffled.load_state_dict({"weight": conv.weight[:, order], "bias": conv.bias})
+    assert not torch.equal(conv(x.float()), shuffled(x[:, order].float()))
+    assert torch.equal(fixed_point(conv)(x), fixed_point(shuffled)(x[:, order]))
+
+
+def test_weights_that_could_lose_bits_are_refused():
+    conv = nn.Conv2d(1, 1, 1)
+    for bad in (1e5, float("nan")):
+        nn.init.constant_(conv.weight, bad)
+        with pytest.raises(OverflowError, match="exact"):
+            fixed_point(conv)
+    with pytest.raises(TypeError, match="ReLU"):
+        fixed_point(nn.ReLU())

@@ -1,0 +1,104 @@
+"""Sizes, shapes, names and switches of the models."""
+
+import pytest
+import torch
+
+import sccore
+from conftest import lively
+from sccore.checkpoint import warm_start
+from sccore.errors import InputError
+from sccore.models import LAMBDAS, count_parameters, create_model, kmac_per_pixel
+
+PINNED = {  # counts known of the published model and of the paper's
+    "wacnn": {"total": 75_235_779, "g_a": 6_928_528, "g_s": 6_928_211, "h_a": 3_319_040, "h_mean_s": 5_882_624,
+              "h_scale_s": 5_882_624, "cc_mean_transforms": 15_212_640, "cc_scale_transforms": 15_212_640,
+              "lrp_transforms": 15_857_760, "entropy_bottleneck": 11_712},
+    "sftip": {"total": 95_495_043, "fem": 4_448_064, "g_a": 12_438_544, "g_s": 12_438_227, "h_a": 8_110_208},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_paper_preset_has_the_pinned_parameters(name):
+    counts = count_parameters(create_model(name, "paper"))
+    assert counts["total"] == counts["trainable"] == PINNED[name]["total"]
+    assert {k: counts["parts"][k] for k in PINNED[name] if k != "total"} | {"total": counts["total"]} == PINNED[name]
+    assert sum(counts["parts"].values()) == counts["total"]
+
+
+@pytest.mark.parametrize("name, kmac", [("wacnn", 525.4), ("sftip", 1385)])
+def test_paper_preset_has_the_known_complexity(name, kmac):
+    assert kmac_per_pixel(create_model(name, "paper")) == pytest.approx(kmac, rel=0.01)
+
+
+def test_companion_is_small():
+    assert count_parameters(create_model("sftip", rate="variable"))["total"] < 2e6
+
+
+def test_names_of_wacnn_are_the_published_ones():
+    names = set(create_model("wacnn", "paper").state_dict())
+    for name in ("g_a.0.weight", "g_a.1.beta", "g_a.4.conv_a.0.conv.4.bias", "g_a.8.conv_b.0.attn.qkv.weight",
+                 "g_s.0.conv_b.0.attn.relative_position_bias_table", "g_s.5.conv_b.0.attn.relative_position_index",
+                 "g_s.8.weight", "g_a.4.conv_b.4.weight", "h_a.8.bias", "h_mean_s.2.0.weight", "h_scale_s.8.weight",
+                 "cc_mean_transforms.9.8.weight", "cc_scale_transforms.0.0.weight", "lrp_transforms.5.2.bias",
+                 "entropy_bottleneck.quantiles", "gaussian_conditional.scale_table"):  # fmt: skip
+        assert name in names
+    assert not [n for n in names if n.split(".")[0] not in {
+        "g_a", "g_s", "h_a", "h_mean_s", "h_scale_s", "cc_mean_transforms", "cc_scale_transforms", "lrp_transforms",
+        "entropy_bottleneck", "gaussian_conditional"}]  # fmt: skip
+
+
+SWITCHES = [("wacnn", {}), ("sftip", {}), ("sftip", {"sem": "sft"}), ("sftip", {"prior": "structure"}),
+            ("sftip", {"prior": "uniform"}), ("sftip", {"laplacian": "signed"}), ("sftip", {"rate": "variable"})]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, switches", SWITCHES)
+def test_forward_follows_compressai(name, switches):
+    model = lively(name, **switches)
+    lmbda = 0.0035 if switches.get("rate") == "variable" else None
+    out = model(torch.rand(2, 3, 64, 128), torch.ones(2, 1, 64, 128), lmbda)
+    assert out["x_hat"].shape == (2, 3, 64, 128)
+    assert out["likelihoods"]["y"].shape == (2, 80, 4, 8) and out["likelihoods"]["z"].shape == (2, 24, 1, 2)
+    assert model.aux_loss() > 0
+
+
+def test_prior_switches_decide_what_the_encoder_sees():
+    torch.manual_seed(0)
+    x, masks = torch.rand(1, 3, 64, 64), (torch.zeros(1, 1, 64, 64), torch.ones(1, 1, 64, 64))
+    moves = lambda **switches: not torch.equal(*(lively("sftip", **switches).analysis(x, m)[0] for m in masks))
+    assert moves() and moves(laplacian="signed")
+    assert not moves(prior="structure") and not moves(prior="uniform")
+
+
+def test_decoder_needs_nothing_but_decoded_data():
+    model = lively("sftip")
+    y, z = torch.randn(1, 80, 4, 4), torch.randn(1, 24, 1, 1)
+    assert model.synthesis(y, z).shape == (1, 3, 64, 64)
+    assert not torch.equal(model.synthesis(y, z), model.synthesis(y, z + 1))  # w comes from z_hat
+
+
+@pytest.mark.parametrize("sem", ["nesft", "sft"])
+@pytest.mark.parametrize("rate", ["fixed", "variable"])
+def test_sftip_warm_started_from_wacnn_is_it(sem, rate):
+    torch.manual_seed(1)
+    wacnn = lively("wacnn", rate=rate)
+    sftip = warm_start(create_model("sftip", sem=sem, rate=rate), wacnn).eval()
+    x, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    lmbda = None if rate == "fixed" else 0.01
+    a, b = wacnn(x, mask, lmbda), sftip(x, mask, lmbda)
+    assert torch.equal(a["x_hat"], b["x_hat"]) and torch.equal(a["likelihoods"]["y"], b["likelihoods"]["y"])
+
+
+def test_level_is_geometric_between_lambdas():
+    model = create_model("wacnn", rate="variable")
+    assert model.level(LAMBDAS[0]).item() == 0 and model.level(LAMBDAS[-1]).item() == 4
+    assert model.level((LAMBDAS[1] * LAMBDAS[2]) ** 0.5).item() == pytest.approx(1.5)
+    for wrong in (0.001, 0.03, None):
+        with pytest.raises(InputError, match="lmbda|0.0018"):
+            model.level(wrong)
+
+
+@pytest.mark.parametrize("key, value", [("preset", "huge"), ("sem", "x"), ("prior", "text"), ("laplacian", "abs"),
+                                        ("rate", "free"), ("name", "jpeg")])  # fmt: skip
+def test_unknown_switches_are_named(key, value):
+    with pytest.raises(InputError, match=f"unknown {key} '{value}'"):
+        sccore.create_model(**{key: value})
