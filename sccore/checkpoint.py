@@ -32,6 +32,8 @@ def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Pat
     path = Path(path)
     copy = create_model(**model.spec)
     nn.Module.load_state_dict(copy, weights_of(model, half), strict=False)
+    copy.update(force=True, update_quantiles=True)  # exact quantiles, where the auxiliary loss only came near
+    nn.Module.load_state_dict(copy, weights_of(copy, half), strict=False)
     copy.update(force=True)
     weights = dict(copy.named_parameters())
     state = {k: v.half() if half and k in weights else v for k, v in copy.state_dict().items()}

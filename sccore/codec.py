@@ -25,6 +25,7 @@ from sccore.models import WACNN
 MAGIC, VERSION = b"SCI\x1a", 1
 HEADER = struct.Struct("<4sB8sfHHII")
 LARGEST = 2**16 - 1  # pixels a side
+LARGEST_AREA = 2**27  # pixels; a header alone must not make the decoder reserve more
 
 
 def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np.ndarray | None = None) -> bytes:
@@ -39,8 +40,8 @@ def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np
     if model.checkpoint_hash is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
     height, width = image.shape[:2]
-    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
-        raise InputError(f"image is {width}x{height}; sides from 1 to {LARGEST} are possible")
+    if not (0 < height <= LARGEST and 0 < width <= LARGEST and height * width <= LARGEST_AREA):
+        raise InputError(f"image is {width}x{height}; possible are sides up to {LARGEST} and {LARGEST_AREA} pixels")
     lmbda = pick_lmbda(model, lmbda)
     coded = model.compress(*to_tensors(image, mask, model), lmbda=lmbda if model.lambdas else None)
     y, z = (strings[0] for strings in coded["strings"])
@@ -67,7 +68,7 @@ def open_seal(data: bytes) -> tuple[bytes, float, int, int, bytes, bytes]:
     body = data[HEADER.size :]
     if zlib.crc32(HEADER.pack(*fields, 0) + body) != checksum:
         raise InputError("damaged: the checksum does not fit (truncated or altered)")
-    if y_length > len(body) or not (width and height):
+    if y_length > len(body) or not 0 < width * height <= LARGEST_AREA:
         raise InputError("damaged: impossible lengths in the header")
     return identity, lmbda, width, height, body[:y_length], body[y_length:]
 

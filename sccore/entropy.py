@@ -199,7 +199,7 @@ class SliceEntropyModel(CompressionModel):
         y_string, z_string = strings
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
         decoder = RansDecoder()
-        decoder.set_stream(y_string)
+        decoder.set_stream(fenced(y_string, self.y_ch * 16 * shape[0] * shape[1]))
         tables = self._tables()
 
         def residual(i: int, mu: Tensor, sigma: Tensor) -> Tensor:
@@ -212,6 +212,7 @@ class SliceEntropyModel(CompressionModel):
 
     def _exact_z_hat(self, z_string: list[bytes], shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)
+        z_string = [fenced(s, self.z_ch * shape[0] * shape[1]) for s in z_string]
         return to_grid(self.entropy_bottleneck.decompress(z_string, shape).double() * inverse_z)
 
     def _indexes(self, scales: Tensor) -> list[int]:
@@ -224,6 +225,15 @@ class SliceEntropyModel(CompressionModel):
     def _require_update(self):
         if self._exact is None:
             raise RuntimeError("call update() before compress or decompress")
+
+
+def fenced(string: bytes, symbols: int) -> bytes:
+    """A rANS string with zeros behind it, so that decoding `symbols` symbols cannot read past its end.
+
+    The decoder does not check its bounds; a string shorter than its symbols need (only a forged file has one) would
+    let it read foreign memory. Once it has run into the zeros a symbol takes at most three words of 4 bytes.
+    """
+    return string + bytes(12 * symbols + 16)
 
 
 def hyper_synthesis(*widths: int) -> nn.Sequential:

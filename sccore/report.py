@@ -40,6 +40,14 @@ def measured(dataset: str = "samples") -> pd.DataFrame:
     return pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
 
 
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of codecs that were measured on every image; others cannot be compared and are named in print."""
+    counts = frame.groupby("codec")["name"].nunique()
+    for codec, count in counts[counts < counts.max()].items():
+        print(f"left out: {codec}, measured on {count} of {counts.max()} images so far")
+    return frame[frame["codec"].isin(counts[counts == counts.max()].index)]
+
+
 def of(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
     """The rows of one codec."""
     return frame[frame["codec"] == codec]
@@ -94,7 +102,7 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
 
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the part between the marker comments made anew."""
-    frame = measured(dataset)
+    frame = complete(measured(dataset))
     count = frame["name"].nunique()
     note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval." if count else ""
     begin, end = MARKS
@@ -105,8 +113,8 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 def main():
     readme = paths.ROOT / "README.md"
     readme.write_text(with_results(readme.read_text(encoding="utf-8")), encoding="utf-8")
-    frame = measured()
-    if len(frame):
+    frame = complete(measured())
+    if len(frame := frame[frame["codec"].isin(COMPARED)]):
         from sccore import figures
 
         figures.rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")

@@ -20,7 +20,7 @@ def lively(name: str, seed: int = 0, **switches):
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if "affine" in key or "convs.1" in key:
-                torch.nn.init.normal_(parameter, std=0.05)
+                torch.nn.init.normal_(parameter, std=0.2)
         model.g_a[7].weight.mul_(8)
     return model.eval()
 
@@ -47,7 +47,7 @@ def screen():
     from sccore.data import read_image, read_mask
     from sccore.paths import SAMPLES
 
-    image = read_image(SAMPLES / "images" / "windows.png")
-    mask = read_mask(SAMPLES / "masks" / "windows.png", image.shape[:2])
-    return lambda height, width: (np.ascontiguousarray(image[200 : 200 + height, 300 : 300 + width]),
-                                  np.ascontiguousarray(mask[200 : 200 + height, 300 : 300 + width]))  # fmt: skip
+    image = read_image(SAMPLES / "images" / "codec_wiki.png")
+    mask = read_mask(SAMPLES / "masks" / "codec_wiki.png", image.shape[:2])
+    return lambda height, width: (np.ascontiguousarray(image[400 : 400 + height, 1000 : 1000 + width]),
+                                  np.ascontiguousarray(mask[400 : 400 + height, 1000 : 1000 + width]))  # fmt: skip

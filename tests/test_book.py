@@ -91,6 +91,19 @@ def test_comparison_of_what_is_recorded_and_what_is_missing(tmp_path, monkeypatc
     assert report.MISSING in shown[4]
 
 
+def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, capsys):
+    from sccore import paths, results
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    unfinished = record("sftip-variable")
+    unfinished["images"] = unfinished["images"][:4]
+    results.save_record(tmp_path / "samples/wacnn-variable.json", record("wacnn-variable"))
+    results.save_record(tmp_path / "samples/sftip-variable.json", unfinished)
+    assert set(report.complete(report.measured())["codec"]) == {"wacnn-variable"}
+    assert "sftip-variable, measured on 1 of 2 images" in capsys.readouterr().out
+    assert report.complete(report.measured("nothing")).empty
+
+
 def test_effort_counts_what_came_before():
     stage = {"steps": 500, "seconds": 1800}
     assert report.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"

@@ -77,7 +77,7 @@ def test_sliders_draw_anew():
     panels, seen = place["panels"], []
     for control, value in (("names_box", "windows95"), ("names_box", "gui"), ("rate_slider", 0.0018)):
         place[control].value = value
-        seen.append([panel.value for panel in panels])
+        seen.append([bytes(panel.value) for panel in panels])
         assert all(value.startswith(b"\x89PNG") for value in seen[-1])
     prior, bits, picture = range(3)
     assert len({values[prior] for values in seen}) == 2  # the image changed once; the prior knows no rate

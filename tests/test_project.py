@@ -57,17 +57,23 @@ def test_pins_satisfy_the_requirements():
         assert requirement.specifier.contains(versions[normal(requirement.name)]), requirement
 
 
-def test_what_the_package_imports_is_declared():
-    imported = set()
-    for path in (ROOT / "sccore").glob("*.py"):
+def imported(folder):
+    """Distributions that the Python files of a folder import, the standard library and the project left out."""
+    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python"}
+    found = set()
+    for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-            imported |= {name.split(".")[0] for name in names}
-    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim"}
-    third = {packages.get(m, m) for m in imported} - set(sys.stdlib_module_names) - {"sccore"}
-    declared = {normal(re.match(r"[\w.-]+", r)[0]) for r in PROJECT["dependencies"]}
-    assert third - declared <= {"click", "nbformat", "papermill"}  # sccore/_papermill.py, which papermill alone loads
+            found |= {name.split(".")[0] for name in names}
+    return {packages.get(m, m) for m in found} - set(sys.stdlib_module_names) - {"sccore", "conftest"}
+
+
+def test_what_is_imported_is_declared():
+    name = lambda requirement: normal(re.match(r"[\w.-]+", requirement)[0])
+    core, everything = set(map(name, PROJECT["dependencies"])), set(map(name, requirements()))
+    assert imported(ROOT / "sccore") - core <= {"click", "nbformat", "papermill"}  # _papermill.py, which papermill loads
+    assert imported(ROOT / "tests") - everything <= {"nbformat"}  # of papermill and jupytext
 
 
 def test_importing_sccore_is_light():

@@ -1,0 +1,127 @@
+"""The command line as a user meets it, in processes of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sccore
+from conftest import lively
+from sccore import checkpoint, codec
+
+ENV = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def run(*arguments, threads="1"):
+    return subprocess.run([sys.executable, "-m", "sccore", *map(str, arguments)], capture_output=True, text=True,
+                          env=ENV | {"OMP_NUM_THREADS": threads})  # fmt: skip
+
+
+def refused(*arguments):
+    """The one line on stderr of a command that must fail."""
+    result = run(*arguments)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("model, total", [("wacnn", 75_235_779), ("sftip", 95_495_043)])
+def test_info_prints_json(model, total):
+    report = json.loads(run("info", "--model", model, "--preset", "paper").stdout)
+    assert report["parameters"]["total"] == total and report["kmac_per_pixel"] > 500
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (33, 17), (480, 640), (720, 1280)])
+def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved, screen, height, width):
+    model, weights = saved("sftip")
+    image, mask = screen(height, width)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(image).save(tmp_path / "images" / "x.png")
+    Image.fromarray(mask).save(tmp_path / "masks" / "x.png")
+    options = ("--checkpoint", weights, "--lmbda", "0.0067")
+    result = run("encode", tmp_path / "images" / "x.png", tmp_path / "x.sci", "--mask", tmp_path / "masks" / "x.png", *options)
+    assert result.returncode == 0, result.stderr
+    assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", *options[:2], threads="2").returncode == 0
+    result = run("evaluate", "--images", tmp_path / "images", "--masks", tmp_path / "masks", "--out",
+                 tmp_path / "r.json", *options)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    row = json.loads((tmp_path / "r.json").read_text())["images"][0]
+    decoded = np.array(Image.open(tmp_path / "y.png")).astype(float)
+    mse = ((decoded - image) ** 2).mean()
+    assert row["bytes"] == (tmp_path / "x.sci").stat().st_size
+    assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-9)
+
+
+def test_paper_sized_model_codes_too(tmp_path, screen):
+    """Untrained weights of the full size, 17x33 pixels, encoded here and decoded in another process."""
+    torch.manual_seed(0)
+    weights = checkpoint.save_model(sccore.create_model("sftip", "paper"), tmp_path / "paper.safetensors", lmbda=0.0035)
+    model, image = sccore.load_model(weights), screen(33, 17)[0]
+    data = codec.encode(image, model)
+    (tmp_path / "x.sci").write_bytes(data)
+    assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", "--checkpoint", weights).returncode == 0
+    assert np.array_equal(np.array(Image.open(tmp_path / "y.png")), codec.decode(data, model))
+
+
+def test_bad_images_are_one_line(tmp_path, saved):
+    options = ("--checkpoint", saved("wacnn")[1])
+    target = tmp_path / "x.sci"
+    assert "none.png: no such file" in refused("encode", tmp_path / "none.png", target, *options)
+    for name, content, message in (("a.png", b"", "empty file"), ("b.png", b"text", "not an image")):
+        (tmp_path / name).write_bytes(content)
+        assert f"{name}: {message}" in refused("encode", tmp_path / name, target, *options)
+    Image.new("RGB", (8, 8)).save(tmp_path / "ok.png")
+    Image.new("L", (9, 8)).save(tmp_path / "mask.png")
+    assert "mask is 9x8, its image 8x8" in refused("encode", tmp_path / "ok.png", target, "--mask", tmp_path / "mask.png", *options)
+    assert "no such folder" in refused("encode", tmp_path / "ok.png", tmp_path / "no" / "x.sci", *options)
+    assert "outside" in refused("encode", tmp_path / "ok.png", target, "--lmbda", 3, *options)
+    assert not target.exists() and not list(tmp_path.glob(".*"))
+
+
+def test_bad_files_and_weights_are_one_line(tmp_path, saved, screen):
+    model, weights = saved("wacnn")
+    data = codec.encode(screen(20, 20)[0], model, 0.0067)
+    out = tmp_path / "y.png"
+    for name, content, message in (("cut.sci", data[:-3], "damaged"), ("png.sci", b"\x89PNG....", "not a .sci file"),
+                                   ("new.sci", data[:4] + b"\x09" + data[5:], "version 9"), ("empty.sci", b"", "not a .sci")):  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+        line = refused("decode", tmp_path / name, out, "--checkpoint", weights)
+        assert f"{name}: " in line and message in line
+    (tmp_path / "ok.sci").write_bytes(data)
+    assert "which are not at hand" in refused("decode", tmp_path / "ok.sci", out)
+    assert "needs weights" in refused("decode", tmp_path / "ok.sci", out, "--checkpoint", saved("sftip")[1])
+    assert "unknown image format" in refused("decode", tmp_path / "ok.sci", tmp_path / "y.xyz", "--checkpoint", weights)
+    (tmp_path / "cut.safetensors").write_bytes(weights.read_bytes()[:1000])
+    assert "cut.safetensors: damaged" in refused("decode", tmp_path / "ok.sci", out, "--checkpoint", tmp_path / "cut.safetensors")
+    assert not out.exists()
+
+
+def test_conversions_are_noted(tmp_path, saved):
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    result = run("encode", tmp_path / "clear.png", tmp_path / "x.sci", "--checkpoint", saved("wacnn")[1])
+    assert result.returncode == 0 and "note: " in result.stderr and "transparency, put on white" in result.stderr
+    assert "bytes" in result.stdout and "mask: text everywhere" in result.stdout
+
+
+def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, saved, screen):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(screen(40, 40)[0]).save(tmp_path / "images" / "good.png")
+    (tmp_path / "images" / "bad.png").write_bytes(b"nothing")
+    result = run("evaluate", "--images", tmp_path / "images", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067,
+                 "--out", tmp_path / "r.json")  # fmt: skip
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert result.returncode == 1 and "bad.png: not an image" in result.stderr
+    assert [r["name"] for r in record["images"]] == ["good.png"] and record["failed"][0]["name"] == "bad.png"
+
+
+def test_a_lively_model_differs_from_a_fresh_one():
+    """The models of these tests code something: their latents are not all zero."""
+    x = torch.rand(1, 3, 64, 64)
+    assert lively("wacnn").g_a(x).round().abs().sum() > 0

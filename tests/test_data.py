@@ -1,0 +1,157 @@
+"""Real and broken files on the way into memory, and crops."""
+
+import io
+import tarfile
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sccore import data
+from sccore.errors import InputError
+from sccore.paths import SAMPLES
+
+RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def write(path, array=RGB, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def folder(tmp_path, stems=("a", "b"), size=(20, 30)):
+    for stem in stems:
+        write(tmp_path / "images" / f"{stem}.png")
+        write(tmp_path / "masks" / f"{stem}.png", np.full(size, 255, np.uint8))
+    return tmp_path
+
+
+def test_rgb_is_read_as_it_is(tmp_path):
+    assert np.array_equal(data.read_image(write(tmp_path / "x.png")), RGB)
+
+
+def test_conversions_are_stated(tmp_path):
+    clear = np.dstack([RGB, np.zeros((20, 30), np.uint8)])
+    with pytest.warns(UserWarning, match="transparency"):
+        assert (data.read_image(write(tmp_path / "rgba.png", clear)) == 255).all()
+    deep = np.full((4, 4), 65535, np.uint16)
+    with pytest.warns(UserWarning, match="8 bits"):
+        assert (data.read_image(write(tmp_path / "deep.png", deep)) == 255).all()
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:])
+    with pytest.warns(UserWarning, match="first frame"):
+        assert np.array_equal(data.read_image(tmp_path / "moving.png"), RGB)
+
+
+def test_lossless_conversions_are_silent(tmp_path):
+    palette = Image.fromarray(RGB).quantize(16)
+    palette.save(tmp_path / "palette.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(data.read_image(tmp_path / "palette.png"), np.array(palette.convert("RGB")))
+        assert data.read_image(write(tmp_path / "grey.png", RGB[..., 0])).shape == (20, 30, 3)
+        opaque = np.dstack([RGB, np.full((20, 30), 255, np.uint8)])
+        assert np.array_equal(data.read_image(write(tmp_path / "opaque.png", opaque)), RGB)
+
+
+@pytest.mark.parametrize("content, message", [(None, "no such file"), (b"", "empty file"), (b"hello", "not an image")])
+def test_what_is_no_image_is_named(tmp_path, content, message):
+    path = tmp_path / "bad.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=f"bad.png: {message}"):
+        data.read_image(path)
+
+
+def test_truncated_image_is_damaged(tmp_path):
+    path = write(tmp_path / "cut.png")
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(InputError, match="cut.png: damaged"):
+        data.read_image(path)
+
+
+def test_pairs_by_stem_whatever_the_suffix(tmp_path):
+    folder(tmp_path)
+    write(tmp_path / "images" / "c.jpg")
+    with pytest.raises(InputError, match="c.jpg: no mask c.png"):
+        data.pair(tmp_path / "images", tmp_path / "masks")
+    assert [p[0] for p in data.pair(tmp_path / "images")] == ["a", "b", "c"]
+    write(tmp_path / "images" / "a.jpg")
+    with pytest.raises(InputError, match="same stem"):
+        data.pair(tmp_path / "images")
+
+
+def test_wrong_sized_mask_names_both_sizes(tmp_path):
+    folder(tmp_path, size=(20, 31))
+    with pytest.raises(InputError, match="mask of a: mask is 31x20, its image 30x20"):
+        data.load(tmp_path, progress=False)
+
+
+def test_corrupt_image_is_reported_and_left_out(tmp_path, capsys):
+    folder(tmp_path)
+    (tmp_path / "images" / "b.png").write_bytes(b"garbage")
+    samples = data.load(tmp_path, progress=False)
+    assert samples.names == ["a"] and "not an image" in samples.failed["b"]
+    assert "left out: b" in capsys.readouterr().out
+
+
+def test_no_images_at_all(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        data.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="no images"):
+        data.load(tmp_path)
+
+
+def shard(path, names):
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            content = io.BytesIO()
+            Image.fromarray(RGB if name.startswith("images") else RGB[..., 0]).save(content, "PNG")
+            member = tarfile.TarInfo(name)
+            member.size = len(content.getvalue())
+            content.seek(0)
+            tar.addfile(member, content)
+    return path
+
+
+def test_shards_hold_the_same_as_folders(tmp_path):
+    samples = data.load(shard(tmp_path / "t.tar", ["images/a.webp", "masks/a.png"]), progress=False)
+    assert np.array_equal(samples.images[0], RGB) and np.array_equal(samples.masks[0], RGB[..., 0] > 127)
+    with pytest.raises(InputError, match="images/b.webp has no masks/b.png"):
+        data.load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
+    (tmp_path / "v.tar").write_bytes(b"no tar")
+    with pytest.raises(InputError, match="v.tar: not a readable tar"):
+        data.load(tmp_path / "v.tar", progress=False)
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return data.load(SAMPLES, progress=False)
+
+
+def test_samples_are_complete(samples):
+    assert len(samples) == 10 and not samples.failed
+    assert all(0.005 < m.mean() < 0.6 for m in samples.masks)
+
+
+def test_crops_depend_on_seed_and_step_alone(samples):
+    crops = data.Crops(samples, 64, 4, seed=1)
+    crops(0)
+    x, mask = crops(7)
+    again = data.Crops(samples, 64, 4, seed=1)(7)
+    assert torch.equal(x, again[0]) and torch.equal(mask, again[1])
+    assert not torch.equal(x, data.Crops(samples, 64, 4, seed=2)(7)[0])
+    assert x.shape == (4, 3, 64, 64) and mask.shape == (4, 1, 64, 64)
+    assert 0 <= x.min() and x.max() <= 1 and set(mask.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_mask_moves_with_its_image():
+    """An image that is white exactly where its mask is 1 stays so in every crop and flip."""
+    mask = np.random.default_rng(0).integers(0, 2, (90, 50)).astype(bool)
+    one = data.Samples(["x"], [np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255], [mask], {}, "")
+    for step in range(5):
+        x, m = data.Crops(one, 64, 4)(step)  # wider than the image: extended by its border
+        assert torch.equal(x[:, :1], m)

@@ -1,0 +1,158 @@
+"""Training learns, can be stopped anywhere, and goes on as if nothing had happened."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import sccore
+from sccore import data, training
+from sccore.errors import InputError
+from sccore.paths import SAMPLES
+from sccore.training import Recipe, fit
+
+SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="steps")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    everything = data.load(SAMPLES, progress=False)
+    keep = [i for i, name in enumerate(everything.names) if name in ("graph", "gui", "windows95")]
+    return data.Samples(*([getattr(everything, k)[i] for i in keep] for k in ("names", "images", "masks")), {}, "x")
+
+
+def fresh(name="wacnn", rate="variable", seed=0):
+    torch.manual_seed(seed)
+    return sccore.create_model(name, rate=rate)
+
+
+def losses(folder):
+    with open(folder / "log.csv", newline="") as file:
+        return {int(r["step"]): r["loss"] for r in csv.DictReader(file) if r["loss"]}
+
+
+@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "fixed")])
+def test_a_few_steps_lower_the_held_out_loss(samples, tmp_path, name, rate):
+    recipe = Recipe(steps=25, batch=2, crop=64, lr=1e-3, validate_every=25, schedule="steps")
+    lmbda = 0.0067 if rate == "fixed" else None
+    summary = fit(fresh(name, rate), samples, tmp_path, lmbda=lmbda, recipe=recipe, validation=samples, progress=False)
+    assert summary["finished"] and summary["step"] == 25 and summary["skipped"] == 0
+    assert summary["last"][0]["loss"] < 0.7 * summary["first"][0]["loss"]
+    model = sccore.load_model(tmp_path / "model.safetensors")
+    assert model.meta["steps"] == 25 and model.meta["recipe"]["crop"] == 64 and model.meta["lmbda"] == lmbda
+
+
+def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
+    fit(fresh(), samples, tmp_path / "whole", recipe=SMALL, progress=False)
+    fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, minutes=0, progress=False)  # stops before its first step
+    real = training.Run.train_step
+
+    def stop_after_three(run, *batch):
+        if run.step == 3:
+            raise KeyboardInterrupt
+        return real(run, *batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Run, "train_step", stop_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, save_every=0, progress=False)
+    fit(fresh(seed=9), samples, tmp_path / "parts", recipe=SMALL, progress=False)  # the start's weights do not matter
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole") and len(losses(tmp_path / "whole")) == 8
+    a, b = (sccore.load_model(tmp_path / n / "model.safetensors").state_dict() for n in ("whole", "parts"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_killed_run_goes_on(tmp_path):
+    """SIGKILL in mid-training, then the same command again."""
+    command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
+               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--schedule", "steps"]  # fmt: skip
+    script = ("import sys; from sccore import training, cli; fit = training.fit;"
+              "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    reached = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
+    assert 0 < reached < 60
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["step"] == 60
+    assert sorted(losses(tmp_path))[-1] == 60 and len(losses(tmp_path)) == 15  # no row twice
+
+
+def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
+    real = training.rate_distortion
+
+    def poisoned(*args):
+        values = real(*args)
+        poisoned.calls += 1
+        return values | {"loss": values["loss"] * float("nan")} if poisoned.calls == 2 else values
+
+    poisoned.calls = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "rate_distortion", poisoned)
+        summary = fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+    assert summary["skipped"] == 1 and summary["step"] == 8
+    assert all(torch.isfinite(p).all() for p in sccore.load_model(tmp_path / "model.safetensors").parameters())
+
+
+def test_time_budget_stops_and_leaves_a_usable_model(samples, tmp_path):
+    summary = fit(fresh(), samples, tmp_path, recipe=Recipe(batch=1, crop=64), minutes=0.03, progress=False)
+    assert not summary["finished"] and 0 < summary["step"] < 1000
+    assert sccore.load_model(tmp_path / "model.safetensors").meta["steps"] == summary["step"]
+
+
+def test_plateau_lowers_three_times_and_stops():
+    run = training.Run(fresh(), Recipe(), None, "cpu", False)
+    rates = []
+    while not run.stopped:
+        rates.append(run.lr)
+        run.plateau(1.0)
+    assert sorted(set(rates), reverse=True) == pytest.approx([1e-4, 3e-5, 9e-6, 2.7e-6]) and len(rates) == 21
+
+
+def test_fixed_steps_and_warm_up():
+    run = training.Run(fresh(), Recipe(steps=100, lr=1.0, schedule="steps", warmup=10), None, "cpu", False)
+    lr = []
+    for run.step in range(100):
+        lr.append(run.scheduled_lr())
+    assert lr[0] == pytest.approx(0.1) and lr[9] == lr[59] == 1 and lr[60] == pytest.approx(0.3)
+    assert lr[80] == pytest.approx(0.09) and lr[92] == pytest.approx(0.027)
+
+
+def test_first_stage_sees_masks_of_ones(samples, tmp_path):
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = training.rate_distortion
+        patch.setattr(training, "rate_distortion", lambda o, x, mask, *a: seen.append(mask.min()) or real(o, x, mask, *a))
+        for masks in ("ones", "text"):
+            recipe = Recipe(steps=2, batch=4, crop=64, masks=masks)
+            fit(fresh(), samples, tmp_path / masks, recipe=recipe, progress=False)
+    assert [m.item() for m in seen] == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(lmbda=0.01), "leave lmbda out"), (dict(recipe=Recipe(crop=100)), "crop 100 is not a multiple of 64"),
+    (dict(recipe=Recipe(metric="ssim")), "unknown metric 'ssim'"), (dict(recipe=Recipe(steps=0)), "at least 1"),
+])  # fmt: skip
+def test_impossible_training_is_refused_at_once(samples, tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        fit(fresh(), samples, tmp_path, **change)
+
+
+def test_a_folder_belongs_to_one_run(samples, tmp_path):
+    fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+    with pytest.raises(InputError, match="holds a run with recipe"):
+        fit(fresh(), samples, tmp_path, recipe=Recipe(crop=64), progress=False)
+    (tmp_path / "last.pt").write_bytes(b"x")
+    with pytest.raises(InputError, match="damaged"):
+        fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
