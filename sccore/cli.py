@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with")
     sub.add_argument("--minutes", type=float, help="stop after so many minutes")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
-    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int),
+    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.training.Recipe")
     return main
@@ -150,7 +150,7 @@ def train(a) -> int:
     from sccore.models import create_model
 
     rate = a.rate or ("variable" if a.lmbda is None else "fixed")
-    given = ("steps", "batch", "crop", "lr", "seed", "schedule", "metric", "masks", "validate_every")
+    given = ("steps", "batch", "crop", "lr", "seed", "warmup", "schedule", "metric", "masks", "validate_every")
     recipe = training.Recipe(**{k: getattr(a, k) for k in given if getattr(a, k) is not None})
     torch.manual_seed(recipe.seed)
     model = create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=rate)

@@ -28,7 +28,15 @@ LARGEST = 2**16 - 1  # pixels a side
 LARGEST_AREA = 2**27  # pixels; a header alone must not make the decoder reserve more
 
 
-def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np.ndarray | None = None) -> bytes:
+@torch.no_grad()
+def analyse(image: np.ndarray, model: WACNN, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+    """y and z of an image; the same for every lambda of a variable-rate model."""
+    return model.analysis(*to_tensors(image, mask, model))
+
+
+@torch.no_grad()
+def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np.ndarray | None = None,
+           latents: tuple[Tensor, Tensor] | None = None) -> bytes:
     """An image as the bytes of a .sci file.
 
     Args:
@@ -36,6 +44,7 @@ def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np
         model: from a checkpoint (its identity goes into the file).
         lmbda: rate of a variable-rate model; of a fixed-rate one its own lambda, which need not be given.
         mask: text mask, bool (H, W); None stands for text everywhere.
+        latents: of :func:`analyse`, if the image was analysed before.
     """
     if model.checkpoint_hash is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
@@ -43,8 +52,8 @@ def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np
     if not (0 < height <= LARGEST and 0 < width <= LARGEST and height * width <= LARGEST_AREA):
         raise InputError(f"image is {width}x{height}; possible are sides up to {LARGEST} and {LARGEST_AREA} pixels")
     lmbda = pick_lmbda(model, lmbda)
-    coded = model.compress(*to_tensors(image, mask, model), lmbda=lmbda if model.lambdas else None)
-    y, z = (strings[0] for strings in coded["strings"])
+    latents = latents or analyse(image, model, mask)
+    y, z = model.encode_latents(*latents, level_of(model, lmbda, latents[0].device))
     return seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, y, z)
 
 
@@ -103,8 +112,21 @@ def estimate(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: 
     model.eval()
     output = model(*to_tensors(image, mask, model), lmbda=pick_lmbda(model, lmbda) if model.lambdas else None)
     bits_map = -torch.log2(output["likelihoods"]["y"][0]).sum(0)  # (H/16, W/16)
-    bits = rate({k: v.double() for k, v in output["likelihoods"].items()}, 1).item()
+    bits = rate(output["likelihoods"], 1).item()
     return {"bits": bits, "bits_map": bits_map.cpu().numpy(), "x_hat": to_image(output["x_hat"], *image.shape[:2])}
+
+
+@torch.no_grad()
+def estimated_bits(latents: tuple[Tensor, Tensor], model: WACNN, lmbda: float | None = None) -> float:
+    """The bits of :func:`estimate` alone, for an image that was analysed before."""
+    model.eval()
+    level = level_of(model, pick_lmbda(model, lmbda), latents[0].device)
+    return rate(model.code_latents(*latents, level)[2], 1).item()
+
+
+def level_of(model: WACNN, lmbda: float, device) -> Tensor:
+    """The model's level for a picked lambda; a fixed-rate model has one level, whatever the lambda."""
+    return model.level(lmbda if model.lambdas else None, device)
 
 
 def pick_lmbda(model: WACNN, lmbda: float | None) -> float:

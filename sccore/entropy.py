@@ -216,7 +216,9 @@ class SliceEntropyModel(CompressionModel):
         return to_grid(self.entropy_bottleneck.decompress(z_string, shape).double() * inverse_z)
 
     def _indexes(self, scales: Tensor) -> list[int]:
-        return self.gaussian_conditional.build_indexes(scales).flatten().tolist()
+        """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
+        step = self.gaussian_conditional.scale_table[1].double() / self.gaussian_conditional.scale_table[0].double()
+        return self.gaussian_conditional.build_indexes(scales / step.sqrt()).flatten().tolist()
 
     def _tables(self) -> tuple[list, list, list]:
         gc = self.gaussian_conditional

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from sccore import codec, data, metrics, results
 from sccore.errors import InputError
@@ -51,19 +51,33 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
             except InputError as error:
                 record["failed"].append({"name": file, "error": str(error)})
                 missing = []
+            latents = Latents(model, image, mask) if missing else None
             for lmbda in missing:
-                record["images"].append({"name": file} | measure(model, image, mask, lmbda)[0])
+                record["images"].append({"name": file} | measure(model, image, mask, lmbda, latents)[0])
                 bar.update()
             if out:
                 results.save_record(out, record)
     return record
 
 
-def measure(model, image: np.ndarray, mask: np.ndarray | None = None,
-            lmbda: float | None = None) -> tuple[dict, np.ndarray]:
-    """Code and decode one image (H, W, 3); a row of a record without the name, and the decoded image."""
+class Latents:
+    """y and z of an image, which serve every lambda, and the seconds that they took."""
+
+    def __init__(self, model, image: np.ndarray, mask: np.ndarray | None):
+        start = perf_counter()
+        self.y_z = codec.analyse(image, model, mask)
+        self.seconds = perf_counter() - start
+
+
+def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None,
+            latents: Latents | None = None) -> tuple[dict, np.ndarray]:
+    """Code and decode one image (H, W, 3); a row of a record without the name, and the decoded image.
+
+    Times are those of the whole way: the analysis counts for every lambda.
+    """
+    latents = latents or Latents(model, image, mask)
     start = perf_counter()
-    stream = codec.encode(image, model, lmbda, mask)
+    stream = codec.encode(image, model, lmbda, latents=latents.y_z)
     encoded = perf_counter()
     decoded = codec.decode(stream, model)
     end = perf_counter()
@@ -74,11 +88,11 @@ def measure(model, image: np.ndarray, mask: np.ndarray | None = None,
         "lmbda": lmbda,
         "bytes": len(stream),
         "bpp": 8 * len(stream) / (height * width),
-        "bpp_estimated": codec.estimate(image, model, lmbda, mask)["bits"] / (height * width),
+        "bpp_estimated": codec.estimated_bits(latents.y_z, model, lmbda) / (height * width),
         "psnr": metrics.psnr(image, decoded),
         "psnr_text": None if mask is None else metrics.psnr_text(image, decoded, mask),
         "ms_ssim": metrics.ms_ssim(image, decoded),
-        "encode_s": encoded - start,
+        "encode_s": latents.seconds + encoded - start,
         "decode_s": end - encoded,
     }
     return row, decoded

@@ -15,7 +15,7 @@ def lagrange_map(mask: Tensor, lmbda: Tensor | float) -> Tensor:
 
 def rate(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     """Estimated bits per pixel of each image, (B,): -log2 of every likelihood, summed, over the pixels of an image."""
-    return sum(-torch.log2(p).flatten(1).sum(1) for p in likelihoods.values()) / pixels
+    return sum(-torch.log2(p).flatten(1).sum(1, dtype=torch.float64) for p in likelihoods.values()) / pixels
 
 
 def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor | float,
@@ -35,7 +35,7 @@ def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor 
     lmbda = torch.as_tensor(lmbda, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
     error = (x - output["x_hat"]) ** 2  # (B, 3, H, W)
     weight = lmbda if metric == "mse" else lagrange_map(torch.ones_like(x[:, :1]) if mask is None else mask, lmbda)
-    bpp = rate(output["likelihoods"], x.shape[-2] * x.shape[-1]).mean()
+    bpp = rate(output["likelihoods"], x.shape[-2] * x.shape[-1]).mean().to(x.dtype)
     mse = error.detach().mean()
     return {
         "loss": bpp + 255**2 * (weight * error).mean(),

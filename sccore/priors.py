@@ -16,7 +16,7 @@ def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
 
     Args:
         x: images in [0, 1], (B, C, H, W).
-        kind: "magnitude" keeps |response| (the paper: direction is not considered), "signed" the response itself
+        kind: "magnitude" drops its sign (the paper: direction is not considered), "signed" the response itself
             (as in the public release; its average over 16x16 pixels almost vanishes on text).
 
     Returns:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
