@@ -4,7 +4,6 @@ Channel-conditional coding is Minnen & Singh's (ICIP 2020), as WACNN uses it and
 Cui et al.'s (CVPR 2021). One loop, :meth:`SliceEntropyModel.decode_slices`, serves training, encoding and decoding.
 """
 
-import copy
 from types import SimpleNamespace
 from typing import Callable
 
@@ -97,7 +96,6 @@ class SliceEntropyModel(CompressionModel):
         self.gain_z = UnitGain() if gains is None else GainUnits(self.z_ch, [1.0] * len(gains))
         self._exact: SimpleNamespace | None = None
 
-    synthesis_parts: tuple[str, ...]  # names of all that `synthesis` reads
     half_tanh = staticmethod(lambda x: 0.5 * torch.tanh(x))
 
     def decode_slices(self, nets, z_hat: Tensor, residual: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
@@ -156,17 +154,11 @@ class SliceEntropyModel(CompressionModel):
         return y_hat, z_hat, {"y": torch.cat(likelihoods, dim=1), "z": z_likelihood}
 
     def update(self, *args, **kwargs) -> bool:
-        """Builds the coder's tables (as in CompressAI) and the copies of the networks that coding runs on.
-
-        What drives the entropy coder is copied to fixed point. The synthesis is copied to float64: its sums may still
-        differ in the last bits, but no longer by anything that survives rounding to 8-bit pixels.
-        """
+        """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it."""
         updated = super().update(*args, **kwargs)
         names = ("h_mean_s", "h_scale_s", "cc_mean_transforms", "cc_scale_transforms", "lrp_transforms")
         self._exact = SimpleNamespace(
-            half_tanh=fixedpoint.half_tanh,
-            **{name: fixed_point(getattr(self, name)) for name in names},
-            **{name: in_float64(getattr(self, name)) for name in self.synthesis_parts},
+            **{name: fixed_point(getattr(self, name)) for name in names}, half_tanh=fixedpoint.half_tanh
         )
         return updated
 
@@ -245,8 +237,3 @@ def hyper_synthesis(*widths: int) -> nn.Sequential:
         nn.Conv2d(a, a, 3, padding=1), nn.GELU(), subpel_conv3x3(a, b, 2), nn.GELU(), nn.Conv2d(b, c, 3, padding=1),
         nn.GELU(), subpel_conv3x3(c, d, 2), nn.GELU(), nn.Conv2d(d, e, 3, padding=1),
     )
-
-
-def in_float64(part):
-    """A copy of a module in float64; anything else as it is."""
-    return copy.deepcopy(part).double() if isinstance(part, nn.Module) else part

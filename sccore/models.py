@@ -1,5 +1,6 @@
 """WACNN and the paper's model on top of it (Section 3.1, Fig. 1), at the paper's size and at a companion's."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -56,7 +57,6 @@ class WACNN(SliceEntropyModel):
     """
 
     stride = 64  # height and width are multiples of it: z is at H/64
-    synthesis_parts = ("g_s", "centred")
 
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
         N, M, heads = widths.N, widths.M, widths.heads
@@ -146,8 +146,20 @@ class WACNN(SliceEntropyModel):
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            x_hat.append(type(self).synthesis(self._exact, y_hat, z_hat).clamp_(0, 1))
+            with one_thread():
+                x_hat.append(self.synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
+
+
+@contextmanager
+def one_thread():
+    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class SFTIP(WACNN):
@@ -160,8 +172,6 @@ class SFTIP(WACNN):
         sem: "nesft" is the paper's FEM and NESFT, "sft" Song et al.'s condition block and SFT (Table 2).
         prior, laplacian: see :func:`sccore.priors.external_prior`.
     """
-
-    synthesis_parts = ("g_s", "sem_s", "fem", "centred")
 
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
                  prior: str = "text+structure", laplacian: str = "magnitude"):
