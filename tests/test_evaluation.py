@@ -71,7 +71,7 @@ def measured(monkeypatch):
 
     calls = Calls()
 
-    def measure(model, image, mask, lmbda):
+    def measure(model, image, mask, lmbda, latents):
         if len(calls) == calls.limit:
             raise KeyboardInterrupt
         calls.append((len(image), lmbda))
