@@ -115,7 +115,8 @@ class WACNN(SliceEntropyModel):
         lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
         slack = 1e-6  # lambdas may have passed through float32
         if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
-            raise InputError(f"lmbda {lmbda.tolist()} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
+            wrong = ", ".join(f"{value:g}" for value in lmbda)
+            raise InputError(f"lmbda {wrong} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
         level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
         return torch.tensor(level, device=device)
 
