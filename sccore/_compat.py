@@ -5,7 +5,7 @@ a CPU build of torch, and torchvision then stops at the missing schema of its `n
 them, so declaring the schemas is enough to let the import pass. With a matching pair nothing is done.
 """
 
-import torch
+from torch import library
 
 try:
     import torchvision  # noqa: F401
@@ -13,5 +13,5 @@ except RuntimeError as error:
     if "torchvision::" not in str(error):
         raise
     for _name in ("nms", "qnms"):
-        torch.library.define(f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"torchvision::{_name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     import torchvision  # noqa: F401
