@@ -115,10 +115,15 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
 def warm_start(model: WACNN, source: WACNN) -> WACNN:
     """Starts `model` from another model's weights; what the other lacks (SEM sites, gains) keeps its identity start.
 
+    A fixed-rate model leaves the gains of a variable-rate one behind: it begins near the middle rate, whose gains
+    began as 1.
+
     Raises:
         InputError: the source has parts that the model lacks, or other sizes.
     """
     state = weights_of(source, half=False)
+    if model.lambdas is None:
+        state = {k: v for k, v in state.items() if not k.startswith(("gain_y.", "gain_z."))}
     own = model.state_dict()
     wrong = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
     if wrong:

@@ -95,6 +95,8 @@ class WACNN(SliceEntropyModel):
             conv3x3(c, d), nn.GELU(),  # 6
             conv3x3(d, e, stride=2),  # 8  (B, e, H/64, W/64)
         )  # fmt: skip
+        for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_mean_s, self.h_scale_s):
+            keep_variance(transform)
 
     def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), z (B, Z, H/64, W/64). The baseline ignores the mask."""
@@ -150,6 +152,18 @@ class WACNN(SliceEntropyModel):
             with one_thread():
                 x_hat.append(self.synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
+
+
+def keep_variance(transform: nn.Module):
+    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
+
+    With PyTorch's own start every layer halves it: z then begins at a spread of 0.002, rounds to a constant and stays
+    one, for what is always rounded to the same value teaches h_s nothing.
+    """
+    for conv in transform.modules():
+        if isinstance(conv, nn.Conv2d):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)
 
 
 @contextmanager

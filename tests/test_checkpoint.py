@@ -33,9 +33,18 @@ def test_half_precision_is_half_the_file_and_keeps_bounds(saved, tmp_path):
 
 def test_warm_start_needs_a_source_that_fits(saved):
     with pytest.raises(InputError, match="cannot start"):
-        checkpoint.warm_start(sccore.create_model("wacnn", rate="fixed"), saved("wacnn", "variable")[0])
+        checkpoint.warm_start(sccore.create_model("wacnn", rate="variable"), saved("sftip", "variable")[0])
     target = checkpoint.warm_start(sccore.create_model("sftip", rate="variable"), saved("wacnn", "variable")[0])
     assert target.meta["history"][-1]["sha256"] == saved("wacnn", "variable")[0].checkpoint_hash
+
+
+def test_fixed_rate_starts_from_a_variable_rate_near_its_middle(saved):
+    source = saved("wacnn", "variable")[0]
+    fixed = checkpoint.warm_start(sccore.create_model("wacnn", rate="fixed"), source).eval()
+    x = torch.rand(1, 3, 64, 64)
+    middle, low = (source(x, lmbda=source.lambdas[i])["likelihoods"]["y"].log().sum() for i in (2, 0))
+    own = fixed(x)["likelihoods"]["y"].log().sum()
+    assert torch.isclose(own, middle, rtol=0.05) and not torch.isclose(own, low, rtol=0.05)
 
 
 @pytest.mark.parametrize("damage, message", [

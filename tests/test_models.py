@@ -5,7 +5,9 @@ import torch
 
 import sccore
 from conftest import lively
+from sccore import paths
 from sccore.checkpoint import warm_start
+from sccore.data import read_image
 from sccore.errors import InputError
 from sccore.models import LAMBDAS, count_parameters, create_model, kmac_per_pixel
 
@@ -59,6 +61,16 @@ def test_forward_follows_compressai(name, switches):
     assert out["x_hat"].shape == (2, 3, 64, 128)
     assert out["likelihoods"]["y"].shape == (2, 80, 4, 8) and out["likelihoods"]["z"].shape == (2, 24, 1, 2)
     assert model.aux_loss() > 0
+
+
+@pytest.mark.parametrize("name", ["wacnn", "sftip"])
+def test_z_says_something_from_the_start(name):
+    torch.manual_seed(0)
+    image = read_image(paths.SAMPLES / "images" / "windows95.png")
+    x = torch.from_numpy(image[:448, :640].copy()).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        _, z = create_model(name).analysis(x)
+    assert z.round().std((0, 2, 3)).mean() > 0.5  # whatever it says, it is not a constant after rounding
 
 
 def test_prior_switches_decide_what_the_encoder_sees():
