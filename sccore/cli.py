@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
-        sub.add_argument(f"--{name}", type=kind, help="see sccore.training.Recipe")
+        sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
     return main
 
 

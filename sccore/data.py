@@ -99,16 +99,48 @@ def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str,
 
 @dataclass
 class Samples:
-    """Decoded images and masks in memory; `failed` names what could not be read, `sha256` the files' content."""
+    """Decoded images and masks in memory; `failed` names what could not be read, `sha256` the files' content.
+
+    One byte each for red, green, blue and mask, all images behind one another: a batch of crops is then one gather,
+    on whatever device the pixels are, and processes that are forked share them.
+    """
 
     names: list[str]
-    images: list[np.ndarray]  # uint8 (H, W, 3)
-    masks: list[np.ndarray]  # bool (H, W)
+    sizes: list[tuple[int, int]]  # (H, W)
+    pixels: np.ndarray  # uint8 (pixels of all images, 4)
     failed: dict[str, str]
     sha256: str
 
+    @classmethod
+    def of(cls, names: list[str], images: list[np.ndarray], masks: list[np.ndarray], failed: dict[str, str] | None = None,
+           sha256: str = "") -> "Samples":
+        """From uint8 (H, W, 3) images and bool (H, W) masks; the lists are emptied as they are packed."""
+        sizes = [image.shape[:2] for image in images]
+        pixels = np.empty((sum(h * w for h, w in sizes), 4), np.uint8)
+        end = len(pixels)
+        while images:
+            image, mask = images.pop(), masks.pop()
+            start = end - mask.size
+            pixels[start:end, :3], pixels[start:end, 3] = image.reshape(-1, 3), mask.reshape(-1)
+            end = start
+        return cls(names, sizes, pixels, failed or {}, sha256)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each image's first pixel lies, and where the last image ends."""
+        return np.cumsum([0] + [h * w for h, w in self.sizes])
+
     def __len__(self):
-        return len(self.images)
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image i, uint8 (H, W, 3), and its mask, bool (H, W); views."""
+        start, (h, w) = self.starts[i], self.sizes[i]
+        whole = self.pixels[start : start + h * w].reshape(h, w, 4)
+        return whole[..., :3], whole[..., 3].view(bool)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
 
 
 def load(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Samples:
@@ -118,7 +150,7 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     without masks get a mask of 1 everywhere. Unreadable files are reported and left out; a missing or wrong-sized
     mask is an error.
     """
-    samples, digest = Samples([], [], [], {}, ""), hashlib.sha256()
+    names, images, masks_read, failed, digest = [], [], [], {}, hashlib.sha256()
     for source in map(Path, sources):
         entries = _shard(source) if source.suffix == ".tar" else _folder(source, masks)
         for name, image, mask in tqdm(entries, desc=f"reading {source.name}", unit="image", disable=not progress):
@@ -127,19 +159,18 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
             try:
                 pixels = read_image(io.BytesIO(image), name)
             except InputError as error:
-                samples.failed[name] = str(error)
+                failed[name] = str(error)
                 tqdm.write(f"left out: {error}")
                 continue
             size = pixels.shape[:2]
-            samples.masks.append(
+            masks_read.append(
                 np.ones(size, bool) if mask is None else read_mask(io.BytesIO(mask), size, f"mask of {name}")
             )
-            samples.images.append(pixels)
-            samples.names.append(name)
-    if not samples.images:
+            images.append(pixels)
+            names.append(name)
+    if not images:
         raise InputError(f"no readable image in {', '.join(map(str, sources))}")
-    samples.sha256 = digest.hexdigest()
-    return samples
+    return Samples.of(names, images, masks_read, failed, digest.hexdigest())
 
 
 def _shard(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
@@ -166,35 +197,36 @@ def _folder(path: Path, masks: Path | str | None) -> Iterator[tuple[str, bytes, 
 class Crops:
     """Random crops of image and mask together, flipped left-right and up-down at random.
 
-    The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere.
+    The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere. Pixels are put on
+    the device once; a batch is gathered there.
 
     Args:
         samples: what to crop from; images smaller than the crop are extended by their border.
         size: of the square crops, pixels.
         batch: crops a step.
         seed: of the choice.
+        device: where the pixels are kept and the crops come out.
     """
 
-    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0):
-        self.samples, self.size, self.batch, self.seed = samples, size, batch, seed
+    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu"):
+        self.size, self.batch, self.seed, self.device = size, batch, seed, device
+        self.sizes, self.starts = np.array(samples.sizes), samples.starts
+        self.pixels = torch.from_numpy(samples.pixels.view(np.int32)[:, 0]).to(device)  # (pixels of all images,)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """x (B, 3, size, size) float in [0, 1] and mask (B, 1, size, size) in {0, 1}."""
         rng = np.random.default_rng((self.seed, step))
-        picks = [self._crop(rng, int(rng.integers(len(self.samples)))) for _ in range(self.batch)]
-        x = torch.from_numpy(np.stack([image for image, _ in picks])).permute(0, 3, 1, 2).float() / 255
-        return x, torch.from_numpy(np.stack([mask for _, mask in picks]))[:, None].float()
-
-    def _crop(self, rng: np.random.Generator, index: int) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = self.samples.images[index], self.samples.masks[index]
-        h, w = image.shape[:2]
-        top, left = (int(rng.integers(max(n - self.size, 0) + 1)) for n in (h, w))
-        window = np.s_[top : top + self.size, left : left + self.size]
-        image, mask = extend(image[window], mask[window], self.size)
-        for axis in (0, 1):
-            if rng.integers(2):
-                image, mask = np.flip(image, axis), np.flip(mask, axis)
-        return image, mask
+        index = rng.integers(len(self.sizes), size=self.batch)
+        sizes = self.sizes[index]  # (B, 2)
+        corner = rng.integers(np.maximum(sizes - self.size, 0) + 1)
+        flip = rng.integers(2, size=(self.batch, 2, 1), dtype=np.bool_)
+        line = np.arange(self.size)
+        at = np.minimum(corner[..., None] + np.where(flip, line[::-1], line), sizes[..., None] - 1)  # (B, 2, size)
+        at[:, 0] = at[:, 0] * sizes[:, 1:] + self.starts[index, None]
+        rows, columns = torch.from_numpy(at).to(self.device, non_blocking=True).unbind(1)
+        four = self.pixels[rows[:, :, None] + columns[:, None, :]].view(torch.uint8)
+        four = four.view(self.batch, self.size, self.size, 4).permute(0, 3, 1, 2)
+        return four[:, :3].float() / 255, four[:, 3:].float()
 
 
 def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -122,16 +122,18 @@ class WACNN(SliceEntropyModel):
         level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
         return torch.tensor(level, device=device)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None) -> dict:
+    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
+                level: Tensor | None = None) -> dict:
         """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}.
 
         Args:
             x: images in [0, 1], (B, 3, H, W), height and width multiples of `stride`.
             mask: text mask (B, 1, H, W) in {0, 1}, or None for 1 everywhere.
             lmbda: the rate of a variable-rate model, scalar or (B,).
+            level: in its stead its position among the model's rates, (B,) float64, already on the device.
         """
         y, z = self.analysis(x, mask)
-        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device))
+        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device) if level is None else level)
         return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods}
 
     @torch.no_grad()

@@ -119,7 +119,8 @@ def shard(path, names):
 
 def test_shards_hold_the_same_as_folders(tmp_path):
     samples = data.load(shard(tmp_path / "t.tar", ["images/a.webp", "masks/a.png"]), progress=False)
-    assert np.array_equal(samples.images[0], RGB) and np.array_equal(samples.masks[0], RGB[..., 0] > 127)
+    image, mask = samples[0]
+    assert np.array_equal(image, RGB) and np.array_equal(mask, RGB[..., 0] > 127)
     with pytest.raises(InputError, match="images/b.webp has no masks/b.png"):
         data.load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
     (tmp_path / "v.tar").write_bytes(b"no tar")
@@ -134,7 +135,7 @@ def samples():
 
 def test_samples_are_complete(samples):
     assert len(samples) == 10 and not samples.failed
-    assert all(0.005 < m.mean() < 0.6 for m in samples.masks)
+    assert all(0.005 < m.mean() < 0.6 for _, m in samples)
 
 
 def test_crops_depend_on_seed_and_step_alone(samples):
@@ -151,7 +152,23 @@ def test_crops_depend_on_seed_and_step_alone(samples):
 def test_mask_moves_with_its_image():
     """An image that is white exactly where its mask is 1 stays so in every crop and flip."""
     mask = np.random.default_rng(0).integers(0, 2, (90, 50)).astype(bool)
-    one = data.Samples(["x"], [np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255], [mask], {}, "")
+    one = data.Samples.of(["x"], [np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255], [mask])
     for step in range(5):
         x, m = data.Crops(one, 64, 4)(step)  # wider than the image: extended by its border
         assert torch.equal(x[:, :1], m)
+
+
+def test_crops_are_cut_from_the_images():
+    """Pixels that name their image, row and column: every crop is a window of one image, as it is or flipped."""
+    images = [np.stack(np.broadcast_arrays(*np.ogrid[: 120 + 30 * i, :200], i), axis=2).astype(np.uint8) for i in range(3)]
+    masks = [(image[..., 0] + image[..., 1]) % 3 == 0 for image in images]
+    seen = set()
+    for step in range(20):
+        x, mask = data.Crops(data.Samples.of(["a", "b", "c"], list(images), list(masks)), 64, 4)(step)
+        for crop, m in zip((x * 255).round().int(), mask[:, 0].bool()):
+            rows, columns, index = crop[0, :, :1], crop[1, :1], crop[2, 0, 0]
+            assert (crop == torch.stack(torch.broadcast_tensors(rows, columns, index))).all()
+            assert all((steps := set(line.flatten().diff().tolist())) in ({1}, {-1}) for line in (rows, columns)), steps
+            assert torch.equal(m, (rows + columns) % 256 % 3 == 0)
+            seen.add((int(index), int(rows[1] - rows[0]), int(columns[0, 1] - columns[0, 0])))
+    assert len(seen) == 12  # every image, every flip

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import sccore
-from sccore import data, training
+from sccore import data, step, training
 from sccore.errors import InputError
 from sccore.paths import SAMPLES
 from sccore.training import Recipe, fit
@@ -24,7 +24,8 @@ SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="s
 def samples():
     everything = data.load(SAMPLES, progress=False)
     keep = [i for i, name in enumerate(everything.names) if name in ("graph", "gui", "windows95")]
-    return data.Samples(*([getattr(everything, k)[i] for i in keep] for k in ("names", "images", "masks")), {}, "x")
+    images, masks = (list(part) for part in zip(*(everything[i] for i in keep)))
+    return data.Samples.of([everything.names[i] for i in keep], images, masks, sha256="x")
 
 
 def fresh(name="wacnn", rate="variable", seed=0):
@@ -90,7 +91,7 @@ def test_killed_run_goes_on(tmp_path):
 
 
 def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
-    real = training.rate_distortion
+    real = step.rate_distortion
 
     def poisoned(*args):
         values = real(*args)
@@ -99,7 +100,7 @@ def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
 
     poisoned.calls = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "rate_distortion", poisoned)
+        patch.setattr(step, "rate_distortion", poisoned)
         summary = fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
     assert summary["skipped"] == 1 and summary["step"] == 8
     assert all(torch.isfinite(p).all() for p in sccore.load_model(tmp_path / "model.safetensors").parameters())
@@ -132,8 +133,8 @@ def test_fixed_steps_and_warm_up():
 def test_first_stage_sees_masks_of_ones(samples, tmp_path):
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        real = training.rate_distortion
-        patch.setattr(training, "rate_distortion", lambda o, x, mask, *a: seen.append(mask.min()) or real(o, x, mask, *a))
+        real = step.rate_distortion
+        patch.setattr(step, "rate_distortion", lambda o, x, mask, *a: seen.append(mask.min()) or real(o, x, mask, *a))
         for masks in ("ones", "text"):
             recipe = Recipe(steps=2, batch=4, crop=64, masks=masks)
             fit(fresh(), samples, tmp_path / masks, recipe=recipe, progress=False)

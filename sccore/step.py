@@ -1,0 +1,135 @@
+"""One step of training, for one model or a resumed one: optimisers, schedule, counters.
+
+Every random choice of a step is a function of (seed, step): the crops, the rates of a variable-rate batch and the
+quantisation noise. Resuming therefore needs weights, optimiser states and the step, and nothing else. Nothing in a step
+waits for the device: losses stay there until they are logged, and a step that is not finite is left out there.
+"""
+
+import math
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sccore.errors import InputError
+from sccore.loss import rate_distortion
+from sccore.models import WACNN
+from sccore.recipe import Recipe
+
+SHRINK = 0.3  # of the learning rate, every time the schedule lowers it
+
+
+class Run:
+    """Model, optimisers and counters of a training run."""
+
+    def __init__(self, model: WACNN, recipe: Recipe, lmbda: float | None, device: str, bf16: bool):
+        self.model = model.to(device, memory_format=torch.channels_last).train()
+        self.recipe, self.device, self.bf16 = recipe, device, bf16
+        self.lambdas = torch.tensor(model.lambdas or (lmbda,), device=device)
+        quantiles = [p for n, p in model.named_parameters() if n.endswith("quantiles")]
+        main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
+        self.optimizer = torch.optim.Adam(main, lr=recipe.lr, fused=True)
+        self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr)
+        self.step, self.seconds, self.stopped = 0, 0.0, False
+        self.left_out = torch.zeros((), device=device)  # steps whose loss or gradients were not finite
+        self.best, self.waited = math.inf, 0
+        self.validations: list[dict] = []
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def scheduled_lr(self) -> float:
+        r = self.recipe
+        drops = sum(self.step >= f * r.steps for f in r.drops) if r.schedule == "steps" else 0
+        return r.lr * SHRINK**drops * min(1.0, (self.step + 1) / max(r.warmup, 1))
+
+    @property
+    def skipped(self) -> int:
+        return int(self.left_out)
+
+    def rates(self, n: int) -> Tensor:
+        """Which of the model's rates each of n crops is coded at; rotates with the step."""
+        return (torch.arange(n, device=self.device) + self.step) % len(self.lambdas)
+
+    def forward(self, x: Tensor, mask: Tensor, rates: Tensor) -> dict[str, Tensor]:
+        """x (B, 3, H, W), mask (B, 1, H, W), rates (B,) -> the terms of the loss."""
+        x = x.to(self.device, memory_format=torch.channels_last)
+        mask = torch.ones_like(mask) if self.recipe.masks == "ones" else mask
+        mask = mask.to(self.device)
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bf16):
+            output = self.model(x, mask, level=rates.double())
+        output["x_hat"] = output["x_hat"].float()
+        return rate_distortion(output, x, mask, self.lambdas[rates], self.recipe.metric)
+
+    def train_step(self, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """One step of both optimisers; where loss or gradients are not finite the weights stay as they were."""
+        if self.recipe.schedule == "steps" or self.step < self.recipe.warmup:
+            self.optimizer.param_groups[0]["lr"] = self.scheduled_lr()
+        torch.manual_seed(hash((self.recipe.seed, self.step)) & (2**63 - 1))
+        self.optimizer.zero_grad()
+        values = self.forward(x, mask, self.rates(len(x)))
+        values["loss"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.recipe.clip)
+        self.optimizer.found_inf = (~torch.isfinite(values["loss"].detach() + norm)).float()  # as GradScaler tells it
+        self.optimizer.step()
+        self.left_out += self.optimizer.found_inf
+        self.aux_optimizer.zero_grad()
+        aux = self.model.aux_loss()
+        aux.backward()
+        self.aux_optimizer.step()
+        self.step += 1
+        return {k: v.detach() for k, v in {**values, "aux": aux}.items()}
+
+    @torch.no_grad()
+    def evaluate(self, probes: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """Mean loss, bpp and PSNR over held-out crops and all rates of the model."""
+        self.model.eval()
+        every = range(len(self.lambdas))
+        values = [self.forward(x, m, torch.full((len(x),), i, device=self.device)) for x, m in probes for i in every]
+        weights = torch.tensor([float(len(x)) for x, _ in probes for _ in every])
+        self.model.train()
+        mean = lambda k: float((torch.stack([v[k] for v in values]).cpu() * weights).sum() / weights.sum())
+        return {k: mean(k) for k in ("loss", "bpp", "psnr")}
+
+    def plateau(self, loss: float):
+        """The public baseline's schedule: factor 0.3, patience 4; ends below the recipe's least learning rate."""
+        if loss < self.best * (1 - 1e-4):
+            self.best, self.waited = loss, 0
+            return
+        self.waited += 1
+        if self.waited > 4:
+            lowered = self.lr * SHRINK
+            self.waited, self.stopped = 0, lowered < self.recipe.min_lr * 0.999
+            self.optimizer.param_groups[0]["lr"] = lowered
+
+    def store(self, path: Path, identity: dict):
+        """Writes all that is needed to go on, atomically."""
+        state = {k: getattr(self, k) for k in ("step", "left_out", "seconds", "stopped", "best", "waited", "validations")}
+        state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
+                  "optimizer": self.optimizer.state_dict(), "aux_optimizer": self.aux_optimizer.state_dict()}  # fmt: skip
+        torch.save(state, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+
+    def restore(self, path: Path, identity: dict):
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except Exception as error:
+            raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to start anew") from None
+        for key, value in identity.items():
+            if state["identity"][key] != value:
+                raise InputError(f"{path.parent} holds a run with {key} {state['identity'][key]}, not {value}; "
+                                 "choose another folder or delete it")  # fmt: skip
+        self.model.load_state_dict(state.pop("model"))
+        self.optimizer.load_state_dict(state.pop("optimizer"))
+        self.aux_optimizer.load_state_dict(state.pop("aux_optimizer"))
+        state.pop("identity")
+        self.__dict__.update(state)
+
+
+def native_bf16(device: str) -> bool:
+    """Whether bfloat16 arithmetic is native here; emulated it is many times slower than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
