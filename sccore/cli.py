@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, train."""
+"""`python -m sccore`: info, encode, decode, evaluate, train, suite."""
 
 import argparse
 import json
@@ -68,7 +68,25 @@ def parser() -> argparse.ArgumentParser:
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
+
+    sub = command("suite", suite, "train and measure the runs behind every table; can be killed and started again")
+    sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
+    sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
+    sub.add_argument("--jobs", type=int, default=None, help="runs side by side; default: one a core, 4 on a GPU")
+    sub.add_argument("--scale", default=None, help="laptop or gpu; default: what the machine has")
+    sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
+    sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
+    sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
+    sub.add_argument("--measure", nargs="*", choices=["samples", "validation"], default=["samples", "validation"],
+                     help="data sets to measure finished runs on; default: both, as far as they are there")
+    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     return main
+
+
+def minutes(text: str) -> float:
+    """90s, 25m or 2h in minutes; a bare number is minutes."""
+    unit = {"s": 1 / 60, "m": 1, "h": 60}.get(text[-1:], None)
+    return float(text[:-1]) * unit if unit else float(text)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -163,6 +181,32 @@ def train(a) -> int:
                            minutes=a.minutes, device=device)  # fmt: skip
     print(json.dumps(summary))
     return 1 if samples.failed else 0
+
+
+def suite(a) -> int:
+    import torch
+
+    from sccore import data, paths
+    from sccore.plan import RUNS, SCALES
+    from sccore.suite import Suite, run_suite, status
+
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    scale = a.scale or ("laptop" if device == "cpu" else "gpu")
+    if scale not in SCALES:
+        raise InputError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
+    if unknown := set(a.only or []) - {run.name for run in RUNS}:
+        raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
+    validation = a.validation or paths.DATA / "validation"
+    folders = {"samples": paths.SAMPLES, "validation": validation}
+    job = Suite(scale, {name: folders[name] for name in a.measure if folders[name].is_dir()}, device)
+    if not a.status:
+        shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
+        if not shards:
+            raise InputError("no training data in data/train; name shards or folders with --data")
+        held_out = data.load(validation) if validation.is_dir() else None
+        jobs = a.jobs or (len(os.sched_getaffinity(0)) if device == "cpu" else 4)
+        run_suite(job, data.load(*shards), held_out, a.budget, jobs, a.only)
+    print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 
 def write(path: Path, save) -> None:

@@ -19,7 +19,7 @@ from sccore.models import LAMBDAS
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
              out: Path | str | None = None, progress: bool = True, name: str | None = None,
-             command: str | None = None) -> dict:
+             command: str | None = None, position: int = 0) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
@@ -31,6 +31,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
             lambdas, code and machine, what is in it is not measured again; any other record in it is replaced.
         name: the codec's name in figures, `results.codec_name` unless given.
         command: what to note as the command, the running one unless given.
+        position: line of the progress bar.
 
     Returns:
         the record, as :mod:`sccore.results` describes it.
@@ -41,7 +42,8 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
     record = _begun(out, record) | {"failed": []}
     done = {(row["name"], row["lmbda"]) for row in record["images"]}
-    with tqdm(total=len(pairs) * len(lmbdas), initial=len(done), desc=record["codec"], disable=not progress) as bar:
+    with tqdm(total=len(pairs) * len(lmbdas), initial=len(done), desc=record["codec"], disable=not progress,
+              position=position) as bar:
         for _, image_path, mask_path in pairs:
             file = Path(image_path).name
             missing = [lmbda for lmbda in lmbdas if (file, lmbda) not in done]

@@ -23,7 +23,8 @@ COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_lo
 
 def fit(model: WACNN, data: Samples, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
         validation: Samples | None = None, minutes: float | None = None, resume: bool = True,
-        save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, progress: bool = True) -> dict:
+        save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, progress: bool = True,
+        position: int = 0, desc: str | None = None) -> dict:
     """Trains `model` until the recipe's last step or for `minutes`, whichever comes first.
 
     Args:
@@ -34,6 +35,7 @@ def fit(model: WACNN, data: Samples, out: Path | str, *, lmbda: float | None = N
         resume: go on from out/last.pt if it is there; a run of another model or recipe there is an error.
         save_every: seconds between checkpoints.
         bf16: autocast of the transforms (the entropy model stays in float32); None: where the machine computes it.
+        position, desc: line and name of the progress bar.
 
     Returns:
         summary: step, finished, skipped (steps left out for NaN or Inf), seconds, first and last validation.
@@ -50,7 +52,7 @@ def fit(model: WACNN, data: Samples, out: Path | str, *, lmbda: float | None = N
     probes = None if validation is None else centre_crops(validation, recipe.crop, recipe.batch)
     started = saved = time.monotonic()
     bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True,
-               desc=f"{model.spec['name']} {lmbda or 'all lambdas'}",
+               desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}", position=position,
                mininterval=0.5 if sys.stderr.isatty() else 20)  # fmt: skip
 
     def validate():

@@ -1,0 +1,92 @@
+"""The trained models behind every table and figure, in an order in which every beginning of the list is useful.
+
+Compared runs share data, steps, schedule and start; what differs stands in their line and nowhere else.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from sccore.models import LAMBDAS
+from sccore.recipe import Recipe
+
+BASE = "wacnn-variable-base"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run.
+
+    Args:
+        name: of its folder, checkpoint and record.
+        purpose: the table or figure that it feeds.
+        model: of :func:`sccore.models.create_model`.
+        switches: further arguments of it.
+        lmbda: of a fixed-rate run; a variable-rate one serves all.
+        start: the run whose weights it begins with.
+        change: what its recipe does otherwise.
+        detector: of its text masks.
+        device: the only kind of machine it makes sense on, if there is one.
+        measured: whether it is a codec of interest, or only a start.
+    """
+
+    name: str
+    purpose: str
+    model: str = "sftip"
+    switches: dict = field(default_factory=dict)
+    lmbda: float | None = None
+    start: str | None = BASE
+    change: dict = field(default_factory=dict)
+    detector: str = "craft"
+    device: str | None = None
+    measured: bool = True
+
+    @property
+    def spec(self) -> dict:
+        """Arguments of create_model."""
+        return {"name": self.model, "rate": "variable" if self.lmbda is None else "fixed", **self.switches}
+
+    @property
+    def codec(self) -> str:
+        """Its name in figures; the fixed-rate runs of one model are points of one curve."""
+        return self.name if self.lmbda is None else self.name.removesuffix(f"-{self.lmbda}")
+
+    def recipe(self, scale: str) -> Recipe:
+        first, then = SCALES[scale]
+        return replace(first if self.start is None else then, **self.change)
+
+
+_steps = dict(schedule="steps", warmup=100)
+SCALES = {  # (runs without a start, runs with one)
+    "laptop": (
+        Recipe(steps=4000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
+        Recipe(steps=1500, batch=2, crop=256, lr=5e-4, validate_every=500, **_steps),
+    ),
+    "gpu": (
+        Recipe(steps=40_000, batch=16, crop=256, lr=5e-4, validate_every=2000, **_steps),
+        Recipe(steps=40_000, batch=16, crop=256, lr=3e-4, validate_every=2000, **_steps),
+    ),
+}
+
+FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
+
+RUNS = (
+    Planned(BASE, "start of all others", "wacnn", start=None, measured=False),
+    Planned("wacnn-variable", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn"),
+    Planned("sftip-variable", "Table 1, Fig. 5-8; the paper's model"),
+    Planned("sftip-uniform-variable", "Table 3; the same capacity without prior", switches={"prior": "uniform"}),
+    Planned("wacnn-variable-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
+    Planned("sftip-variable-seed1", "how much chance moves", change={"seed": 1}),
+    Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"}),
+    Planned("sftip-sft-variable", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}),
+    Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}),
+    Planned("wacnn-mse-variable", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
+    Planned("sftip-signed-variable", "the Laplacian with its sign", switches={"laplacian": "signed"}),
+    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
+      for lmbda in FIXED for model in ("wacnn", "sftip")),
+    Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
+    Planned("sftip-east-variable", "Table 5", detector="east"),
+    Planned("sftip-rrd-variable", "Table 5", detector="rrd"),
+    Planned("cheng2020-variable", "Table 1", "cheng2020"),
+    Planned("ms2020-variable", "Table 1", "ms2020"),
+    Planned("sftip-paper-0.0035", "steps a second at the paper's size", switches={"preset": "paper"}, lmbda=0.0035,
+            start=None, change={"lr": 1e-4}, device="cuda"),
+)  # fmt: skip

@@ -1,0 +1,132 @@
+"""The plan is sound; the suite does it in order, survives kills and never does a thing twice."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sccore import checkpoint, paths, plan, results, suite
+from sccore.recipe import Recipe, check
+from sccore.models import MODELS, create_model
+
+TINY = """
+import sys
+from dataclasses import replace
+from sccore import cli, plan, suite, training
+tiny = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="steps", validate_every=100)
+plan.SCALES["laptop"] = (tiny, tiny)
+keep = ("wacnn-variable-base", "wacnn-0.0035", "sftip-0.0035")
+suite.RUNS = plan.RUNS = tuple(r for r in plan.RUNS if r.name in keep)
+fit = training.fit
+training.fit = lambda *a, **k: fit(*a, **k, save_every=0.3)
+sys.exit(cli.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project folder with two small screens as samples and training data."""
+    for kind in ("images", "masks"):
+        folder = tmp_path / "data" / "samples" / kind
+        folder.mkdir(parents=True)
+        shutil.copy(paths.SAMPLES / kind / "windows95.png", folder)
+    return tmp_path
+
+
+def start(project):
+    env = os.environ | {"SCCORE_ROOT": str(project), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", TINY, str(project / "data" / "samples")]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_plan_is_sound():
+    names = [run.name for run in plan.RUNS]
+    assert len(set(names)) == len(names)
+    for i, run in enumerate(plan.RUNS):
+        assert run.start is None or run.start in names[:i]  # every beginning of the list can be done
+        for scale in plan.SCALES:
+            assert isinstance(run.recipe(scale), Recipe)
+        if run.model in MODELS and run.device is None:
+            model = create_model(**run.spec)
+            check(model, run.lmbda, run.recipe("laptop"))
+            twins = [other.name for other in plan.RUNS if (other.spec, other.lmbda, other.change, other.detector, other.start)
+                     == (run.spec, run.lmbda, run.change, run.detector, run.start)]  # fmt: skip
+            assert twins == [run.name]
+
+
+@pytest.mark.parametrize("scale", plan.SCALES)
+def test_compared_runs_share_their_recipe(scale):
+    """All but the learning rate at the paper's size, and what a line says that it changes."""
+    runs = [run for run in plan.RUNS if run.start]
+    assert len({str(run.recipe(scale)) for run in runs if not run.change}) == 1
+    assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks"}
+    assert {run.start for run in runs} == {plan.BASE}
+
+
+def test_killed_ten_times_it_still_does_everything_once(project):
+    rng = random.Random(0)
+    seen: dict = {}
+    for _ in range(10):
+        process = start(project)
+        time.sleep(rng.uniform(3, 12))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        for path in project.glob("data/checkpoints/*.safetensors"):  # what was finished once stays as it was
+            assert seen.setdefault(path.name, checkpoint.file_hash(path)) == checkpoint.file_hash(path)
+    process = start(project)
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-variable-base", "wacnn-0.0035",
+                                                                                   "sftip-0.0035"])  # fmt: skip
+    assert output.count("done") == 3
+    base = checkpoint.file_hash(project / "data/checkpoints/wacnn-variable-base.safetensors")
+    for name in names:
+        path = project / "data/checkpoints" / f"{name}.safetensors"
+        meta = checkpoint.read_header(path)["meta"]
+        assert meta["steps"] == 12 and seen.get(path.name, checkpoint.file_hash(path)) == checkpoint.file_hash(path)
+        assert not meta["history"] or meta["history"][-1]["sha256"] == base
+        assert path.with_suffix(".csv").exists()
+    for name in names[1:]:
+        record = results.load_record(project / "data/results/samples" / f"{name}.json")
+        assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0]
+    assert not list(project.glob("data/**/*.part"))
+    before = time.monotonic()
+    process = start(project)  # nothing is left to do
+    assert "done" in process.communicate(timeout=120)[0] and time.monotonic() - before < 60
+
+
+def test_two_workers_cannot_take_one_run(tmp_path):
+    with suite.lock(tmp_path / "run") as first, suite.lock(tmp_path / "run") as second:
+        assert first and not second
+    with suite.lock(tmp_path / "run") as again:
+        assert again
+
+
+def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    job = suite.Suite("laptop", {})
+    base, run = (next(r for r in plan.RUNS if r.name == name) for name in (plan.BASE, "wacnn-variable"))
+
+    def put(planned, source, **meta):
+        model = create_model(**planned.spec)
+        if source:
+            checkpoint.warm_start(model, source)
+        recipe = planned.recipe("laptop")
+        meta = {"recipe": suite.jsonable(recipe), "steps": recipe.steps} | meta
+        return checkpoint.load_model(checkpoint.save_model(model, paths.CHECKPOINTS / f"{planned.name}.safetensors", **meta))
+
+    assert job.state(base) == ("ready", "") and job.state(run) == ("waiting", plan.BASE)
+    put(base, None, steps=3)
+    assert job.state(base)[0] == "ready"  # cut short
+    first = put(base, None)
+    assert job.state(base)[0] == "done" and job.state(run)[0] == "ready"
+    put(run, first)
+    assert job.state(run)[0] == "done"
+    put(base, None)  # trained anew: other weights
+    assert job.state(run)[0] == "ready"
