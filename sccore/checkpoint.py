@@ -146,26 +146,20 @@ def shipped() -> dict[Path, dict]:
     return {path: read_header(path) for path in sorted(paths.CHECKPOINTS.glob("*.safetensors"))}
 
 
-def find(model: str = "sftip", lmbda: float | None = None, preset: str = "companion",
-         prior: str = "text+structure") -> Path:
-    """The shipped checkpoint for a model and lambda: one trained for that lambda, else a variable-rate one.
+def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+structure") -> Path:
+    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the variable-rate one.
+
+    Shipped files are named by their run in :mod:`sccore.plan`: sftip-0.0035, sftip-variable, sftip-uniform-variable.
 
     Raises:
         InputError: none is shipped; says which are.
     """
-    fixed, variable = [], []
-    for path, header in shipped().items():
-        spec = header["spec"]
-        if (spec["name"], spec["preset"], spec.get("prior", prior)) != (model, preset, prior):
-            continue
-        if spec["rate"] == "variable":
-            variable.append(path)
-        elif lmbda is not None and header["meta"].get("lmbda") == lmbda:
-            fixed.append(path)
-    if not fixed + variable:
-        names = ", ".join(p.stem for p in shipped()) or "none"
-        raise InputError(f"no shipped weights of {model} ({preset}) for lmbda {lmbda}; shipped: {names}")
-    return (fixed + variable)[0]
+    stem = model if prior == "text+structure" else f"{model}-{prior}"
+    for name in (f"{stem}-{lmbda}", f"{stem}-variable"):
+        if (path := paths.CHECKPOINTS / f"{name}.safetensors").exists():
+            return path
+    names = ", ".join(p.stem for p in shipped()) or "none"
+    raise InputError(f"no shipped weights of {stem} for lmbda {lmbda}; shipped: {names}")
 
 
 def by_identity(identity: bytes) -> Path:

@@ -23,7 +23,7 @@ import pandas as pd
 from sccore import checkpoint, paths, results
 from sccore.errors import InputError
 from sccore.models import LAMBDAS, MODELS, create_model
-from sccore.plan import RUNS, Planned
+from sccore.plan import BASE, RUNS, SCALES, Planned
 from sccore.recipe import jsonable
 
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
@@ -201,6 +201,14 @@ def lock(folder: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def shipped_scale() -> str:
+    """The scale of the weights in the repository; the first one if there are none."""
+    path = paths.CHECKPOINTS / f"{BASE}.safetensors"
+    recipe = checkpoint.read_header(path)["meta"]["recipe"] if path.exists() else None
+    base = next(run for run in RUNS if run.name == BASE)
+    return next((scale for scale in SCALES if recipe == jsonable(base.recipe(scale))), next(iter(SCALES)))
 
 
 def status(suite: Suite) -> pd.DataFrame:

@@ -106,9 +106,9 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     with pytest.raises(InputError, match="shipped: none"):
         checkpoint.find("wacnn")
-    for rate in ("fixed", "variable"):
-        (tmp_path / f"wacnn-{rate}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
-    assert checkpoint.find("wacnn", 0.0035).stem == "wacnn-fixed"
+    for name, rate in (("0.0035", "fixed"), ("variable", "variable"), ("variable-base", "variable")):
+        (tmp_path / f"wacnn-{name}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
+    assert checkpoint.find("wacnn", 0.0035).stem == "wacnn-0.0035"
     assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn-variable"
-    with pytest.raises(InputError, match="shipped: wacnn-fixed, wacnn-variable"):
+    with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn-variable"):
         checkpoint.find("sftip")

@@ -3,30 +3,36 @@
 import pytest
 
 import sccore
-from sccore import checkpoint, data, evaluation, paths, results
+from sccore import checkpoint, data, evaluation, paths, results, suite
+from sccore.models import create_model
+from sccore.plan import BASE, RUNS
 
 CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 RECORDS = sorted(paths.RESULTS.glob("samples/*.json"))
 
 
 def test_weights_are_there_and_travel_light():
-    assert {"wacnn-variable", "sftip-variable", "sftip-uniform-variable"} <= {p.stem for p in CHECKPOINTS}
+    assert {BASE, "wacnn-variable", "sftip-variable", "sftip-uniform-variable"} <= {p.stem for p in CHECKPOINTS}
     assert sum(p.stat().st_size for p in CHECKPOINTS) < 40 * 2**20
 
 
 @pytest.mark.parametrize("path", CHECKPOINTS, ids=lambda p: p.stem)
-def test_name_and_meta_say_what_the_weights_are(path):
-    model = sccore.load_model(path.stem)
-    assert results.codec_name(model.spec) == path.stem or model.meta["lmbda"]
-    assert model.meta["steps"] > 0 and model.meta["data"] and model.meta["recipe"]["lr"] > 0
+def test_weights_are_what_the_plan_says(path):
+    """Of a planned run, with its recipe, all of its steps, and the start that is shipped."""
+    run = next(run for run in RUNS if run.name == path.stem)
+    meta = checkpoint.read_header(path)["meta"]
+    assert suite.Suite(suite.shipped_scale(), {}).fits(run, meta)
+    assert sccore.load_model(path.stem).spec == create_model(**run.spec).spec and meta["lmbda"] == run.lmbda
     assert path.with_suffix(".csv").exists()
 
 
 def test_compared_models_had_the_same_training():
-    metas = [checkpoint.read_header(p)["meta"] for p in CHECKPOINTS if p.stem.endswith("variable")]
-    for key in ("steps", "recipe", "data", "lambdas"):
-        assert all(meta[key] == metas[0][key] for meta in metas), key
-    assert len({meta["history"][-1]["sha256"] for meta in metas}) == 1  # one warm start for all
+    metas = {p.stem: checkpoint.read_header(p)["meta"] for p in CHECKPOINTS}
+    assert len({meta["data"] for meta in metas.values()}) == 1
+    started = [meta for name, meta in metas.items() if name != BASE]
+    for key in ("steps", "recipe"):  # no seed or loss of its own is among the shipped
+        assert all(meta[key] == started[0][key] for meta in started), key
+    assert {meta["history"][-1]["sha256"] for meta in started} == {checkpoint.file_hash(paths.CHECKPOINTS / f"{BASE}.safetensors")}
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
