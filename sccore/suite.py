@@ -70,10 +70,10 @@ class Suite:
         return [name for name, folder in self.sets.items() if not complete(record_path(name, run), digest, folder)]
 
     def state(self, run: Planned) -> tuple[str, str]:
-        """One of done, measure, begun, ready and waiting, and what it waits for."""
-        if self.weights(run.name):
-            missing = self.unmeasured(run)
-            return ("measure", ", ".join(missing)) if missing else ("done", "")
+        """One of done, trained, begun, ready and waiting, and what it lacks or waits for."""
+        if weights := self.weights(run.name):
+            missing = self.unmeasured(run) + ["a copy in data/checkpoints"] * (weights.parent != paths.CHECKPOINTS)
+            return ("trained, lacks", ", ".join(missing)) if missing else ("done", "")
         if run.model not in MODELS:
             return "waiting", f"model {run.model}"
         if run.detector != "craft":

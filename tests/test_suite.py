@@ -130,3 +130,12 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     assert job.state(run)[0] == "done"
     put(base, None)  # trained anew: other weights
     assert job.state(run)[0] == "ready"
+
+
+def test_a_kill_between_training_and_copying_is_made_good(project):
+    process = start(project)
+    assert process.wait(timeout=300) == 0
+    path = project / "data/checkpoints/wacnn-variable-base.safetensors"
+    path.unlink()  # what data/runs holds is finished, and nothing else is left to do
+    process = start(project)
+    assert process.wait(timeout=120) == 0 and path.exists()
