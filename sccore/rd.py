@@ -41,6 +41,18 @@ def bd_rate(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr", rate
     return float(bjontegaard.bd_rate(*points, method="pchip", require_matching_points=False, min_overlap=0))
 
 
+def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr", rate: str = "bpp") -> float:
+    """The rate at which a curve has a quality, between its points as in BD-rate (PCHIP of the logarithm of rate)."""
+    from scipy.interpolate import PchipInterpolator
+
+    if fault := _fault(points[rate], points[metric]):
+        raise InputError(f"no rate at {quality:.2f}: the curve {fault}")
+    low, high = points[metric].min(), points[metric].max()
+    if not low <= quality <= high:
+        raise InputError(f"no rate at {quality:.2f}: the curve goes from {low:.2f} to {high:.2f}")
+    return float(np.exp(PchipInterpolator(points[metric], np.log(points[rate]))(quality)))
+
+
 def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> float:
     """The part of the two curves' joint range of quality that both reach, 0 to 1."""
     lows, highs = [[f(points[metric]) for points in (anchor, test)] for f in (min, max)]

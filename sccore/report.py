@@ -100,6 +100,30 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 
+def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
+    """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
+    sets = {name: complete(measured(name)) for name in ("samples", "validation")}
+    cell = lambda name, codec, metric: bd_rate(sets[name], codec, anchor, metric)
+    rows = [[f"`{c}`", *(cell(name, c, metric) for name in sets for metric in ("psnr", "psnr_text"))] for c in codecs]
+    return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
+
+
+def one_a_lambda(frame: pd.DataFrame) -> str:
+    """The fixed-rate models beside the variable-rate one: rate and quality, and the rate of both at equal quality."""
+    rows = []
+    for codec in ("wacnn", "sftip"):
+        fixed, variable = of(frame, codec), of(frame, f"{codec}-variable")
+        for lmbda, own in fixed.groupby("lmbda"):
+            means, twin = own[["bpp", "psnr"]].mean(), variable[variable["lmbda"] == lmbda][["bpp", "psnr"]].mean()
+            try:
+                change = f"{100 * (rd.rate_at(rd.curve(variable), means['psnr']) / means['bpp'] - 1):+.1f} %".replace("-", "−")
+            except InputError as error:
+                change = str(error)
+            rows.append([codec, f"{lmbda:g}", *(f"{v:.{d}f}" for of_ in (means, twin) for v, d in zip(of_, (3, 2))), change])
+    return table(["model", "λ", "bpp, one rate", "PSNR", "bpp, variable", "PSNR", "variable against one rate, at equal PSNR"],
+                 rows) if rows else "No model of one rate is recorded yet."  # fmt: skip
+
+
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the part between the marker comments made anew."""
     frame = complete(measured(dataset))

@@ -113,3 +113,12 @@ def test_compare_names_images_without_a_bd_rate():
 def test_compare_needs_the_same_images():
     with pytest.raises(InputError, match="not measured with both codecs: 5.png"):
         rd.compare(frame(), frame("b", images=5))
+
+
+def test_rate_at_a_quality_lies_on_the_curve():
+    points = pd.DataFrame({"bpp": [0.1, 0.2, 0.4, 0.8], "psnr": [30.0, 32.0, 34.0, 36.0]})  # log-linear
+    assert rd.rate_at(points, 32.0) == pytest.approx(0.2) and rd.rate_at(points, 33.0) == pytest.approx(0.08**0.5)
+    with pytest.raises(InputError, match="from 30.00 to 36.00"):
+        rd.rate_at(points, 29.0)
+    with pytest.raises(InputError, match="does not rise"):
+        rd.rate_at(points.assign(psnr=[30, 29, 34, 36]), 32.0)
