@@ -107,7 +107,7 @@ def test_conversions_are_noted(tmp_path, saved):
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     result = run("encode", tmp_path / "clear.png", tmp_path / "x.sci", "--checkpoint", saved("wacnn")[1])
     assert result.returncode == 0 and "note: " in result.stderr and "transparency, put on white" in result.stderr
-    assert "bytes" in result.stdout and "mask: text everywhere" in result.stdout
+    assert "bytes" in result.stdout and "mask: not used by this model" in result.stdout
 
 
 def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, saved, screen):
