@@ -5,6 +5,7 @@ user has it; "heuristic" is no detector of text but of what looks like it, and n
 pixels, quads float32 (N, 4, 2), clockwise from the upper left.
 """
 
+import os
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,13 +143,14 @@ class Heuristic:
     """Boxes around rows of dense edges, of the height of text: no detector, and it knows no letter from an icon.
 
     Edges are bridged along the row, and what becomes connected is taken for a word or a line if its height, and the
-    share of its box that is edge and that is covered, are those of text. The limits were tried out on the ten samples.
+    share of its box that is edge and that is covered, are those of text. The limits were tried out on screenshots of the
+    training set.
     """
 
     label, weights = "heuristic, not a text detector", None
     EDGE = 32  # difference between neighbouring pixels
-    GAP = 9  # pixels along the row, bridged
-    HEIGHT, WIDTH = (8, 64), 6  # pixels
+    GAP = 5  # pixels along the row, bridged
+    HEIGHT, WIDTH = (6, 48), 10  # pixels
     EDGES, COVERED = (0.15, 0.9), 0.3  # shares of the box
     MARGIN = 2  # pixels added on each side, as CRAFT's boxes have
 
@@ -187,10 +189,12 @@ def load(name: str, weights: Path | str | None = None):
 
 def best_available() -> str:
     """The name of the best detector that can run here: craft where its weights are found, else the heuristic."""
-    from sccore.craft import find_weights
+    from sccore import craft
 
     try:
-        find_weights()
+        craft.find_weights()
     except InputError:
+        if os.environ.get(craft.VARIABLE):
+            raise  # the user named weights that cannot be used
         return "heuristic"
     return "craft"
