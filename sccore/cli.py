@@ -38,8 +38,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("file", type=Path)
     sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
-    sub.add_argument("--detector", help="which: craft, craft-text-detector or heuristic; default: the best that can run "
-                                        "here; none: no detector, text everywhere")  # fmt: skip
+    sub.add_argument("--detector", help="craft, craft-text-detector or heuristic; default: the best that can run here; "
+                                        "none: text everywhere")  # fmt: skip
     sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
 

@@ -59,7 +59,8 @@ class CRAFT(nn.Module):
     def __init__(self):
         super().__init__()
         vgg = make_layers(cfgs["D"], batch_norm=True)
-        self.basenet = nn.ModuleDict({"slice1": vgg[:13], "slice2": vgg[13:20], "slice3": vgg[20:30], "slice4": vgg[30:39]})
+        cuts = {"slice1": vgg[:13], "slice2": vgg[13:20], "slice3": vgg[20:30], "slice4": vgg[30:39]}
+        self.basenet = nn.ModuleDict(cuts)
         self.basenet["slice5"] = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
             nn.Conv2d(512, 1024, 3, padding=6, dilation=6),

@@ -90,7 +90,8 @@ def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str,
         raise InputError(f"{images}: no images in this folder")
     if masks is None:
         return [(stem, path, None) for stem, path in found.items()]
-    mates = {p.stem: p for p in sorted(Path(masks).iterdir())} if Path(masks).is_dir() else {}
+    files = sorted(Path(masks).iterdir()) if Path(masks).is_dir() else []
+    mates = {p.stem: p for p in files if p.suffix.lower() in SUFFIXES}  # records may lie beside them
     for stem, path in found.items():
         if stem not in mates:
             raise InputError(f"{path}: no mask {stem}.png in {masks}")

@@ -143,8 +143,8 @@ class Heuristic:
     """Boxes around rows of dense edges, of the height of text: no detector, and it knows no letter from an icon.
 
     Edges are bridged along the row, and what becomes connected is taken for a word or a line if its height, and the
-    share of its box that is edge and that is covered, are those of text. The limits were tried out on screenshots of the
-    training set.
+    shares of its box that are edge and that are covered, are those of text. The limits were tried out on screenshots of
+    the training set.
     """
 
     label, weights = "heuristic, not a text detector", None

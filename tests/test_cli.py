@@ -122,7 +122,8 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
     image, target = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(64, 128)[0]).save(image)
-    encode = lambda model, *options: cli.main(["encode", str(image), str(target), "--checkpoint", str(saved(model)[1]), *options])
+    line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], *options)
+    encode = lambda *arguments: cli.main(list(map(str, line(*arguments))))
     assert encode("sftip") == 0
     output, found = capsys.readouterr(), target.read_bytes()
     assert "note: text mask by heuristic, not a text detector" in output.err and craft.COMMAND in output.err
@@ -132,7 +133,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     assert "mask: text everywhere" in output.out and "note" not in output.err and target.read_bytes() != found
     assert encode("sftip", "--detector", "heuristic") == 0 and target.read_bytes() == found
     assert encode("sftip", "--detector", "craft") == 1 and "no CRAFT weights" in capsys.readouterr().err
-    assert encode("sftip", "--detector", "none", "--mask", str(image)) == 1
+    assert encode("sftip", "--detector", "none", "--mask", image) == 1
     monkeypatch.setattr(craft, "find_weights", None)
     assert encode("wacnn") == 0 and "mask: not used by this model" in capsys.readouterr().out
 

@@ -18,7 +18,8 @@ from sccore.paths import SAMPLES
 CONVS = {  # of the official file: name -> weight's shape; those in NORMED have a normalisation behind them
     **{f"basenet.slice{s}.{i}": (o, n, 3, 3) for s, i, n, o in [
         (1, 0, 3, 64), (1, 3, 64, 64), (1, 7, 64, 128), (1, 10, 128, 128), (2, 14, 128, 256), (2, 17, 256, 256),
-        (3, 20, 256, 256), (3, 24, 256, 512), (3, 27, 512, 512), (4, 30, 512, 512), (4, 34, 512, 512), (4, 37, 512, 512)]},
+        (3, 20, 256, 256), (3, 24, 256, 512), (3, 27, 512, 512),
+        (4, 30, 512, 512), (4, 34, 512, 512), (4, 37, 512, 512)]},
     "basenet.slice5.1": (1024, 512, 3, 3), "basenet.slice5.2": (1024, 1024, 1, 1),
     "upconv1.conv.0": (512, 1536, 1, 1), "upconv1.conv.3": (256, 512, 3, 3),
     "upconv2.conv.0": (256, 768, 1, 1), "upconv2.conv.3": (128, 256, 3, 3),

@@ -22,7 +22,7 @@ def maps(*words, size=(60, 100)):
 
 
 def test_a_word_becomes_its_grown_rectangle():
-    """40 x 10 cells: grown by int(2 sqrt(400 * 10 / 400)) = 6 -> a 7 x 7 element, 3 cells to each side, twice as many pixels."""
+    """40 x 10 cells, int(2 sqrt(400 * 10 / 400)) = 6: a 7 x 7 element adds 3 cells to each side; a cell is 2 pixels."""
     (quad,) = text.boxes(*maps((20, 20, 59, 29, 0.9)))
     assert quad.tolist() == [[34, 34], [124, 34], [124, 64], [34, 64]]
 
@@ -141,7 +141,7 @@ def folder(tmp_path, screen):
 
 
 def make(folder, **options):
-    return maskcache.make_masks(folder / "images", folder / "masks", options.pop("detector", "heuristic"), progress=False, **options)
+    return maskcache.make_masks(folder / "images", folder / "masks", "heuristic", progress=False, **options)
 
 
 def test_masks_are_made_once(folder):
