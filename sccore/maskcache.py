@@ -65,17 +65,19 @@ def is_kept(place: Path, record: dict) -> bool:
     """Whether the mask at `place` (without suffix) is there, undamaged, and made as `record` says.
 
     Raises:
-        InputError: there is a mask that has no record.
+        InputError: there is a file of that name that was not made here.
     """
     mask, kept = Path(f"{place}.png"), Path(f"{place}.json")
-    if not mask.exists():
+    if not mask.exists() and not kept.exists():
         return False
-    if not kept.exists():
-        raise InputError(f"{mask}: was not made by this command and is left alone; delete it or choose another folder")
     try:
-        return json.loads(kept.read_text()) == record | {"mask_sha256": sha256(mask.read_bytes())}
-    except ValueError:
-        return False
+        old = json.loads(kept.read_text())
+        made_here = "mask_sha256" in old and "detector" in old
+    except (FileNotFoundError, ValueError, TypeError):
+        made_here = False
+    if not made_here:
+        raise InputError(f"{mask}: was not made by this command and is left alone; delete it or choose another folder")
+    return mask.exists() and old == record | {"mask_sha256": sha256(mask.read_bytes())}
 
 
 def keep(place: Path, mask: np.ndarray, record: dict):

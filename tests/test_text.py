@@ -162,8 +162,7 @@ def test_masks_are_made_again_when_anything_differs(folder, screen, monkeypatch)
     (folder / "masks" / "b.png").write_bytes(b"half")
     assert make(folder)["made"] == 2
     Image.fromarray(screen(70, 160)[0]).save(folder / "images" / "a.png")
-    (folder / "masks" / "c.json").write_text("{")
-    assert make(folder)["made"] == 2
+    assert make(folder)["made"] == 1
     assert make(folder, scale=2.0)["made"] == 3
     monkeypatch.setattr(text.Heuristic, "weights", "another")
     text.load.cache_clear()
@@ -207,10 +206,12 @@ def test_unreadable_images_are_named_and_the_others_masked(folder):
 def test_masks_from_elsewhere_and_images_are_never_overwritten(folder):
     (folder / "masks").mkdir()
     Image.new("1", (160, 64)).save(folder / "masks" / "a.png")
+    (folder / "masks" / "b.json").write_text("[]")
     before = (folder / "masks" / "a.png").read_bytes()
     summary = make(folder)
-    assert summary["made"] == 2 and "left alone" in summary["failed"]["a.png"]
-    assert (folder / "masks" / "a.png").read_bytes() == before
+    assert summary["made"] == 1 and set(summary["failed"]) == {"a.png", "b.webp"}
+    assert "left alone" in summary["failed"]["a.png"]
+    assert (folder / "masks" / "a.png").read_bytes() == before and not (folder / "masks" / "b.png").exists()
     with pytest.raises(InputError, match="choose another folder"):
         maskcache.make_masks(folder / "images", folder / "images" / ".." / "images", "heuristic")
     with pytest.raises(InputError, match="no such folder"):
