@@ -49,13 +49,17 @@ def official_like(seed=0):
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A file like the official one, and its hash in place of the official one's."""
+def random_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("craft") / craft.FILE
     torch.save(official_like(), path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(craft, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-        yield path
+    return path
+
+
+@pytest.fixture
+def weights(random_weights, monkeypatch):
+    """A file like the official one; its hash stands for the official one's as long as the test runs."""
+    monkeypatch.setattr(craft, "SHA256", hashlib.sha256(random_weights.read_bytes()).hexdigest())
+    return random_weights
 
 
 @pytest.fixture
