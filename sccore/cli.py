@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, train, suite."""
+"""`python -m sccore`: info, encode, decode, evaluate, anchors, train, suite."""
 
 import argparse
 import json
@@ -54,6 +54,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--images", type=Path, required=True, help="folder of images")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+
+    sub = command("anchors", anchors, "measure classical codecs on a folder of images, as evaluate does a model")
+    sub.add_argument("--list", action="store_true", help="show which codecs can be used here, and do nothing")
+    sub.add_argument("--codec", nargs="+", metavar="NAME", help="default: all that can be used here")
+    sub.add_argument("--quality", nargs="+", type=int, help="of a single codec, in its own scale; default: its sweep")
+    sub.add_argument("--images", type=Path, help="folder of images")
+    sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
+    sub.add_argument("--out", type=Path, help="folder of records, CODEC.json; goes on where an earlier run stopped")
+    sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
 
     sub = command("train", train, "train a model; can be killed and started again with the same line")
     model_options(sub)
@@ -159,6 +168,29 @@ def evaluate(a) -> int:
     for failure in record["failed"]:
         print(f"error: {failure['error']}", file=sys.stderr)
     return 1 if record["failed"] else 0
+
+
+def anchors(a) -> int:
+    from sccore.anchors import choose, listing
+
+    if a.list:
+        print(listing())
+        return 0
+    if not (a.images and a.out):
+        raise InputError("--images and --out are needed, or --list")
+    codecs, skipped = choose(a.codec)
+    if a.quality and len(a.codec or ()) != 1:
+        raise InputError("--quality is in the scale of one codec; name it with --codec")
+    from sccore.evaluation import evaluate_classical
+
+    failed = []
+    for codec in codecs:
+        record = evaluate_classical(codec, a.images, a.masks, a.quality, a.out / f"{codec.name}.json",
+                                    ms_ssim=not a.no_ms_ssim)  # fmt: skip
+        failed += [f"error: {codec.name}, {failure['name']}: {failure['error']}" for failure in record["failed"]]
+    for line in [f"skipped: {line}" for line in skipped] + failed:
+        print(line, file=sys.stderr)
+    return 1 if failed or (a.codec and skipped) else 0
 
 
 def train(a) -> int:
