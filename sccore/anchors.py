@@ -37,10 +37,8 @@ def _avif_versions():
 
 
 def _heif_versions():
-    import pillow_heif
-
-    info = pillow_heif.libheif_info()
-    return {"pillow-heif": pillow_heif.__version__, "libheif": info["libheif"], "hevc_encoder": info["HEIF"]}
+    info = import_module("pillow_heif").libheif_info()
+    return {"pillow-heif": metadata.version("pillow-heif"), "libheif": info["libheif"], "hevc_encoder": info["HEIF"]}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PillowCodec:
     qualities: tuple[int, ...]
     options: dict  # of Image.save
     libraries: Callable[[], dict]  # versions of what does the work
-    hint: str = "a Pillow wheel from PyPI has it"
+    hint: str = "the wheels of Pillow 11.3 and later have it"
     plugin: str | None = None
     needs: tuple[str, ...] = field(default=())  # encoders that libheif must have
 
@@ -95,7 +93,7 @@ class PillowCodec:
 
 CODECS = {codec.name: codec for codec in (
     PillowCodec(
-        "jpeg", "JPEG", "YCbCr 4:4:4, optimised Huffman tables", (5, 10, 20, 40, 65, 88),
+        "jpeg", "JPEG", "YCbCr 4:4:4, optimised Huffman tables", (5, 10, 20, 40, 70, 92),
         {"subsampling": 0, "optimize": True}, _library("libjpeg_turbo")),
     PillowCodec(
         "webp", "WEBP", "lossy, method 6; YCbCr 4:2:0, the format has no other", (0, 10, 30, 55, 75, 92),
@@ -105,7 +103,7 @@ CODECS = {codec.name: codec for codec in (
         {"effort": 7, "num_threads": 1}, lambda: {"pillow-jxl-plugin": metadata.version("pillow-jxl-plugin")},
         EXTRA, "pillow_jxl"),
     PillowCodec(
-        "avif", "AVIF", "aom, speed 6, YCbCr 4:4:4, tune=psnr, tune-content=screen, one thread", (5, 15, 25, 38, 50, 64),
+        "avif", "AVIF", "aom, speed 6, YCbCr 4:4:4, tune=psnr, tune-content=screen, one thread", (1, 6, 14, 24, 36, 50),
         {"codec": "aom", "subsampling": "4:4:4", "speed": 6, "max_threads": 1,
          "advanced": {"tune": "psnr", "tune-content": "screen"}}, _avif_versions),
     PillowCodec(

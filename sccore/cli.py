@@ -187,7 +187,7 @@ def anchors(a) -> int:
     for codec in codecs:
         record = evaluate_classical(codec, a.images, a.masks, a.quality, a.out / f"{codec.name}.json",
                                     ms_ssim=not a.no_ms_ssim)  # fmt: skip
-        failed += [f"error: {codec.name}, {failure['name']}: {failure['error']}" for failure in record["failed"]]
+        failed += [f"error: {codec.name}: {failure['error']}" for failure in record["failed"]]
     for line in [f"skipped: {line}" for line in skipped] + failed:
         print(line, file=sys.stderr)
     return 1 if failed or (a.codec and skipped) else 0

@@ -86,13 +86,14 @@ def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Call
             file = Path(image_path).name
             missing = [point for point in points if (file, point) not in done]
             try:
-                image = data.read_image(image_path)
-                mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2])
+                image = data.read_image(image_path, file)
+                mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2], f"mask of {file}")
                 for row in rows(image, mask, missing) if missing else ():
                     record["images"].append({"name": file} | row)
                     bar.update()
             except InputError as error:
-                record["failed"].append({"name": file, "error": str(error)})
+                what = str(error) if file in str(error) else f"{file}: {error}"
+                record["failed"].append({"name": file, "error": what})
             if out:
                 results.save_record(out, record)
     return record

@@ -41,11 +41,31 @@ def measured(dataset: str = "samples") -> pd.DataFrame:
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of codecs that were measured on every image; others cannot be compared and are named in print."""
-    counts = frame.groupby("codec")["name"].nunique()
-    for codec, count in counts[counts < counts.max()].items():
-        print(f"left out: {codec}, measured on {count} of {counts.max()} images so far")
-    return frame[frame["codec"].isin(counts[counts == counts.max()].index)]
+    """The rows of codecs that were measured on every image; others cannot be compared and are named in print.
+
+    An image counts when it was measured at every point of its codec's curve.
+    """
+    counts, most = {codec: len(images) for codec, images in _images(frame).items()}, frame["name"].nunique()
+    for codec, count in counts.items():
+        if count < most:
+            print(f"left out: {codec}, measured on {count} of {most} images so far")
+    return frame[frame["codec"].isin([codec for codec, count in counts.items() if count == most])]
+
+
+def common(frame: pd.DataFrame, codecs: list[str]) -> pd.DataFrame:
+    """The rows of these codecs on the images that all of them were measured on: what a partial curve is compared on."""
+    images = _images(frame)
+    names = set.intersection(*(images.get(codec, set()) for codec in codecs))
+    return frame[frame["codec"].isin(codecs) & frame["name"].isin(names)]
+
+
+def _images(frame):
+    """codec -> the names of its images that were measured at every point of its curve."""
+    found = {}
+    for codec, own in frame.groupby("codec"):
+        points = own.groupby("name").size()
+        found[codec] = set(points[points == own.groupby(results.settings(own) or "codec", dropna=False).ngroups].index)
+    return found
 
 
 def of(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -102,7 +122,8 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
 
 def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
     """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
-    sets = {name: complete(measured(name)) for name in ("samples", "validation")}
+    chosen = lambda frame: frame[frame["codec"].isin([*codecs, anchor])]
+    sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
     cell = lambda name, codec, metric: bd_rate(sets[name], codec, anchor, metric)
     rows = [[f"`{c}`", *(cell(name, c, metric) for name in sets for metric in ("psnr", "psnr_text"))] for c in codecs]
     return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
