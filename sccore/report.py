@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from sccore import paths, rd, results
+from sccore.anchors import CODECS
 from sccore.errors import InputError
 
 BASELINE = "wacnn-variable"
@@ -87,13 +88,15 @@ def bd_rate(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str
     return f"{number('bd_rate')} % ({number('low')} to {number('high')})"
 
 
+def recorded(codec: str, dataset: str = "samples") -> dict:
+    """The record of a codec; {} if there is none."""
+    records = map(results.load_record, sorted((paths.RESULTS / dataset).glob("*.json")))
+    return next((record for record in records if record["codec"] == codec), {})
+
+
 def trained(codec: str, dataset: str = "samples") -> dict:
     """The checkpoint entry of a codec's record: file, sha256, steps, hours ...; {} without a record."""
-    for path in sorted((paths.RESULTS / dataset).glob("*.json")):
-        record = results.load_record(path)
-        if record["codec"] == codec:
-            return record.get("checkpoint") or {}
-    return {}
+    return recorded(codec, dataset).get("checkpoint") or {}
 
 
 def effort(checkpoint: dict) -> str | None:
@@ -114,10 +117,21 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
         if own.empty:
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
-        means = own.groupby("lmbda", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
-        span = lambda column, digits: f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}"
-        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), span("bpp", 3), span("psnr", 2), bd_rate(frame, codec)])
+        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), *_spans(own), bd_rate(frame, codec)])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
+
+
+def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples") -> str:
+    """The classical codecs of a table: settings, range of mean rate and PSNR, BD-rate against one of them."""
+    rows = [[f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of(frame, codec)), bd_rate(frame, codec, anchor)]
+            for codec in CODECS if len(of(frame, codec))]  # fmt: skip
+    return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
+
+
+def _spans(own):
+    """Lowest to highest mean rate and PSNR of one codec's points."""
+    means = own.groupby(results.settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
+    return [f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}" for column, digits in (("bpp", 3), ("psnr", 2))]
 
 
 def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
