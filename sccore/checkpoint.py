@@ -7,7 +7,6 @@ of the encoder and cannot rely on computing them again to the last bit.
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from torch import nn
 
 from sccore import __version__, paths
 from sccore.errors import InputError
+from sccore.files import replacing
 from sccore.models import WACNN, create_model
 
 FORMAT = "sccore-1"
@@ -38,15 +38,9 @@ def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Pat
     weights = dict(copy.named_parameters())
     state = {k: v.half() if half and k in weights else v for k, v in copy.state_dict().items()}
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        save_file({k: v.contiguous() for k, v in state.items()}, temporary, {"sccore": json.dumps(header)})
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with replacing(path) as part:
+        save_file({k: v.contiguous() for k, v in state.items()}, part, {"sccore": json.dumps(header)})
+        os.chmod(part, 0o644)
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sccore import __version__
 from sccore.errors import InputError
+from sccore.files import replacing
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,6 +112,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader has seen enough: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return 1
 
 
@@ -245,11 +249,8 @@ def write(path: Path, save) -> None:
     """Writes a file under a temporary name beside it and moves it into place."""
     if not path.parent.is_dir():
         raise InputError(f"{path.parent}: no such folder")
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        save(temporary)
-        os.replace(temporary, path)
+        with replacing(path) as part:
+            save(part)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -139,7 +139,7 @@ class SliceEntropyModel(CompressionModel):
         """
         gain_z, inverse_z = (g.to(z.dtype) for g in self.gain_z(level))
         gain_y, inverse_y = (g.to(y.dtype) for g in self.gain_y(level))
-        _, z_likelihood = self.entropy_bottleneck(z * gain_z)
+        z_likelihood = self.bottleneck_likelihood(z * gain_z)
         median = self.entropy_bottleneck.quantiles[:, 0, 1].detach()[:, None, None]
         z_hat = (quantize_ste(z * gain_z - median) + median) * inverse_z
         likelihoods = []
@@ -152,6 +152,14 @@ class SliceEntropyModel(CompressionModel):
 
         y_hat = self.decode_slices(self, z_hat, residual)
         return y_hat, z_hat, {"y": torch.cat(likelihoods, dim=1), "z": z_likelihood}
+
+    def bottleneck_likelihood(self, z: Tensor) -> Tensor:
+        """What EntropyBottleneck's forward gives for z (B, Z, h, w), without its waits for the device."""
+        bottleneck, channels_first = self.entropy_bottleneck, z.transpose(0, 1)
+        values = channels_first.reshape(self.z_ch, 1, -1)
+        values = bottleneck.quantize(values, "noise" if self.training else "dequantize", bottleneck._get_medians())
+        likelihood = bottleneck.likelihood_lower_bound(bottleneck._likelihood(values)[0])
+        return likelihood.reshape(channels_first.shape).transpose(0, 1)
 
     def update(self, *args, **kwargs) -> bool:
         """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it."""

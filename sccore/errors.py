@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints it and exits with 1; in Python it is a ValueError.
     """
+
+
+class OtherRun(InputError):
+    """A folder holds another training run than the one that was asked for."""

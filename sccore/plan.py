@@ -26,6 +26,7 @@ class Planned:
         detector: of its text masks.
         device: the only kind of machine it makes sense on, if there is one.
         measured: whether it is a codec of interest, or only a start.
+        ships: whether its weights go into the repository; records and log always do.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Planned:
     detector: str = "craft"
     device: str | None = None
     measured: bool = True
+    ships: bool = False
 
     @property
     def spec(self) -> dict:
@@ -69,10 +71,11 @@ SCALES = {  # (runs without a start, runs with one)
 FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
 
 RUNS = (
-    Planned(BASE, "start of all others", "wacnn", start=None, measured=False),
-    Planned("wacnn-variable", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn"),
-    Planned("sftip-variable", "Table 1, Fig. 5-8; the paper's model"),
-    Planned("sftip-uniform-variable", "Table 3; the same capacity without prior", switches={"prior": "uniform"}),
+    Planned(BASE, "start of all others", "wacnn", start=None, measured=False, ships=True),
+    Planned("wacnn-variable", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
+    Planned("sftip-variable", "Table 1, Fig. 5-8; the paper's model", ships=True),
+    Planned("sftip-uniform-variable", "Table 3; the same capacity without prior", switches={"prior": "uniform"},
+            ships=True),
     Planned("wacnn-variable-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
     Planned("sftip-variable-seed1", "how much chance moves", change={"seed": 1}),
     Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"}),
@@ -80,7 +83,7 @@ RUNS = (
     Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}),
     Planned("wacnn-mse-variable", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
     Planned("sftip-signed-variable", "the Laplacian with its sign", switches={"laplacian": "signed"}),
-    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
+    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda, ships=True)
       for lmbda in FIXED for model in ("wacnn", "sftip")),
     Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
     Planned("sftip-east-variable", "Table 5", detector="east"),

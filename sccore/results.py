@@ -24,6 +24,7 @@ import pandas as pd
 
 from sccore import paths
 from sccore.errors import InputError
+from sccore.files import replacing
 
 PACKAGES = ("torch", "compressai", "numpy", "pillow", "pytorch-msssim")
 DEFAULTS = {"preset": "companion", "sem": "nesft", "prior": "text+structure", "laplacian": "magnitude", "rate": "fixed"}
@@ -155,14 +156,8 @@ def relative(path: Path | str) -> str:
 
 def save_record(path: Path | str, record: dict) -> None:
     """Write a record so that a kill at any moment leaves the old file or the new one, never a part."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w") as file:
-        json.dump(record, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(record, indent=1))
 
 
 def load_record(path: Path | str) -> dict:

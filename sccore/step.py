@@ -6,13 +6,13 @@ waits for the device: losses stay there until they are logged, and a step that i
 """
 
 import math
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sccore.errors import InputError
+from sccore.errors import InputError, OtherRun
+from sccore.files import replacing
 from sccore.loss import rate_distortion
 from sccore.models import WACNN
 from sccore.recipe import Recipe
@@ -109,8 +109,8 @@ class Run:
         state = {k: getattr(self, k) for k in ("step", "left_out", "seconds", "stopped", "best", "waited", "validations")}
         state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
                   "optimizer": self.optimizer.state_dict(), "aux_optimizer": self.aux_optimizer.state_dict()}  # fmt: skip
-        torch.save(state, path.with_suffix(".part"))
-        os.replace(path.with_suffix(".part"), path)
+        with replacing(path) as part:
+            torch.save(state, part)
 
     def restore(self, path: Path, identity: dict):
         try:
@@ -118,9 +118,8 @@ class Run:
         except Exception as error:
             raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to start anew") from None
         for key, value in identity.items():
-            if state["identity"][key] != value:
-                raise InputError(f"{path.parent} holds a run with {key} {state['identity'][key]}, not {value}; "
-                                 "choose another folder or delete it")  # fmt: skip
+            if (other := state["identity"].get(key)) != value:
+                raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
         self.model.load_state_dict(state.pop("model"))
         self.optimizer.load_state_dict(state.pop("optimizer"))
         self.aux_optimizer.load_state_dict(state.pop("aux_optimizer"))

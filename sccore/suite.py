@@ -6,22 +6,22 @@ hand has a complete record of them. Workers take the next run that is ready and 
 system releases however they end.
 """
 
-import fcntl
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 
 from sccore import checkpoint, paths, results
-from sccore.errors import InputError
+from sccore.errors import InputError, OtherRun
+from sccore.files import lock, replacing
 from sccore.models import LAMBDAS, MODELS, create_model
 from sccore.plan import BASE, RUNS, SCALES, Planned
 from sccore.recipe import jsonable
@@ -44,12 +44,18 @@ class Suite:
     sets: dict[str, Path]
     device: str = "cpu"
 
-    def weights(self, name: str) -> Path | None:
-        """Finished weights of a run, those in the repository first; None where there are none of this scale."""
-        run = next(r for r in RUNS if r.name == name)
-        for path in (paths.CHECKPOINTS / f"{name}.safetensors", paths.RUNS / name / "model.safetensors"):
-            if path.exists() and self.fits(run, checkpoint.read_header(path)["meta"]):
-                return path
+    def trained(self, run: Planned) -> dict | None:
+        """Finished weights of a run at this scale: "path", "sha256" and meta data; None where there are none.
+
+        Weights that do not travel are known by a record of them; their path is None then.
+        """
+        for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
+            if path.exists() and self.fits(run, meta := checkpoint.read_header(path)["meta"]):
+                return {**meta, "path": path, "sha256": checkpoint.file_hash(path)}
+        for name in () if run.ships else self.sets:
+            path = record_path(name, run)
+            if path.exists() and self.fits(run, entry := results.load_record(path)["checkpoint"]):
+                return {**entry, "path": None}
         return None
 
     def fits(self, run: Planned, meta: dict) -> bool:
@@ -57,48 +63,48 @@ class Suite:
         recipe = run.recipe(self.scale)
         if meta["recipe"] != jsonable(recipe) or meta["steps"] < recipe.steps:
             return False
-        if run.start is None:
-            return True
-        start = self.weights(run.start)
-        return start is not None and meta["history"][-1]["sha256"] == checkpoint.file_hash(start)
+        return [stage["sha256"] for stage in meta["history"][-1:]] == self.starts(run)
 
-    def unmeasured(self, run: Planned) -> list[str]:
-        """Data sets that lack a complete record of a run's finished weights."""
-        if not run.measured:
-            return []
-        digest = checkpoint.file_hash(self.weights(run.name))
-        return [name for name, folder in self.sets.items() if not complete(record_path(name, run), digest, folder)]
+    def starts(self, run: Planned) -> list[str]:
+        """The hash of the weights a run starts from; empty if it starts from none."""
+        start = run.start and self.trained(named(run.start))
+        return [start["sha256"]] if start else []
+
+    def lacks(self, run: Planned, trained: dict) -> list[str]:
+        """Data sets without a complete record of these weights."""
+        sets = self.sets if run.measured else {}
+        return [name for name, folder in sets.items() if not complete(record_path(name, run), trained["sha256"], folder)]
 
     def state(self, run: Planned) -> tuple[str, str]:
         """One of done, trained, begun, ready and waiting, and what it lacks or waits for."""
-        if weights := self.weights(run.name):
-            missing = self.unmeasured(run) + ["a copy in data/checkpoints"] * (weights.parent != paths.CHECKPOINTS)
-            return ("trained, lacks", ", ".join(missing)) if missing else ("done", "")
-        if run.model not in MODELS:
-            return "waiting", f"model {run.model}"
-        if run.detector != "craft":
-            return "waiting", f"masks by {run.detector}"
-        if run.device not in (None, self.device):
-            return "waiting", run.device
-        if run.start and not self.weights(run.start):
+        if run.start and not (start := self.trained(named(run.start))):
             return "waiting", run.start
+        if trained := self.trained(run):
+            lacks = ["record of " + name for name in self.lacks(run, trained)]
+            if lacks and not trained["path"]:
+                return "waiting", "its weights, for a " + ", ".join(lacks)
+            lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
+            return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
+        for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),
+                              (f"masks by {run.detector}", run.detector == "craft"),
+                              (f"weights of {run.start}", not run.start or start["path"])):  # fmt: skip
+            if not there:
+                return "waiting", wanted
         return ("begun" if (paths.RUNS / run.name / "last.pt").exists() else "ready"), ""
 
     def do(self, run: Planned, samples, validation, minutes: float, position: int = 0):
         """Trains a run as far as the time goes; measures it and puts it into the repository once it is finished."""
-        if not self.weights(run.name):
+        if not self.trained(run):
             self.train(run, samples, validation, minutes, position)
-        weights = self.weights(run.name)
-        if weights is None:
+        if not (trained := self.trained(run)):
             return
-        if weights.parent != paths.CHECKPOINTS:
-            paths.CHECKPOINTS.mkdir(parents=True, exist_ok=True)
-            for source, suffix in ((weights.parent / "log.csv", ".csv"), (weights, ".safetensors")):
-                part = paths.CHECKPOINTS / f".{run.name}{suffix}.part"
-                shutil.copyfile(source, part)
-                os.replace(part, paths.CHECKPOINTS / f"{run.name}{suffix}")
-        for name in self.unmeasured(run):
-            self.measure(run, name, position)
+        log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
+        if trained["path"] == weights:
+            for source in (log, weights) if run.ships else (log,):
+                with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:
+                    shutil.copyfile(source, part)
+        for name in self.lacks(run, trained):
+            self.measure(run, trained["path"], name, position)
 
     def train(self, run: Planned, samples, validation, minutes: float, position: int):
         import torch
@@ -109,17 +115,25 @@ class Suite:
         torch.manual_seed(recipe.seed)
         model = create_model(**run.spec)
         if run.start:
-            checkpoint.warm_start(model, checkpoint.load_model(self.weights(run.start)))
-        fit(model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
-            minutes=minutes, device=self.device, position=position, desc=run.name)  # fmt: skip
+            checkpoint.warm_start(model, checkpoint.load_model(self.trained(named(run.start))["path"]))
+        go_on = partial(fit, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
+                        minutes=minutes, device=self.device, position=position, desc=run.name)  # fmt: skip
+        try:
+            go_on()
+        except OtherRun:  # begun by another plan, or from a start that is no more
+            go_on(resume=False)
 
-    def measure(self, run: Planned, name: str, position: int):
+    def measure(self, run: Planned, weights: Path, name: str, position: int):
         from sccore.evaluation import evaluate
 
-        model = checkpoint.load_model(self.weights(run.name))
+        model = checkpoint.load_model(weights)
         folder = self.sets[name]
         evaluate(model, folder / "images", folder / "masks", out=record_path(name, run), name=run.codec,
                  position=position)  # fmt: skip
+
+
+def named(name: str) -> Planned:
+    return next(run for run in RUNS if run.name == name)
 
 
 def record_path(dataset: str, run: Planned) -> Path:
@@ -162,6 +176,7 @@ def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs:
     """Takes one run after the other; waits while others are at work on what the rest begins with."""
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
     threading.Thread(target=die_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // jobs))
     failed: set[str] = set()
@@ -190,25 +205,11 @@ def die_with(parent: int):
     os._exit(1)
 
 
-@contextmanager
-def lock(folder: Path) -> Iterator[bool]:
-    """Whether this process alone may work on a run; held until the end of the block or of the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def shipped_scale() -> str:
     """The scale of the weights in the repository; the first one if there are none."""
     path = paths.CHECKPOINTS / f"{BASE}.safetensors"
     recipe = checkpoint.read_header(path)["meta"]["recipe"] if path.exists() else None
-    base = next(run for run in RUNS if run.name == BASE)
-    return next((scale for scale in SCALES if recipe == jsonable(base.recipe(scale))), next(iter(SCALES)))
+    return next((scale for scale in SCALES if recipe == jsonable(named(BASE).recipe(scale))), next(iter(SCALES)))
 
 
 def status(suite: Suite) -> pd.DataFrame:
@@ -219,14 +220,13 @@ def status(suite: Suite) -> pd.DataFrame:
 def progress(suite: Suite, run: Planned) -> dict:
     """State of a run and how far it is."""
     state, detail = suite.state(run)
-    row, path = {"state": f"{state} {detail}".strip()}, suite.weights(run.name)
-    if path is None:
+    row, trained = {"state": f"{state} {detail}".strip()}, suite.trained(run) if state != "waiting" else None
+    if not trained:
         log = paths.RUNS / run.name / "log.csv"
         last = pd.read_csv(log).iloc[-1:] if state == "begun" and log.exists() else pd.DataFrame()
         return row | {"steps": int(last["step"].iloc[0]), "hours": last["seconds"].iloc[0] / 3600} if len(last) else row
-    meta = checkpoint.read_header(path)["meta"]
-    row |= {"steps": meta["steps"], "hours": meta["seconds"] / 3600}
-    if run.measured and "samples" in suite.sets and "samples" not in suite.unmeasured(run):
+    row |= {"steps": trained["steps"], "hours": trained["seconds"] / 3600}
+    if run.measured and "samples" in suite.sets and "samples" not in suite.lacks(run, trained):
         images = pd.DataFrame(results.load_record(record_path("samples", run))["images"])
         middle = images[images["lmbda"] == (run.lmbda or MIDDLE)]
         row |= {"lmbda": run.lmbda or MIDDLE, "bpp": middle["bpp"].mean(), "psnr": middle["psnr"].mean()}

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
+from sccore.files import replacing
 from sccore.models import WACNN
 from sccore.recipe import Recipe, check, jsonable
 from sccore.step import Run, native_bf16
@@ -44,7 +44,8 @@ def fit(model: WACNN, data: Samples, out: Path | str, *, lmbda: float | None = N
     out.mkdir(parents=True, exist_ok=True)
     check(model, lmbda, recipe)
     run = Run(model, recipe, lmbda, device, native_bf16(device) if bf16 is None else bf16)
-    identity = {"spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256}
+    identity = {"spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256,
+                "start": [stage["sha256"] for stage in model.meta.get("history", [])]}  # fmt: skip
     if resume and (out / "last.pt").exists():
         run.restore(out / "last.pt", identity)
     log = Log(out / "log.csv", run.step)
@@ -106,11 +107,10 @@ class Log:
             with open(path, newline="") as file:
                 rows = [r for r in csv.DictReader(file) if r["step"] and int(r["step"]) <= step]
         self.path, self.waiting, self.flushed = path, [], time.monotonic()
-        with open(path.with_suffix(".part"), "w", newline="") as file:
+        with replacing(path) as part, open(part, "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(path.with_suffix(".part"), path)
 
     def add(self, **row):
         """Keeps a row; its tensors stay on their device."""

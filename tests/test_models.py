@@ -114,3 +114,13 @@ def test_level_is_geometric_between_lambdas():
 def test_unknown_switches_are_named(key, value):
     with pytest.raises(InputError, match=f"unknown {key} '{value}'"):
         sccore.create_model(**{key: value})
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_bottleneck_likelihood_is_the_librarys(training):
+    model = lively("wacnn").train(training)
+    z = 3 * torch.randn(2, 24, 3, 5)
+    torch.manual_seed(2)
+    expected = model.entropy_bottleneck(z)[1]
+    torch.manual_seed(2)
+    assert torch.equal(model.bottleneck_likelihood(z), expected)

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from sccore import checkpoint, paths, plan, results, suite
+from sccore.files import lock
 from sccore.recipe import Recipe, check
 from sccore.models import MODELS, create_model
 
@@ -94,16 +95,16 @@ def test_killed_ten_times_it_still_does_everything_once(project):
     for name in names[1:]:
         record = results.load_record(project / "data/results/samples" / f"{name}.json")
         assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0]
-    assert not list(project.glob("data/**/*.part"))
+    assert not list(project.glob("data/**/*.part*"))
     before = time.monotonic()
     process = start(project)  # nothing is left to do
     assert "done" in process.communicate(timeout=120)[0] and time.monotonic() - before < 60
 
 
 def test_two_workers_cannot_take_one_run(tmp_path):
-    with suite.lock(tmp_path / "run") as first, suite.lock(tmp_path / "run") as second:
+    with lock(tmp_path / "run") as first, lock(tmp_path / "run") as second:
         assert first and not second
-    with suite.lock(tmp_path / "run") as again:
+    with lock(tmp_path / "run") as again:
         assert again
 
 
@@ -128,6 +129,8 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     assert job.state(base)[0] == "done" and job.state(run)[0] == "ready"
     put(run, first)
     assert job.state(run)[0] == "done"
+    ablation = next(r for r in plan.RUNS if r.name == "sftip-mse-variable")
+    assert job.state(ablation)[0] == "ready" and not ablation.ships
     put(base, None)  # trained anew: other weights
     assert job.state(run)[0] == "ready"
 
