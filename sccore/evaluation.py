@@ -1,11 +1,12 @@
 """Measuring a codec on a folder of images with real bitstreams, as in Section 4.2 of the paper.
 
-Every image is coded to the bytes of a .sci file and decoded from them; the rate is that file's size, the quality
-that of the decoded 8-bit image. `bpp_estimated`, the entropy model's cross-entropy, stands beside it.
+Every image is coded to the bytes of a file and decoded from them; the rate is that file's size, the quality that of
+the decoded 8-bit image. Learned models (`evaluate`) write .sci files, and `bpp_estimated`, the entropy model's
+cross-entropy, stands beside their rate; classical codecs (`evaluate_classical`) write the files of their format.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -40,23 +41,59 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     lmbdas = _points(model, lmbdas)
     record = results.provenance(model, images_dir, command, masks_dir)
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
-    record = _begun(out, record) | {"failed": []}
-    done = {(row["name"], row["lmbda"]) for row in record["images"]}
-    with tqdm(total=len(pairs) * len(lmbdas), initial=len(done), desc=record["codec"], disable=not progress,
+    if model.checkpoint_hash:
+        record = _begun(out, record)
+
+    def rows(image, mask, missing):
+        latents = Latents(model, image, mask)
+        for lmbda in missing:
+            yield measure(model, image, mask, lmbda, latents)[0]
+
+    return _sweep(record, pairs, "lmbda", lmbdas, rows, out, progress, position)
+
+
+def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | None = None,
+                       qualities: Sequence[int] | None = None, out: Path | str | None = None, progress: bool = True,
+                       ms_ssim: bool = True, command: str | None = None) -> dict:
+    """Measure a codec of :mod:`sccore.anchors` as `evaluate` does a model; what it cannot code is under "failed" too.
+
+    Args:
+        qualities: the codec's own sweep unless given.
+        out: as for `evaluate`; an unfinished record is gone on with if codec, versions and settings are the same.
+        ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
+    """
+    pairs = data.pair(images_dir, masks_dir)
+    qualities = list(qualities or codec.qualities)
+    record = {"codec": codec.name, "settings": codec.settings} | results.surroundings(images_dir, command, masks_dir)
+    record["versions"] |= codec.versions()
+    record = _begun(out, record | {"with_ms_ssim": ms_ssim, "qualities": qualities, "images": []})
+
+    def rows(image, mask, missing):
+        for quality in missing:
+            yield measure_classical(codec, image, mask, quality, ms_ssim)[0]
+
+    return _sweep(record, pairs, "quality", qualities, rows, out, progress)
+
+
+def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Callable[..., Iterable[dict]],
+           out: Path | str | None, progress: bool, position: int = 0) -> dict:
+    """Fills a record image by image with what `rows(image, mask, points)` measures at the points it does not have yet."""
+    record["failed"] = []
+    done = {(row["name"], row[setting]) for row in record["images"]}
+    with tqdm(total=len(pairs) * len(points), initial=len(done), desc=record["codec"], disable=not progress,
               position=position) as bar:
         for _, image_path, mask_path in pairs:
             file = Path(image_path).name
-            missing = [lmbda for lmbda in lmbdas if (file, lmbda) not in done]
+            missing = [point for point in points if (file, point) not in done]
             try:
-                image = data.read_image(image_path)
-                mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2])
+                image = data.read_image(image_path, file)
+                mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2], f"mask of {file}")
+                for row in rows(image, mask, missing) if missing else ():
+                    record["images"].append({"name": file} | row)
+                    bar.update()
             except InputError as error:
-                record["failed"].append({"name": file, "error": str(error)})
-                missing = []
-            latents = Latents(model, image, mask) if missing else None
-            for lmbda in missing:
-                record["images"].append({"name": file} | measure(model, image, mask, lmbda, latents)[0])
-                bar.update()
+                what = str(error) if file in str(error) else f"{file}: {error}"
+                record["failed"].append({"name": file, "error": what})
             if out:
                 results.save_record(out, record)
     return record
@@ -83,26 +120,45 @@ def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: flo
     encoded = perf_counter()
     decoded = codec.decode(stream, model)
     end = perf_counter()
-    height, width = image.shape[:2]
-    row = {
-        "width": width,
-        "height": height,
-        "lmbda": lmbda,
-        "bytes": len(stream),
-        "bpp": 8 * len(stream) / (height * width),
-        "bpp_estimated": codec.estimated_bits(latents.y_z, model, lmbda) / (height * width),
-        "psnr": metrics.psnr(image, decoded),
-        "psnr_text": None if mask is None else metrics.psnr_text(image, decoded, mask),
-        "ms_ssim": metrics.ms_ssim(image, decoded),
+    row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {
+        "bpp_estimated": codec.estimated_bits(latents.y_z, model, lmbda) / (image.shape[0] * image.shape[1]),
         "encode_s": latents.seconds + encoded - start,
         "decode_s": end - encoded,
-    }
+    }  # fmt: skip
     return row, decoded
+
+
+def measure_classical(codec, image: np.ndarray, mask: np.ndarray | None, quality: int,
+                      ms_ssim: bool = True) -> tuple[dict, np.ndarray]:
+    """As `measure`, with a codec of :mod:`sccore.anchors` at one quality."""
+    start = perf_counter()
+    stream = codec.encode(image, quality)
+    encoded = perf_counter()
+    decoded = codec.decode(stream, image.shape[:2])
+    end = perf_counter()
+    score = _score(image, mask, decoded, stream, ms_ssim)
+    return {"quality": quality} | score | {"encode_s": encoded - start, "decode_s": end - encoded}, decoded
+
+
+def _score(image, mask, decoded, stream, ms_ssim=True):
+    """Rate and quality of a decoded image, the same for every codec."""
+    height, width = image.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "bytes": len(stream),
+        "bpp": 8 * len(stream) / (height * width),
+        "psnr": metrics.psnr(image, decoded),
+        "psnr_text": None if mask is None else metrics.psnr_text(image, decoded, mask),
+        "ms_ssim": metrics.ms_ssim(image, decoded) if ms_ssim else None,
+    }
 
 
 def _points(model, lmbdas):
     """The lambdas to measure: of a fixed-rate model the one it was trained for (None if it was not trained)."""
     if model.spec["rate"] == "variable":
+        for lmbda in lmbdas or ():
+            model.level(lmbda)  # refuses what is outside
         return list(lmbdas or LAMBDAS)
     own = model.meta.get("lmbda")
     if lmbdas and list(lmbdas) != [own]:
@@ -112,7 +168,7 @@ def _points(model, lmbdas):
 
 def _begun(out, record):
     """The record in `out` if it measures what `record` is about to measure, else `record`."""
-    if not out or not Path(out).exists() or record["checkpoint"]["sha256"] is None:
+    if not out or not Path(out).exists():
         return record
     before = results.load_record(out)
     return before if _subject(before) == _subject(record) else record
@@ -120,6 +176,6 @@ def _begun(out, record):
 
 def _subject(record):
     """What must agree for two runs to be one measurement; the commit may differ where sccore's sources do not."""
-    keys = ("codec", "model", "checkpoint", "dataset", "machine", "threads", "lmbdas")
+    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "lmbdas", "qualities", "with_ms_ssim")
     versions = record.get("versions", {}) | {"sccore": None}
     return json.dumps([versions, *(record.get(key) for key in keys)], sort_keys=True)

@@ -41,9 +41,16 @@ CODECS = {  # name in records, without "-variable": name in figures, colour
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
+    "jpeg": ("JPEG", "#882255"),  # classical ones: Tol's muted colours, greys for those with a reference encoder
+    "webp": ("WebP", "#AA4499"),
+    "jxl": ("JPEG XL", "#999933"),
+    "avif": ("AVIF", "#117733"),
+    "hevc": ("HEVC", "#332288"),
     "bpg": ("BPG", "0.6"),
     "vtm": ("VTM", "0.4"),
     "vtm-scc": ("VTM, screen-content tools", "0.0"),
+    "vtm-rgb": ("VTM, RGB", "#88CCEE"),
+    "vtm-scc-rgb": ("VTM, screen-content tools, RGB", "#44AA99"),
 }
 SPARE = ("#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#D55E00")  # of names not in CODECS, in order
 LABELS = {
@@ -100,16 +107,17 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
 
     Args:
         frame: measurements as `results.load_dataset` returns them. All codecs must have been measured on the same
-            images; otherwise InputError, as their means could not be compared.
+            images; otherwise InputError, as their means could not be compared. Those without the metric are named.
         metric: "psnr", "psnr_text" (the text regions alone) or "ms_ssim".
         log_rate: logarithmic rate axis, on which equal savings are equal distances.
     """
     if metric not in frame or frame[metric].isna().all():
         raise InputError(f"no {metric} to draw: {len(frame)} measurements, none has it")
+    without = sorted(set(frame["codec"]) - set(frame.dropna(subset=[metric])["codec"]), key=_rank)
     frame = frame.dropna(subset=[metric])
     images = frame.groupby("codec")["name"].agg(frozenset)
     if images.nunique() != 1:
-        raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first")
+        raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (report.common)")
     codecs = sorted(images.index, key=_rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, _colours(codecs)):
@@ -121,7 +129,9 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
         axes.set_xscale("log")
         _plain_log(axes.xaxis)
     count = len(images.iloc[0])
-    axes.legend(title=f"mean of {count} images" if count > 1 else "1 image", alignment="left")
+    note = f"mean of {count} images" if count > 1 else "1 image"
+    note += "".join(f"\nnot measured: {title(codec)}" for codec in without)
+    axes.legend(title=note, alignment="left")
     return figure
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from sccore import paths, rd, results
+from sccore.anchors import CODECS
 from sccore.errors import InputError
 
 BASELINE = "wacnn-variable"
@@ -41,11 +42,31 @@ def measured(dataset: str = "samples") -> pd.DataFrame:
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of codecs that were measured on every image; others cannot be compared and are named in print."""
-    counts = frame.groupby("codec")["name"].nunique()
-    for codec, count in counts[counts < counts.max()].items():
-        print(f"left out: {codec}, measured on {count} of {counts.max()} images so far")
-    return frame[frame["codec"].isin(counts[counts == counts.max()].index)]
+    """The rows of codecs that were measured on every image; others cannot be compared and are named in print.
+
+    An image counts when it was measured at every point of its codec's curve.
+    """
+    counts, most = {codec: len(images) for codec, images in _images(frame).items()}, frame["name"].nunique()
+    for codec, count in counts.items():
+        if count < most:
+            print(f"left out: {codec}, measured on {count} of {most} images so far")
+    return frame[frame["codec"].isin([codec for codec, count in counts.items() if count == most])]
+
+
+def common(frame: pd.DataFrame, codecs: list[str]) -> pd.DataFrame:
+    """The rows of these codecs on the images that all of them were measured on: what a partial curve is compared on."""
+    images = _images(frame)
+    names = set.intersection(*(images.get(codec, set()) for codec in codecs))
+    return frame[frame["codec"].isin(codecs) & frame["name"].isin(names)]
+
+
+def _images(frame):
+    """codec -> the names of its images that were measured at every point of its curve."""
+    found = {}
+    for codec, own in frame.groupby("codec"):
+        points = own.groupby("name").size()
+        found[codec] = set(points[points == own.groupby(results.settings(own) or "codec", dropna=False).ngroups].index)
+    return found
 
 
 def of(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -67,13 +88,15 @@ def bd_rate(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str
     return f"{number('bd_rate')} % ({number('low')} to {number('high')})"
 
 
+def recorded(codec: str, dataset: str = "samples") -> dict:
+    """The record of a codec; {} if there is none."""
+    records = map(results.load_record, sorted((paths.RESULTS / dataset).glob("*.json")))
+    return next((record for record in records if record["codec"] == codec), {})
+
+
 def trained(codec: str, dataset: str = "samples") -> dict:
     """The checkpoint entry of a codec's record: file, sha256, steps, hours ...; {} without a record."""
-    for path in sorted((paths.RESULTS / dataset).glob("*.json")):
-        record = results.load_record(path)
-        if record["codec"] == codec:
-            return record.get("checkpoint") or {}
-    return {}
+    return recorded(codec, dataset).get("checkpoint") or {}
 
 
 def effort(checkpoint: dict) -> str | None:
@@ -94,15 +117,27 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
         if own.empty:
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
-        means = own.groupby("lmbda", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
-        span = lambda column, digits: f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}"
-        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), span("bpp", 3), span("psnr", 2), bd_rate(frame, codec)])
+        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), *_spans(own), bd_rate(frame, codec)])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
+
+
+def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples") -> str:
+    """The classical codecs of a table: settings, range of mean rate and PSNR, BD-rate against one of them."""
+    rows = [[f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of(frame, codec)), bd_rate(frame, codec, anchor)]
+            for codec in CODECS if len(of(frame, codec))]  # fmt: skip
+    return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
+
+
+def _spans(own):
+    """Lowest to highest mean rate and PSNR of one codec's points."""
+    means = own.groupby(results.settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
+    return [f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}" for column, digits in (("bpp", 3), ("psnr", 2))]
 
 
 def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
     """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
-    sets = {name: complete(measured(name)) for name in ("samples", "validation")}
+    chosen = lambda frame: frame[frame["codec"].isin([*codecs, anchor])]
+    sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
     cell = lambda name, codec, metric: bd_rate(sets[name], codec, anchor, metric)
     rows = [[f"`{c}`", *(cell(name, c, metric) for name in sets for metric in ("psnr", "psnr_text"))] for c in codecs]
     return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)

@@ -1,8 +1,9 @@
 """Records: what was measured, with everything needed to measure it again.
 
 A record is one JSON file, `data/results/<data set>/<codec>.json`; every figure and table of the book is drawn
-from such files. It holds the codec, the model and its checkpoint, the data set with its hash, software and
-machine, the command, and a row an image and lambda. Paths in it are relative to the project and name no machine.
+from such files. It holds the codec, the model and its checkpoint (or a classical codec's settings), the data set with
+its hash, software and machine, the command, and a row an image and lambda (or quality). Paths in it are relative to
+the project and name no machine.
 Sizes are in bytes, rates in bits per pixel, times in seconds.
 """
 
@@ -37,10 +38,16 @@ def provenance(model, dataset_dir: Path | str, command: str | None = None, masks
         "codec": codec_name(model.spec),
         "model": dict(model.spec),
         "checkpoint": _checkpoint(model),
+        "threads": torch.get_num_threads(),
+    } | surroundings(dataset_dir, command, masks_dir)
+
+
+def surroundings(dataset_dir: Path | str, command: str | None = None, masks_dir: Path | str | None = None) -> dict:
+    """What any codec's record says of where it was made: data set, software, machine, date, command."""
+    return {
         "dataset": dataset(dataset_dir, masks_dir),
         "versions": versions(),
         "machine": machine(),
-        "threads": torch.get_num_threads(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": command or command_line(),
     }

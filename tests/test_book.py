@@ -104,6 +104,31 @@ def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, c
     assert report.complete(report.measured("nothing")).empty
 
 
+def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatch, capsys):
+    """VTM on one image of two, at qualities instead of lambdas: named, kept out of the means, compared where it was measured."""
+    from sccore import figures, paths, results
+
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    for codec, names, shift in (("bpg", ("a.png", "b.png"), 0), ("vtm", ("a.png",), -1), ("vtm-scc", ("a.png", "b.png"), -2)):
+        classical = record(codec, shift) | {"settings": f"of {codec}"}
+        classical["images"] = [{**row, "quality": i % 4, "lmbda": None} for i, row in enumerate(classical["images"]) if row["name"] in names]
+        if codec == "vtm-scc":
+            classical["images"].pop()  # killed before the last point of the last image
+        results.save_record(tmp_path / f"samples/{codec}.json", classical)
+    frame = report.measured()
+    assert set(report.complete(frame)["codec"]) == {"bpg"}
+    said = capsys.readouterr().out
+    assert "vtm, measured on 1 of 2 images" in said and "vtm-scc, measured on 1 of 2 images" in said
+    shared = report.common(frame, ["bpg", "vtm", "vtm-scc"])
+    assert set(shared["name"]) == {"a.png"} and len(shared) == 12
+    assert report.common(frame, ["bpg", "jpeg"]).empty
+    head, _, bpg, vtm, screen = report.classical(shared).splitlines()
+    assert bpg == "| `bpg` | of bpg | 0.100 – 0.800 | 30.00 – 42.00 | 0 |" and "−50.0 %" in vtm and "−75.0 %" in screen
+    with pytest.raises(InputError, match="not measured on the same images: bpg, vtm"):
+        figures.rd_curves(frame)
+    assert figures.rd_curves(shared).axes[0].get_legend().get_title().get_text() == "1 image"
+
+
 def test_effort_counts_what_came_before():
     stage = {"steps": 500, "seconds": 1800}
     assert report.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"

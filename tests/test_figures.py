@@ -55,6 +55,12 @@ def test_a_codec_keeps_its_colour(frame):
     assert len({to_hex(line.get_color()) for line in everyone.values()}) == 3
 
 
+def test_a_codec_without_the_metric_is_named(frame):
+    frame.loc[frame["codec"] == "another", "psnr_text"] = None
+    title = figures.rd_curves(frame, "psnr_text").axes[0].get_legend().get_title().get_text()
+    assert title == "1 image\nnot measured: another"
+
+
 def test_text_region_curves_are_of_the_images_with_text(frame):
     figure = figures.rd_curves(frame, "psnr_text", log_rate=True)
     assert figure.axes[0].get_xscale() == "log" and "text-region" in figure.axes[0].get_ylabel()

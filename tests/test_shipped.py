@@ -3,12 +3,14 @@
 import pytest
 
 import sccore
-from sccore import checkpoint, data, evaluation, paths, results, suite
+from sccore import anchors, checkpoint, data, evaluation, paths, results, suite
 from sccore.models import create_model
 from sccore.plan import BASE, RUNS
 
 CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
-RECORDS = sorted(paths.RESULTS.glob("samples/*.json"))
+ALL = sorted(paths.RESULTS.glob("samples/*.json"))
+CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
+RECORDS = [path for path in ALL if path not in CLASSICAL]
 
 
 def test_weights_are_there_and_travel_light():
@@ -54,3 +56,29 @@ def test_a_record_can_be_measured_again(path):
     assert new["bytes"] == pytest.approx(old["bytes"], rel=1e-3)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.01)
     assert new["psnr_text"] == pytest.approx(old["psnr_text"], abs=0.02)
+
+
+@pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
+def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
+    record = results.load_record(path)
+    assert record["codec"] == path.stem and record["settings"] and not record["failed"]
+    assert record["dataset"]["sha256"] == results.folder_hash(paths.SAMPLES / "images")
+    points = {(row["name"], row["quality"]) for row in record["images"]}
+    assert len(points) == len(record["images"]) == record.get("measured", 10) * len(record["qualities"])
+    assert "measured" not in record or f"{record['measured']} of the 10 images" in record["origin"]
+    assert record.get("origin") or record["command"].startswith("python -m sccore anchors")
+    assert all(row["bpp"] == 8 * row["bytes"] / (row["width"] * row["height"]) for row in record["images"])
+
+
+@pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
+def test_a_classical_record_can_be_measured_again(path):
+    """graph at one quality: another version of the encoder may do a little better or worse."""
+    codec, record = anchors.CODECS[path.stem], results.load_record(path)
+    if why := codec.missing():
+        pytest.skip(f"{codec.name}: {why}")
+    quality = record["qualities"][len(record["qualities"]) // 2]
+    old = next(r for r in record["images"] if r["name"] == "graph.png" and r["quality"] == quality)
+    image = data.read_image(paths.SAMPLES / "images" / "graph.png")
+    new, _ = evaluation.measure_classical(codec, image, None, quality, ms_ssim=False)
+    assert new["bytes"] == pytest.approx(old["bytes"], rel=0.05)
+    assert new["psnr"] == pytest.approx(old["psnr"], abs=0.5)
