@@ -10,7 +10,8 @@ from sccore.plan import BASE, RUNS
 CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
-RECORDS = [path for path in ALL if path not in CLASSICAL]
+RECORDS = [path for path in ALL if path.stem in {p.stem for p in CHECKPOINTS}]
+ABLATIONS = [path for path in ALL if path not in CLASSICAL + RECORDS]
 
 
 def test_weights_are_there_and_travel_light():
@@ -42,6 +43,13 @@ def test_records_are_of_the_shipped_weights_and_complete(path):
     record = results.load_record(path)
     assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in CHECKPOINTS}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
+def test_records_without_weights_are_of_planned_runs(path):
+    run = next(run for run in RUNS if run.name == path.stem)
+    assert not run.ships and suite.Suite(suite.shipped_scale(), {}).fits(run, results.load_record(path)["checkpoint"])
+    assert (paths.CHECKPOINTS / f"{run.name}.csv").exists()
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
