@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, anchors, train, suite."""
+"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, train, suite."""
 
 import argparse
 import json
@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("image", type=Path)
     sub.add_argument("file", type=Path)
     sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
-    sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it: text everywhere")
+    sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
+    sub.add_argument("--detector", help="craft, craft-text-detector or heuristic; default: the best that can run here; "
+                                        "none: text everywhere")  # fmt: skip
     sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
 
@@ -64,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="folder of records, CODEC.json; goes on where an earlier run stopped")
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
+
+    sub = command("masks", masks, "text masks of a folder of images; goes on where an earlier run stopped")
+    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
+    sub.add_argument("--detector", default="craft", help="craft (default), craft-text-detector or heuristic")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the masks STEM.png and their records STEM.json")
+    sub.add_argument("--scale", type=float, default=1.0, help="of the image that the detector sees; default 1, native")
+    sub.add_argument("--craft-weights", type=Path, help="the official craft_mlt_25k.pth; without it: looked for")
 
     sub = command("train", train, "train a model; can be killed and started again with the same line")
     model_options(sub)
@@ -132,17 +141,38 @@ def info(a) -> int:
 
 def encode(a) -> int:
     from sccore import checkpoint, codec
-    from sccore.data import read_image, read_mask
+    from sccore.data import read_image
 
     image = read_image(a.image)
-    mask = read_mask(a.mask, image.shape[:2]) if a.mask else None
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
+    mask, origin = text_mask(a, image, model)
     lmbda = a.lmbda if model.lambdas else None
     data = codec.encode(image, model, lmbda, mask)
     write(a.file, lambda path: path.write_bytes(data))
     height, width = image.shape[:2]
-    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}"
-          + ("" if a.mask else ", mask: text everywhere"))  # fmt: skip
+    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}")
+
+
+def text_mask(a, image, model):
+    """The mask to encode with, and where it comes from; no detector runs for a model that does not look at the mask."""
+    from sccore.data import read_mask
+
+    if a.mask and a.detector:
+        raise InputError("--mask and --detector exclude each other")
+    if a.mask:
+        return read_mask(a.mask, image.shape[:2]), a.mask.name
+    if a.detector == "none":
+        return None, "text everywhere"
+    if model.spec.get("prior") != "text+structure":
+        return None, "not used by this model"
+    from sccore import text
+    from sccore.craft import COMMAND
+
+    detector = text.load(a.detector or text.best_available())
+    print(f"note: text mask by {detector.label} (native scale)", file=sys.stderr)
+    if not a.detector and detector.weights is None:
+        print(f"note: weights of a text detector come with: {COMMAND}", file=sys.stderr)
+    return text.mask(image, detector), detector.label
 
 
 def decode(a) -> int:
@@ -195,6 +225,16 @@ def anchors(a) -> int:
     for line in [f"skipped: {line}" for line in skipped] + failed:
         print(line, file=sys.stderr)
     return 1 if failed or (a.codec and skipped) else 0
+
+
+def masks(a) -> int:
+    from sccore.maskcache import make_masks
+
+    summary = make_masks(a.images, a.out, a.detector, a.craft_weights, a.scale)
+    print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
+    for error in summary["failed"].values():
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if summary["failed"] else 0
 
 
 def train(a) -> int:

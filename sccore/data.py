@@ -82,7 +82,7 @@ def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str,
     if not images.is_dir():
         raise InputError(f"{images}: no such folder")
     found: dict[str, Path] = {}
-    for path in sorted(p for p in images.iterdir() if p.suffix.lower() in SUFFIXES):
+    for path in image_files(images):
         if path.stem in found:
             raise InputError(f"{path}: same stem as {found[path.stem].name}, masks are paired by stem")
         found[path.stem] = path
@@ -90,11 +90,16 @@ def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str,
         raise InputError(f"{images}: no images in this folder")
     if masks is None:
         return [(stem, path, None) for stem, path in found.items()]
-    mates = {p.stem: p for p in sorted(Path(masks).iterdir())} if Path(masks).is_dir() else {}
+    mates = {p.stem: p for p in image_files(Path(masks))} if Path(masks).is_dir() else {}
     for stem, path in found.items():
         if stem not in mates:
             raise InputError(f"{path}: no mask {stem}.png in {masks}")
     return [(stem, path, mates[stem]) for stem, path in found.items()]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder, sorted; what is hidden is no image, but may be one that is being written."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
 @dataclass

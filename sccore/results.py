@@ -91,13 +91,12 @@ def folder_hash(folder: Path | str) -> str:
 
 
 def _files(folder):
-    from sccore.data import SUFFIXES
+    from sccore.data import image_files
 
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    images = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return sorted(images, key=lambda path: path.name.encode())
+    return sorted(image_files(folder), key=lambda path: path.name.encode())
 
 
 def versions() -> dict[str, str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore import checkpoint, paths, results
+from sccore.data import image_files
 from sccore.errors import InputError, OtherRun
 from sccore.files import lock, replacing
 from sccore.models import LAMBDAS, MODELS, create_model
@@ -145,9 +146,8 @@ def complete(path: Path, digest: str, folder: Path) -> bool:
     if not path.exists():
         return False
     record = results.load_record(path)
-    images = sum(1 for file in (folder / "images").iterdir() if not file.name.startswith("."))
     points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
-    return record["checkpoint"]["sha256"] == digest and points >= images * len(record["lmbdas"])
+    return record["checkpoint"]["sha256"] == digest and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
 
 
 def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, only: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -107,7 +108,50 @@ def test_conversions_are_noted(tmp_path, saved):
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     result = run("encode", tmp_path / "clear.png", tmp_path / "x.sci", "--checkpoint", saved("wacnn")[1])
     assert result.returncode == 0 and "note: " in result.stderr and "transparency, put on white" in result.stderr
-    assert "bytes" in result.stdout and "mask: text everywhere" in result.stdout
+    assert "bytes" in result.stdout and "mask: not used by this model" in result.stdout
+
+
+def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch, capsys):
+    from sccore import cli, craft
+
+    def missing(*_):
+        raise craft.InputError("no CRAFT weights")
+
+    monkeypatch.setattr(craft, "find_weights", missing)
+    monkeypatch.delenv(craft.VARIABLE, raising=False)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
+    image, target = tmp_path / "x.png", tmp_path / "x.sci"
+    Image.fromarray(screen(64, 128)[0]).save(image)
+    line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], *options)
+    encode = lambda *arguments: cli.main(list(map(str, line(*arguments))))
+    assert encode("sftip") == 0
+    output, found = capsys.readouterr(), target.read_bytes()
+    assert "note: text mask by heuristic, not a text detector" in output.err and craft.COMMAND in output.err
+    assert "mask: heuristic" in output.out
+    assert encode("sftip", "--detector", "none") == 0
+    output = capsys.readouterr()
+    assert "mask: text everywhere" in output.out and "note" not in output.err and target.read_bytes() != found
+    assert encode("sftip", "--detector", "heuristic") == 0 and target.read_bytes() == found
+    assert encode("sftip", "--detector", "craft") == 1 and "no CRAFT weights" in capsys.readouterr().err
+    assert encode("sftip", "--detector", "none", "--mask", image) == 1
+    monkeypatch.setattr(craft, "find_weights", None)
+    assert encode("wacnn") == 0 and "mask: not used by this model" in capsys.readouterr().out
+
+
+def test_masks_of_a_folder(tmp_path, screen):
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(screen(40, 60)[0]).save(tmp_path / "images" / name)
+    line = ("masks", tmp_path / "images", "--detector", "heuristic", "--out", tmp_path / "masks")
+    result = run(*line)
+    assert result.returncode == 0 and "2 masks made, 0 kept" in result.stdout, result.stderr
+    (tmp_path / "images" / "bad.png").write_bytes(b"nothing")
+    result = run(*line)
+    assert result.returncode == 1 and "0 masks made, 2 kept" in result.stdout
+    assert "error: " in result.stderr and "bad.png: not an image" in result.stderr
+    assert sorted(p.name for p in (tmp_path / "masks").iterdir()) == ["a.json", "a.png", "b.json", "b.png"]
+    line = refused("masks", tmp_path / "images", "--out", tmp_path / "m", "--craft-weights", tmp_path / "none.pth")
+    assert "none.pth: no such file" in line and not (tmp_path / "m").exists()
 
 
 def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, saved, screen):
