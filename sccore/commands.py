@@ -1,0 +1,180 @@
+"""What each command of `python -m sccore` does: reads its arguments, calls the module, prints, gives an exit code.
+
+Imports wait until a command runs, so that help and errors are immediate.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from sccore.errors import InputError
+from sccore.files import replacing
+
+
+def info(a) -> int:
+    from sccore.checkpoint import load_model
+    from sccore.models import count_parameters, create_model, kmac_per_pixel
+
+    model = load_model(a.checkpoint) if a.checkpoint else create_model(
+        a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)  # fmt: skip
+    report = {"model": model.spec, "parameters": count_parameters(model), "kmac_per_pixel": kmac_per_pixel(model)}
+    if a.checkpoint:
+        report |= {"meta": model.meta, "sha256": model.checkpoint_hash}
+    print(json.dumps(report, indent=2))
+
+
+def encode(a) -> int:
+    from sccore import checkpoint, codec
+    from sccore.data import read_image
+
+    image = read_image(a.image)
+    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
+    mask, origin = text_mask(a, image, model)
+    lmbda = a.lmbda if model.lambdas else None
+    data = codec.encode(image, model, lmbda, mask)
+    write(a.file, lambda path: path.write_bytes(data))
+    height, width = image.shape[:2]
+    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}")
+
+
+def text_mask(a, image, model):
+    """The mask to encode with, and where it comes from; no detector runs for a model that does not look at the mask."""
+    from sccore.data import read_mask
+
+    if a.mask and a.detector:
+        raise InputError("--mask and --detector exclude each other")
+    if a.mask:
+        return read_mask(a.mask, image.shape[:2]), a.mask.name
+    if a.detector == "none":
+        return None, "text everywhere"
+    if model.spec.get("prior") != "text+structure":
+        return None, "not used by this model"
+    from sccore import text
+    from sccore.craft import COMMAND
+
+    detector = text.load(a.detector or text.best_available())
+    print(f"note: text mask by {detector.label} (native scale)", file=sys.stderr)
+    if not a.detector and detector.weights is None:
+        print(f"note: weights of a text detector come with: {COMMAND}", file=sys.stderr)
+    return text.mask(image, detector), detector.label
+
+
+def decode(a) -> int:
+    from PIL import Image
+
+    from sccore import checkpoint, codec
+
+    if a.image.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"{a.image}: unknown image format; name it .png")
+    try:
+        image = codec.decode(codec.read_file(a.file), checkpoint.load_model(a.checkpoint) if a.checkpoint else None)
+    except InputError as error:
+        raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
+    options = {"lossless": True} if a.image.suffix.lower() == ".webp" else {}
+    write(a.image, lambda path: Image.fromarray(image).save(path, **options))
+    print(f"{a.image}: {image.shape[1]}x{image.shape[0]}")
+
+
+def evaluate(a) -> int:
+    from sccore import checkpoint
+    from sccore.evaluation import evaluate
+
+    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
+    record = evaluate(model, a.images, a.masks, lmbdas=a.lmbda, out=a.out)
+    if not a.out:
+        print(json.dumps(record, indent=2))
+    for failure in record["failed"]:
+        print(f"error: {failure['error']}", file=sys.stderr)
+    return 1 if record["failed"] else 0
+
+
+def masks(a) -> int:
+    from sccore.maskcache import make_masks
+
+    summary = make_masks(a.images, a.out, a.detector, a.craft_weights, a.scale)
+    print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
+    for error in summary["failed"].values():
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if summary["failed"] else 0
+
+def anchors(a) -> int:
+    from sccore.anchors import choose, listing
+
+    if a.list:
+        print(listing())
+        return 0
+    if not (a.images and a.out):
+        raise InputError("--images and --out are needed, or --list")
+    codecs, skipped = choose(a.codec)
+    if a.quality and len(a.codec or ()) != 1:
+        raise InputError("--quality is in the scale of one codec; name it with --codec")
+    from sccore.evaluation import evaluate_classical
+
+    failed = []
+    for codec in codecs:
+        record = evaluate_classical(codec, a.images, a.masks, a.quality, a.out / f"{codec.name}.json",
+                                    ms_ssim=not a.no_ms_ssim)  # fmt: skip
+        failed += [f"error: {codec.name}: {failure['error']}" for failure in record["failed"]]
+    for line in [f"skipped: {line}" for line in skipped] + failed:
+        print(line, file=sys.stderr)
+    return 1 if failed or (a.codec and skipped) else 0
+
+
+def train(a) -> int:
+    import torch
+
+    from sccore import checkpoint, data, training
+    from sccore.models import create_model
+
+    rate = a.rate or ("variable" if a.lmbda is None else "fixed")
+    given = ("steps", "batch", "crop", "lr", "seed", "warmup", "schedule", "metric", "masks", "validate_every")
+    recipe = training.Recipe(**{k: getattr(a, k) for k in given if getattr(a, k) is not None})
+    torch.manual_seed(recipe.seed)
+    model = create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=rate)
+    if a.warm_start:
+        checkpoint.warm_start(model, checkpoint.load_model(a.warm_start))
+    samples = data.load(*a.data)
+    validation = data.load(*a.validation) if a.validation else None
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
+                           minutes=a.minutes, device=device)  # fmt: skip
+    print(json.dumps(summary))
+    return 1 if samples.failed else 0
+
+
+def suite(a) -> int:
+    import torch
+
+    from sccore import data, paths
+    from sccore.plan import RUNS, SCALES
+    from sccore.suite import Suite, run_suite, shipped_scale, status
+
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    scale = a.scale or (shipped_scale() if a.status else "laptop" if device == "cpu" else "gpu")
+    if scale not in SCALES:
+        raise InputError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
+    if unknown := set(a.only or []) - {run.name for run in RUNS}:
+        raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
+    validation = a.validation or paths.DATA / "validation"
+    folders = {"samples": paths.SAMPLES, "validation": validation}
+    job = Suite(scale, {name: folders[name] for name in a.measure if folders[name].is_dir()}, device)
+    if not a.status:
+        shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
+        if not shards:
+            raise InputError("no training data in data/train; name shards or folders with --data")
+        held_out = data.load(validation) if validation.is_dir() else None
+        jobs = a.jobs or (len(os.sched_getaffinity(0)) if device == "cpu" else 4)
+        run_suite(job, data.load(*shards), held_out, a.budget, jobs, a.only)
+    print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
+
+
+def write(path: Path, save) -> None:
+    """Writes a file under a temporary name beside it and moves it into place."""
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder")
+    try:
+        with replacing(path) as part:
+            save(part)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
