@@ -128,6 +128,16 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples"
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
+def beside_classical(frame: pd.DataFrame, codec: str = "sftip-variable", classical: str = "avif") -> str:
+    """One sentence: what a classical codec does with fewer bits than ours ever takes, or the reverse."""
+    if of(frame, codec).empty or of(frame, classical).empty:
+        return f"`{codec}` beside `{classical}`: {MISSING}."
+    ours, theirs = (rd.curve(of(frame, name)) for name in (codec, classical))
+    point = lambda row: f"{row['psnr']:.2f} dB with {row['bpp']:.3f} bpp"
+    return (f"`{codec}` has {point(ours.iloc[-1])} at its largest λ; the smallest files of `{classical}` in this sweep have "
+            f"{point(theirs.iloc[0])}.")  # fmt: skip
+
+
 def _spans(own):
     """Lowest to highest mean rate and PSNR of one codec's points."""
     means = own.groupby(results.settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
@@ -165,7 +175,8 @@ def with_results(readme: str, dataset: str = "samples") -> str:
     count = frame["name"].nunique()
     note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval." if count else ""
     begin, end = MARKS
-    part = "\n\n".join(filter(None, [begin, comparison(frame, dataset=dataset), note, end]))
+    beside = beside_classical(frame) if count else ""
+    part = "\n\n".join(filter(None, [begin, comparison(frame, dataset=dataset), note, beside, end]))
     return re.sub(f"{begin}.*{end}", lambda _: part, readme, flags=re.DOTALL)
 
 

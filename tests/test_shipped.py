@@ -1,5 +1,6 @@
 """The weights and records in the repository: they load, belong together, and can be measured again."""
 
+import pandas as pd
 import pytest
 
 import sccore
@@ -43,6 +44,13 @@ def test_records_are_of_the_shipped_weights_and_complete(path):
     record = results.load_record(path)
     assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in CHECKPOINTS}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
+def test_files_are_as_large_as_estimated(path):
+    images = pd.DataFrame(results.load_record(path)["images"])
+    means = images.groupby("lmbda")[["bpp", "bpp_estimated"]].mean()
+    assert (means["bpp"] / means["bpp_estimated"] - 1).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
