@@ -71,8 +71,8 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> WACNN:
         InputError: missing, damaged or foreign file, or weights that do not fit what the file says it is.
     """
     path = Path(path)
-    if not path.exists() and not path.suffix:
-        path = paths.CHECKPOINTS / f"{path}.safetensors"
+    if not path.exists() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
+        path = named
     header = read_header(path)
     model = create_model(**header["spec"])
     with safe_open(path, "pt") as file:
