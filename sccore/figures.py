@@ -131,7 +131,8 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     count = len(images.iloc[0])
     note = f"mean of {count} images" if count > 1 else "1 image"
     note += "".join(f"\nnot measured: {title(codec)}" for codec in without)
-    axes.legend(title=note, alignment="left")
+    outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(codecs) > 5 else {}  # no corner is left free
+    axes.legend(title=note, alignment="left", **outside)
     return figure
 
 
