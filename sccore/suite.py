@@ -62,9 +62,9 @@ class Suite:
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start as it is now."""
         recipe = run.recipe(self.scale)
-        if meta["recipe"] != jsonable(recipe) or meta["steps"] < recipe.steps:
+        if meta.get("recipe") != jsonable(recipe) or meta.get("steps", 0) < recipe.steps:
             return False
-        return [stage["sha256"] for stage in meta["history"][-1:]] == self.starts(run)
+        return [stage["sha256"] for stage in meta.get("history", [])[-1:]] == self.starts(run)
 
     def starts(self, run: Planned) -> list[str]:
         """The hash of the weights a run starts from; empty if it starts from none."""
@@ -208,7 +208,7 @@ def die_with(parent: int):
 def shipped_scale() -> str:
     """The scale of the weights in the repository; the first one if there are none."""
     path = paths.CHECKPOINTS / f"{BASE}.safetensors"
-    recipe = checkpoint.read_header(path)["meta"]["recipe"] if path.exists() else None
+    recipe = checkpoint.read_header(path)["meta"].get("recipe") if path.exists() else None
     return next((scale for scale in SCALES if recipe == jsonable(named(BASE).recipe(scale))), next(iter(SCALES)))
 
 
