@@ -159,7 +159,7 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
     panels[0].set_yscale("log")
     _plain_log(panels[0].yaxis)
     panels[0].plot([], [], "o", color="0.5", label="held-out images")
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
