@@ -130,6 +130,11 @@ class Samples:
             end = start
         return cls(names, sizes, pixels, failed or {}, sha256)
 
+    def part(self, chosen: list[int]) -> "Samples":
+        """Some of the images, of the same files."""
+        images, masks = (list(kind) for kind in zip(*(self[i] for i in chosen)))
+        return Samples.of([self.names[i] for i in chosen], images, masks, self.failed, self.sha256)
+
     @property
     def starts(self) -> np.ndarray:
         """Where each image's first pixel lies, and where the last image ends."""
