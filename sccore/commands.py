@@ -65,14 +65,14 @@ def decode(a) -> int:
 
     from sccore import checkpoint, codec
 
-    if a.image.suffix.lower() not in Image.registered_extensions():
+    if (suffix := a.image.suffix.lower()) not in (formats := Image.registered_extensions()):
         raise InputError(f"{a.image}: unknown image format; name it .png")
     try:
         image = codec.decode(codec.read_file(a.file), checkpoint.load_model(a.checkpoint) if a.checkpoint else None)
     except InputError as error:
         raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
-    options = {"lossless": True} if a.image.suffix.lower() == ".webp" else {}
-    write(a.image, lambda path: Image.fromarray(image).save(path, **options))
+    options = {"lossless": True} if suffix == ".webp" else {}
+    write(a.image, lambda path: Image.fromarray(image).save(path, formats[suffix], **options))
     print(f"{a.image}: {image.shape[1]}x{image.shape[0]}")
 
 
@@ -97,6 +97,7 @@ def masks(a) -> int:
     for error in summary["failed"].values():
         print(f"error: {error}", file=sys.stderr)
     return 1 if summary["failed"] else 0
+
 
 def anchors(a) -> int:
     from sccore.anchors import choose, listing

@@ -5,7 +5,6 @@ two maps at half resolution: region, high on the middle of characters, and affin
 word. :mod:`sccore.text` makes boxes and masks of them.
 """
 
-import hashlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.vgg import cfgs, make_layers
 
+from sccore.checkpoint import file_hash
 from sccore.errors import InputError
 
 FILE = "craft_mlt_25k.pth"
@@ -154,8 +154,7 @@ def candidates() -> list[Path]:
 
 def official(path: Path) -> bool:
     """Whether a file is the official one."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == SHA256
+    return file_hash(path) == SHA256
 
 
 @torch.inference_mode()

@@ -11,11 +11,12 @@ from pathlib import Path
 def replacing(path: Path | str) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
-    A kill or a loss of power at any moment leaves the old file or the new one. The suffix stays the same.
+    A kill or a loss of power at any moment leaves the old file or the new one. What else a kill leaves has another
+    suffix, so that nobody who looks for files of a kind takes it for one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    part = path.with_name(f".{path.name}.part")
     try:
         yield part
         handle = os.open(part, os.O_RDONLY)

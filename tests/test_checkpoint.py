@@ -8,6 +8,7 @@ import sccore
 from conftest import lively
 from sccore import checkpoint
 from sccore.errors import InputError
+from sccore.files import replacing
 
 
 def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
@@ -55,6 +56,13 @@ def test_damaged_checkpoints_are_named(saved, tmp_path, damage, message):
     path.write_bytes(damage(saved("wacnn", "fixed")[1].read_bytes()))
     with pytest.raises(InputError, match=f"bad.safetensors: {message}"):
         sccore.load_model(path)
+
+
+def test_what_a_kill_leaves_is_taken_for_no_file(tmp_path):
+    with replacing(tmp_path / "a.safetensors") as part:
+        part.write_bytes(b"half a file")
+        assert not list(tmp_path.glob("*.safetensors"))
+    assert (tmp_path / "a.safetensors").read_bytes() == b"half a file" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_missing_and_foreign_files_are_named(tmp_path):
