@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with")
     sub.add_argument("--minutes", type=float, help="stop after so many minutes")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
-    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int), ("warmup", int),
+    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
 

@@ -129,7 +129,7 @@ def train(a) -> int:
     from sccore.models import create_model
 
     rate = a.rate or ("variable" if a.lmbda is None else "fixed")
-    given = ("steps", "batch", "crop", "lr", "seed", "warmup", "schedule", "metric", "masks", "validate_every")
+    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "metric", "masks", "validate_every")
     recipe = training.Recipe(**{k: getattr(a, k) for k in given if getattr(a, k) is not None})
     torch.manual_seed(recipe.seed)
     model = create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=rate)

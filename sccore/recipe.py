@@ -18,6 +18,7 @@ class Recipe:
     steps: int = 120_000
     batch: int = 8
     crop: int = 256
+    optimizer: str = "adam"  # or "muon": the matrices of the transforms by Muon, at five times lr
     lr: float = 1e-4
     aux_lr: float = 1e-3  # quantiles of the entropy bottleneck
     clip: float = 1.0  # gradient norm
@@ -46,7 +47,8 @@ def check(model: WACNN, lmbda: float | None, recipe: Recipe):
         raise InputError("a variable-rate model trains all its lambdas; leave lmbda out")
     if recipe.crop % model.stride or recipe.crop <= 0:
         raise InputError(f"crop {recipe.crop} is not a multiple of {model.stride}")
-    for name, known in (("metric", METRICS), ("masks", ("text", "ones")), ("schedule", ("plateau", "steps"))):
+    for name, known in (("metric", METRICS), ("masks", ("text", "ones")), ("schedule", ("plateau", "steps")),
+                        ("optimizer", ("adam", "muon"))):  # fmt: skip
         if getattr(recipe, name) not in known:
             raise InputError(f"unknown {name} {getattr(recipe, name)!r}; known: {', '.join(known)}")
     if recipe.steps < 1 or recipe.batch < 1:

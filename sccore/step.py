@@ -15,9 +15,11 @@ from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
 from sccore.loss import rate_distortion
 from sccore.models import WACNN
+from sccore.muon import Muon, matrices
 from sccore.recipe import Recipe
 
 SHRINK = 0.3  # of the learning rate, every time the schedule lowers it
+MUON = 5.0  # learning rate of Muon in those of Adam
 
 
 class Run:
@@ -28,8 +30,12 @@ class Run:
         self.recipe, self.device, self.bf16 = recipe, device, bf16
         self.lambdas = torch.tensor(model.lambdas or (lmbda,), device=device)
         quantiles = [p for n, p in model.named_parameters() if n.endswith("quantiles")]
-        main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
-        self.optimizer = torch.optim.Adam(main, lr=recipe.lr, fused=True)
+        self.main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
+        by_muon = matrices(model) if recipe.optimizer == "muon" else []
+        others = set(self.main) - set(by_muon)
+        self.optimizers = {"adam": torch.optim.Adam([p for p in self.main if p in others], lr=recipe.lr, fused=True)}
+        if by_muon:
+            self.optimizers["muon"] = Muon(by_muon, lr=recipe.lr * MUON)
         self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr)
         self.step, self.seconds, self.stopped = 0, 0.0, False
         self.left_out = torch.zeros((), device=device)  # steps whose loss or gradients were not finite
@@ -38,7 +44,13 @@ class Run:
 
     @property
     def lr(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
+        """Learning rate of Adam; Muon's is in proportion."""
+        return self.optimizers["adam"].param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, value: float):
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = value * (MUON if name == "muon" else 1)
 
     def scheduled_lr(self) -> float:
         r = self.recipe
@@ -66,15 +78,18 @@ class Run:
     def train_step(self, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """One step of both optimisers; where loss or gradients are not finite the weights stay as they were."""
         if self.recipe.schedule == "steps" or self.step < self.recipe.warmup:
-            self.optimizer.param_groups[0]["lr"] = self.scheduled_lr()
+            self.lr = self.scheduled_lr()
         torch.manual_seed(hash((self.recipe.seed, self.step)) & (2**63 - 1))
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
         values = self.forward(x, mask, self.rates(len(x)))
         values["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.recipe.clip)
-        self.optimizer.found_inf = (~torch.isfinite(values["loss"].detach() + norm)).float()  # as GradScaler tells it
-        self.optimizer.step()
-        self.left_out += self.optimizer.found_inf
+        norm = torch.nn.utils.clip_grad_norm_(self.main, self.recipe.clip)
+        found_inf = (~torch.isfinite(values["loss"].detach() + norm)).float()  # as GradScaler tells it
+        for optimizer in self.optimizers.values():
+            optimizer.found_inf = found_inf
+            optimizer.step()
+        self.left_out += found_inf
         self.aux_optimizer.zero_grad()
         aux = self.model.aux_loss()
         aux.backward()
@@ -101,14 +116,14 @@ class Run:
         self.waited += 1
         if self.waited > 4:
             lowered = self.lr * SHRINK
-            self.waited, self.stopped = 0, lowered < self.recipe.min_lr * 0.999
-            self.optimizer.param_groups[0]["lr"] = lowered
+            self.waited, self.stopped, self.lr = 0, lowered < self.recipe.min_lr * 0.999, lowered
 
     def store(self, path: Path, identity: dict):
         """Writes all that is needed to go on, atomically."""
         state = {k: getattr(self, k) for k in ("step", "left_out", "seconds", "stopped", "best", "waited", "validations")}
         state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
-                  "optimizer": self.optimizer.state_dict(), "aux_optimizer": self.aux_optimizer.state_dict()}  # fmt: skip
+                  "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                  "aux_optimizer": self.aux_optimizer.state_dict()}  # fmt: skip
         with replacing(path) as part:
             torch.save(state, part)
 
@@ -121,7 +136,9 @@ class Run:
             if (other := state["identity"].get(key)) != value:
                 raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
         self.model.load_state_dict(state.pop("model"))
-        self.optimizer.load_state_dict(state.pop("optimizer"))
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        state.pop("optimizers")
         self.aux_optimizer.load_state_dict(state.pop("aux_optimizer"))
         state.pop("identity")
         self.__dict__.update(state)
