@@ -13,13 +13,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__, paths
 from sccore.errors import InputError
 from sccore.files import replacing
 from sccore.models import WACNN, create_model
 
-FORMAT = "sccore-1"
+FORMAT = "sccore-2"
+TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
+LENGTHS = "gaussian_conditional._cdf_length"
 
 
 def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Path:
@@ -37,6 +40,7 @@ def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Pat
     copy.update(force=True)
     weights = dict(copy.named_parameters())
     state = {k: v.half() if half and k in weights else v for k, v in copy.state_dict().items()}
+    state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
     with replacing(path) as part:
         save_file({k: v.contiguous() for k, v in state.items()}, part, {"sccore": json.dumps(header)})
@@ -79,6 +83,7 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> WACNN:
         state = {k: file.get_tensor(k) for k in file.keys()}
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     try:
+        state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         model.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
         raise InputError(f"{path}: weights do not fit the model ({str(error).splitlines()[0]})") from None

@@ -59,7 +59,7 @@ class Planned:
 _steps = dict(optimizer="muon", schedule="steps", warmup=100)
 SCALES = {  # (runs without a start, runs with one)
     "laptop": (
-        Recipe(steps=5000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
+        Recipe(steps=3000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
         Recipe(steps=1000, batch=2, crop=256, lr=5e-4, validate_every=500, **_steps),
     ),
     "gpu": (

@@ -1,0 +1,65 @@
+"""Muon: directions of equal size, the right parameters, and steps that are left out."""
+
+import pytest
+import torch
+
+from sccore.models import create_model
+from sccore.muon import Muon, matrices, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (1, 6, 40), (3, 40, 6)])
+def test_orthogonal_keeps_directions_and_evens_their_sizes(shape):
+    torch.manual_seed(0)
+    g = torch.randn(shape) * torch.logspace(0, -1, shape[2])
+    u, s, vh = torch.linalg.svd(g, full_matrices=False)
+    result = orthogonal(g)
+    assert torch.linalg.svdvals(result).sub(1).abs().max() < 0.4  # the quintic leaves them between 0.68 and 1.13
+    polar = u @ vh
+    assert (result * polar).sum() / result.norm() / polar.norm() > 0.97
+
+
+def test_scale_of_a_gradient_does_not_matter():
+    steps = []
+    for scale in (1e-3, 1e3):
+        torch.manual_seed(0)
+        p = torch.nn.Parameter(torch.randn(4, 3, 5, 5))
+        before = p.detach().clone()
+        p.grad = scale * torch.randn(4, 3, 5, 5)
+        Muon([p], lr=0.1).step()
+        steps.append(p.detach() - before)
+    torch.testing.assert_close(*steps, rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_that_is_not_finite_leaves_no_trace():
+    p = torch.nn.Parameter(torch.ones(4, 4))
+    optimizer = Muon([p], lr=0.1)
+    p.grad = torch.full((4, 4), torch.nan)
+    optimizer.found_inf = torch.ones(())
+    optimizer.step()
+    assert torch.equal(p, torch.ones(4, 4)) and torch.equal(optimizer.state[p]["momentum"], torch.zeros(4, 4))
+
+
+def test_matrices_are_of_the_transforms_alone():
+    model = create_model("sftip", rate="variable")
+    names = {id(p): n for n, p in model.named_parameters()}
+    chosen = {names[id(p)] for p in matrices(model)}
+    assert {"g_a.0.weight", "g_s.8.weight", "h_a.0.weight"} <= chosen
+    assert all(part in " ".join(chosen) for part in ("sem_a", "sem_s", "sem_h", "fem", "h_mean_s", "qkv"))
+    assert not any(word in n for n in chosen for word in ("cc_", "lrp_", "gamma", "gain", "entropy", "bias", "quantiles"))
+
+
+def test_ill_conditioned_least_squares_goes_faster_than_by_adam():
+    """Two directions of a linear map, one a hundred times weaker than the other."""
+    inputs = torch.diag(torch.tensor([1.0, 0.01]))
+    losses = {}
+    for name in ("adam", "muon"):
+        weight = torch.nn.Parameter(torch.tensor([[0.0, 0.0], [0.0, 0.0]]))
+        rotate = torch.tensor([[0.6, 0.8], [-0.8, 0.6]])
+        optimizer = Muon([weight], lr=0.02) if name == "muon" else torch.optim.Adam([weight], lr=0.02)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss = ((weight @ rotate @ inputs - rotate @ inputs) @ inputs.inverse()).square().sum()
+            (((weight @ rotate - rotate) @ inputs).square().sum()).backward()
+            optimizer.step()
+        losses[name] = loss.item()
+    assert losses["muon"] < losses["adam"]
