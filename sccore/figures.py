@@ -164,6 +164,20 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
 
 
 @_styled
+def held_out(runs: list[dict]) -> Figure:
+    """Held-out loss over steps and over minutes, a line for each optimiser of benchmarks/optimizers.py."""
+    figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
+    for axes, key, unit in ((panels[0], "step", 1), (panels[1], "seconds", 60)):
+        for run in runs:
+            axes.plot(np.array(run[key][1:]) / unit, run["val_loss"][1:], "o-", label=run["optimizer"].capitalize())
+        axes.set(yscale="log", xlabel="minutes" if unit > 1 else "step")
+        _plain_log(axes.yaxis)
+    panels[0].set_ylabel("held-out loss")
+    panels[0].legend()
+    return figure
+
+
+@_styled
 def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figure:
     """What the encoder is told (Eq. 5-6): the image, its text mask M, the Laplacian g and the external prior g'.
 

@@ -36,9 +36,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128)),
-    # Measured on two CPU cores, training at 8 x 128 x 128: with 8 heads attention over 64 positions took about 40 % of a
-    # WACNN step, hence 2; N = 24 was no faster than 32. Screens are mostly white: held-out PSNR after 750 steps was
-    # 18.3 dB without centring (batch 8) and 19.6 dB with it (batch 4, with warm-up).
+    # Few heads, for attention over 64 positions took much of a step; centred, for screens are mostly white.
     "companion": Preset(32, 80, (40, 36, 32, 28, 24), (20, 16, 12, 8), 12, 16, (16, 12), heads=2, centred=True),
 }
 
@@ -159,8 +157,8 @@ class WACNN(SliceEntropyModel):
 def keep_variance(transform: nn.Module):
     """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
 
-    With PyTorch's own start every layer halves it: z then begins at a spread of 0.002, rounds to a constant and stays
-    one, for what is always rounded to the same value teaches h_s nothing.
+    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
+    to the same value teaches h_s nothing.
     """
     for conv in transform.modules():
         if isinstance(conv, nn.Conv2d):

@@ -59,12 +59,12 @@ class Planned:
 _steps = dict(optimizer="muon", schedule="steps", warmup=100)
 SCALES = {  # (runs without a start, runs with one)
     "laptop": (
-        Recipe(steps=3000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
+        Recipe(steps=4000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
         Recipe(steps=1000, batch=2, crop=256, lr=5e-4, validate_every=500, **_steps),
     ),
     "gpu": (
-        Recipe(steps=40_000, batch=16, crop=256, lr=5e-4, validate_every=2000, **_steps),
-        Recipe(steps=40_000, batch=16, crop=256, lr=3e-4, validate_every=2000, **_steps),
+        Recipe(steps=12_000, batch=16, crop=256, lr=1e-3, validate_every=1000, **_steps),
+        Recipe(steps=12_000, batch=16, crop=256, lr=5e-4, validate_every=1000, **_steps),
     ),
 }
 
