@@ -152,11 +152,11 @@ def render(sources: list[Path], out: Path | str, count: int | None = None, seed:
     find()
     out, documents = Path(out), collect(sources, seed)
     summary = {"made": 0, "kept": 0, "passed": 0, "failed": {}}
-    with ExitStack() as stack, tqdm(total=min(count or len(documents), len(documents)), desc="pages", unit="page",
+    with ExitStack() as stack, tqdm(total=min(count if count is not None else len(documents), len(documents)), desc="pages", unit="page",
                                     disable=not progress) as bar:  # fmt: skip
         browser = None
         for name, path in documents:
-            if count is not None and bar.n >= count:
+            if count is not None and summary["made"] + summary["kept"] >= count:
                 break
             place = out / stem(name, seed)
             if all(place.with_name(f"{place.name}.{suffix}").exists() for suffix in ("png", "json")):
