@@ -3,6 +3,7 @@
 Everything is drawn from records of :mod:`sccore.detection`, or from one image and its mask.
 """
 
+import io
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sccore import detection, pages, paths, report
 from sccore.figures import _image_axes, _styled, nothing
@@ -82,7 +84,7 @@ def kinds_of_prior(images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     (c) the external prior g', mean over the colour channels; and how much each of them says.
 
     For (b) the paper shows the map of another task. Ours stands in for it: the share of text around each pixel, under
-    a Gaussian. How much a map says is the entropy of its values in 256 steps, in bits a pixel.
+    a Gaussian. How much a map says is the size of its PNG file, in bits a pixel.
     """
     size = next(iter(images.values()))[0].shape[:2]
     figure, axes = _image_axes(size, len(images), 4, width=10)
@@ -95,11 +97,12 @@ def kinds_of_prior(images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         row[0].set_title(title)
         for one, label, values in zip(row[1:], ("(a) binary mask", "(b) mask in [0, 1]", "(c) external prior g′"), (mask, soft, guided)):
             one.imshow(values, cmap="gray_r" if one is row[3] else "gray", vmin=0, vmax=1)
-            one.set_title(f"{label}: {entropy(values):.2f} bit a pixel")
+            one.set_title(f"{label}: {lossless_bits(values):.2f} bit a pixel")
     return figure
 
 
-def entropy(values: np.ndarray) -> float:
-    """Bits a pixel of a map in [0, 1], from the histogram of its values in 256 steps."""
-    share = np.bincount(np.round(255 * np.asarray(values, np.float32)).astype(int).ravel(), minlength=256) / values.size
-    return float(-(share[share > 0] * np.log2(share[share > 0])).sum())
+def lossless_bits(values: np.ndarray) -> float:
+    """Bits a pixel of a map in [0, 1], in 256 steps, as a PNG file: how much there is in it to say."""
+    file = io.BytesIO()
+    Image.fromarray(np.round(255 * np.asarray(values, np.float32)).astype(np.uint8)).save(file, "PNG", optimize=True)
+    return 8 * len(file.getvalue()) / values.size
