@@ -42,12 +42,22 @@ class PPOCR:
         return lines(self.probability(image))
 
     def probability(self, image: np.ndarray) -> np.ndarray:
-        """The map of an image, uint8 (H, W, 3) RGB: float32 (H, W)."""
+        """The map of an image, uint8 (H, W, 3) RGB: float32 (H, W).
+
+        A large image goes through in overlapping tiles, as through CRAFT; OpenCV fails on 4 million pixels at once.
+        """
+        from sccore.craft import tiling
+
         height, width = image.shape[:2]
-        below, right = -height % STEP, -width % STEP
-        padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-        self.net.setInput(cv2.dnn.blobFromImage(padded, 1 / 127.5, mean=(127.5,) * 3, swapRB=True))  # it saw BGR
-        return self.net.forward()[0, 0, :height, :width]
+        padded = cv2.copyMakeBorder(image, 0, -height % STEP, 0, -width % STEP, cv2.BORDER_REPLICATE)
+        probability = np.empty(padded.shape[:2], np.float32)
+        rows, columns = tiling(*probability.shape)
+        for top, bottom, y0, y1 in rows:
+            for left, right, x0, x1 in columns:
+                tile = np.ascontiguousarray(padded[top:bottom, left:right])
+                self.net.setInput(cv2.dnn.blobFromImage(tile, 1 / 127.5, mean=(127.5,) * 3, swapRB=True))  # it saw BGR
+                probability[y0:y1, x0:x1] = self.net.forward()[0, 0, y0 - top : y1 - top, x0 - left : x1 - left]
+        return probability[:height, :width]
 
 
 def lines(probability: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore import ppocr, text
+from sccore import craft, ppocr, text
 from sccore.errors import InputError
 
 try:
@@ -58,3 +58,13 @@ def test_lines_of_a_screenshot_are_found(screen):
         mask = text.mask(image, detector)
         assert (mask & craft).sum() > 0.8 * craft.sum() and detector.weights in ppocr.OFFICIAL
     assert not text.mask(np.full((40, 50, 3), 200, np.uint8), detector).any()
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_large_image_goes_through_in_tiles(screen, monkeypatch):
+    image, _ = screen(448, 448)
+    detector = ppocr.PPOCR()
+    whole = text.mask(image, detector)
+    monkeypatch.setattr(craft.tiling, "__defaults__", (320 * 320,))
+    tiled = text.mask(image, detector)
+    assert (whole & tiled).sum() > 0.8 * (whole | tiled).sum() > 0  # some layers average over the whole tile
