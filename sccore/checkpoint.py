@@ -4,7 +4,6 @@ Weights are kept in half precision; the coder's tables are kept with them, becau
 of the encoder and cannot rely on computing them again to the last bit.
 """
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__, paths
 from sccore.errors import InputError
-from sccore.files import replacing
+from sccore.files import file_hash, replacing
 from sccore.models import WACNN, create_model
 
 FORMAT = "sccore-2"
@@ -132,12 +131,6 @@ def warm_start(model: WACNN, source: WACNN) -> WACNN:
     stage |= {"model": source.spec, "sha256": source.checkpoint_hash}
     model.meta["history"] = [*source.meta.get("history", []), stage]
     return model
-
-
-def file_hash(path: Path | str) -> str:
-    """sha256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shipped() -> dict[Path, dict]:

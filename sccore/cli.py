@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, train, suite."""
+"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, render, detectors, train, suite."""
 
 import argparse
 import os
@@ -10,6 +10,9 @@ from sccore import __version__, commands
 from sccore.errors import InputError
 
 
+DETECTORS = ("craft", "craft-text-detector", "ppocr", "heuristic")  # of sccore.text, which is slow to import
+
+
 def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(prog="python -m sccore", description=__doc__.splitlines()[0])
     main.add_argument("--version", action="version", version=__version__)
@@ -17,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=getattr(commands, name))
+        sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
         return sub
 
     def model_options(sub):
@@ -26,6 +29,11 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--sem", default="nesft", help="nesft (default) or sft")
         sub.add_argument("--prior", default="text+structure", help="text+structure (default), structure or uniform")
         sub.add_argument("--laplacian", default="magnitude", help="magnitude (default) or signed")
+
+    def detector_options(sub):
+        sub.add_argument("--detector", default="craft", help=f"{', '.join(DETECTORS)}; default craft")
+        sub.add_argument("--scale", type=float, default=1.0, help="of the image that the detector sees; default 1, native")
+        sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
 
     sub = command("info", "parameters and kMAC per pixel of a model or checkpoint, as JSON")
     model_options(sub)
@@ -37,8 +45,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("file", type=Path)
     sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
-    sub.add_argument("--detector", help="craft, craft-text-detector or heuristic; default: the best that can run here; "
-                                        "none: text everywhere")  # fmt: skip
+    sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
 
@@ -58,10 +65,27 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
-    sub.add_argument("--detector", default="craft", help="craft (default), craft-text-detector or heuristic")
+    detector_options(sub)
     sub.add_argument("--out", type=Path, required=True, help="folder of the masks STEM.png and their records STEM.json")
-    sub.add_argument("--scale", type=float, default=1.0, help="of the image that the detector sees; default 1, native")
-    sub.add_argument("--craft-weights", type=Path, help="the official craft_mlt_25k.pth; without it: looked for")
+
+    sub = command("render", "screens of HTML documents with the boxes of their words, by headless Chromium")
+    sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="HTML files and folders of them")
+    sub.add_argument("--out", type=Path, required=True, help="folder of the pages STEM.png and their words STEM.json")
+    sub.add_argument("--count", type=int, help="of pages; default: every document once")
+    sub.add_argument("--seed", type=int, default=0, help="of order, windows, fonts and colours; default 0")
+
+    sub = command("evaluate-detector", "measure a text detector on pages whose words are known")
+    sub.add_argument("pages", type=Path, metavar="DIR", help="folder of pages STEM.png and their words STEM.json")
+    detector_options(sub)
+    sub.add_argument("--held-back", action="store_true", help="only the third of the pages that is kept from training")
+    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+
+    sub = command("mask-stability", "measure how a detector's masks change when images are compressed")
+    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
+    detector_options(sub)
+    sub.add_argument("--codec", nargs="+", default=["jpeg"], metavar="NAME", help="of those that `anchors --list` shows")
+    sub.add_argument("--quality", nargs="+", type=int, help="in the codec's own scale; default: its sweep")
+    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
 
     sub = command("anchors", "measure classical codecs on a folder of images, as evaluate does a model")
     sub.add_argument("--list", action="store_true", help="show which codecs can be used here, and do nothing")

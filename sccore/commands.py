@@ -92,11 +92,43 @@ def evaluate(a) -> int:
 def masks(a) -> int:
     from sccore.maskcache import make_masks
 
-    summary = make_masks(a.images, a.out, a.detector, a.craft_weights, a.scale)
+    summary = make_masks(a.images, a.out, a.detector, a.weights, a.scale)
     print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
     for error in summary["failed"].values():
         print(f"error: {error}", file=sys.stderr)
     return 1 if summary["failed"] else 0
+
+
+def render(a) -> int:
+    from sccore.pages import render
+
+    summary = render(a.sources, a.out, a.count, a.seed)
+    print(f"{a.out}: {summary['made']} pages made, {summary['kept']} kept; {summary['passed']} documents passed over")
+    for document, error in summary["failed"].items():
+        print(f"error: {document}: {error}", file=sys.stderr)
+    return 1 if summary["failed"] else 0
+
+
+def evaluate_detector(a) -> int:
+    from sccore import detection
+
+    return _measured(a, detection.evaluate_detector(a.pages, a.detector, a.weights, a.scale, a.held_back, a.out))
+
+
+def mask_stability(a) -> int:
+    from sccore import detection
+
+    return _measured(a, detection.evaluate_stability(a.images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
+
+
+def _measured(a, record) -> int:
+    from sccore.detection import total
+
+    if record["images"]:
+        print(json.dumps(total(record["images"]) if a.out else record, indent=2))
+    for failure in record["failed"]:
+        print(f"error: {failure['error']}", file=sys.stderr)
+    return 1 if record["failed"] else 0
 
 
 def anchors(a) -> int:

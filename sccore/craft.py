@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.vgg import cfgs, make_layers
 
-from sccore.checkpoint import file_hash
 from sccore.errors import InputError
+from sccore.files import file_hash
 
 FILE = "craft_mlt_25k.pth"
 SHA256 = "4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17"

@@ -1,6 +1,7 @@
 """Files that are whole at every moment, and folders that belong to one process at a time."""
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +39,9 @@ def lock(folder: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def file_hash(path: Path | str) -> str:
+    """sha256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

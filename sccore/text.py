@@ -1,8 +1,8 @@
 """Text detectors: an image to its text mask M (Section 3.2), which the external prior and the loss stand on.
 
 "craft" is the paper's choice, by our own network; "craft-text-detector" the same by the package of that name, if the
-user has it; "heuristic" is no detector of text but of what looks like it, and needs no weights. Positions are (x, y) in
-pixels, quads float32 (N, 4, 2), clockwise from the upper left.
+user has it; "ppocr" finds whole lines, by :mod:`sccore.ppocr`; "heuristic" is no detector of text but of what looks like
+it, and needs no weights. Positions are (x, y) in pixels, quads float32 (N, 4, 2), clockwise from the upper left.
 """
 
 import os
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from sccore.errors import InputError
+from sccore.ppocr import PPOCR
 
 TEXT, LINK, LOW_TEXT = 0.7, 0.4, 0.4  # CRAFT's published thresholds
 
@@ -172,7 +173,7 @@ class Heuristic:
         return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
 
 
-DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "heuristic": Heuristic}
+DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "ppocr": PPOCR, "heuristic": Heuristic}
 
 
 @lru_cache(maxsize=1)
