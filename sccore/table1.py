@@ -33,7 +33,7 @@ REASONS = {  # row of the paper -> why ours differs
     "Dec-Adapter": "The paper took the numbers over from that method's article; it is no part of this edition.",
 }
 HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR, mean curve", "against {other}", "curves shared",
-        "seconds a megapixel: encode, decode", "reason for a difference"]  # fmt: skip
+        "seconds a megapixel: encode, decode", "paper and here"]  # fmt: skip
 
 
 def rows(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -> list[dict]:
@@ -91,8 +91,10 @@ def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
         own = report.of(found.frame, codec)
 
         def cell(value, key="", to=anchor):
+            if codec == to:
+                return escape(value)
             if isinstance(value, str):
-                return f"<small>{escape(value if to == codec else f'none: {value}')}</small>"
+                return traces.trace("none", sources(codec, to), f"No BD-rate: {value}.")
             return traces.trace(number(value, key), sources(codec, to), basis(value, key, images))
 
         times = [row[key] for key in ("encode_s", "decode_s")]
@@ -100,20 +102,24 @@ def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
             f"{escape(figures.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
             f"{span(own, 'psnr', 1)} dB</small>",
             paper_cell(paper, name, column),
-            cell(row["psnr"]), cell(row["psnr"], "per_image_") if isinstance(row["psnr"], dict) else None,
-            cell(row["psnr_text"]), cell(row["other"], to=other),
+            cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other),
             None if row["overlap"] is None else traces.trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
             None if None in times else traces.trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
-            f"<small>{escape(REASONS.get(name, 'Not in the paper.'))}</small>",
+            f"<small>{escape(REASONS.get(name, 'Not in the paper.') + why(row['psnr'], codec, anchor))}</small>",
         ])  # fmt: skip
     present = {PAPER.get(codec) for codec in found.records}
-    for name in paper["rows"].keys() - present if column else ():
+    for name in (name for name in paper["rows"] if name not in present):
         lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 5,
                       f"<small>{escape(REASONS.get(name, ''))}</small>"])  # fmt: skip
     head = [text.format(other=figures.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
     return traces.table(head, lines, f"BD-rate in percent against {escape(figures.title(anchor))} on <b>{escape(found.name)}</b>, with "
                         "95 % intervals; negative numbers are savings. Click a number for the records behind it.")  # fmt: skip
+
+
+def why(value: dict | str, codec: str, anchor: str) -> str:
+    """Why there is no BD-rate, as a sentence; empty if there is one."""
+    return f" No BD-rate: {value}." if isinstance(value, str) and codec != anchor else ""
 
 
 def number(value: dict, key: str = "") -> str:
@@ -138,6 +144,6 @@ def paper_cell(paper: dict, name: str | None, column: str) -> str | None:
     if name is None:
         return None
     values = dict(zip(paper["columns"], paper["rows"][name]))
-    shown = lambda value: "–" if value is None else f"{value:+.1f}".replace("-", "−")
+    shown = lambda value: "–" if value is None else f"{value:+.1f}".replace("-", "−") if value else "0"
     others = ", ".join(f"{key} {shown(value)}" for key, value in values.items())
     return traces.trace(shown(values[column]), [], f"The paper's {paper['where']}, row {name}: {others}. Against {paper['anchor']}.")

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from html import escape
 
 STYLE = """<style>
-table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .6rem; }
+table.traced { font-size: .85rem; border-collapse: collapse; }
+table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-top: 1px solid #ddd; }
+table.traced td:first-child { min-width: 10rem; }
+table.traced td:last-child { min-width: 12rem; }
 table.traced caption { caption-side: top; text-align: left; }
 details.trace > summary { cursor: pointer; text-decoration: underline dotted; list-style: none; }
 details.trace > summary::-webkit-details-marker { display: none; }

@@ -25,7 +25,7 @@ def cells(notebook):
 
 
 def test_every_notebook_has_its_text():
-    assert {path.stem for path in NOTEBOOKS} == {path.stem for path in TEXTS.glob("*.md")} == {"train", "evaluate", "explore", "table-1"}
+    assert {path.stem for path in NOTEBOOKS} == {path.stem for path in TEXTS.glob("*.md")} == {"train", "evaluate", "explore", "table-1", "figure-8"}
 
 
 @named(NOTEBOOKS)
