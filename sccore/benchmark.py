@@ -65,8 +65,11 @@ def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
     files = [name for name in names if name not in anchors.CODECS]
     models = {}
     for name in files if names else [name for name in compared if name in shipped]:
-        path = shipped.get(name, Path(name).expanduser())
-        models[results.codec_name(checkpoint.read_header(path)["spec"]) if path.suffix else name] = path
+        if name in shipped:
+            models[name] = shipped[name]
+        else:
+            path = Path(name).expanduser()
+            models[results.codec_name(checkpoint.read_header(path)["spec"])] = path
     if not names or len(files) < len(names):
         classical, skipped = anchors.choose([name for name in names if name in anchors.CODECS] or None)
     else:

@@ -44,6 +44,11 @@ class Dataset:
     def folder(self) -> Path:
         return paths.DATA / self.name
 
+    @property
+    def command(self) -> str:
+        """What brings it here."""
+        return f"python -m sccore fetch {self.name}" + ("" if self.catalogue else " --from FOLDER")
+
     def rows(self) -> dict[str, dict]:
         """The catalogue's rows by stem; {} without one."""
         if not self.catalogue:
@@ -109,7 +114,7 @@ def place(name: Path | str, masks: Path | str | None = None) -> tuple[Path, Path
     folder = paths.DATA / name if (paths.DATA / name / "images").is_dir() else Path(name).expanduser()
     if not folder.is_dir():
         if str(name) in DATASETS:
-            raise InputError(f"data set {name} is not here yet: python -m sccore fetch {name}")
+            raise InputError(f"data set {name} is not here yet: {DATASETS[str(name)].command}")
         raise InputError(f"{name}: no such folder, and no data set of that name; known: {', '.join(DATASETS)}")
     images = folder / "images" if (folder / "images").is_dir() else folder
     if masks:
@@ -125,11 +130,10 @@ def listing() -> str:
     for dataset in DATASETS.values():
         images = dataset.folder / "images"
         here = len(image_files(images)) if images.is_dir() else 0
-        get = f"python -m sccore fetch {dataset.name}" + ("" if dataset.catalogue else " --from FOLDER")
         count = f"{dataset.images:,} images" if dataset.images else "number of images not known"
         lines += [
             f"{dataset.name:11} {dataset.what}",
             f"{'':11} {count}; licence: {dataset.licence}; source: {dataset.source}",
-            f"{'':11} {f'{here:,} here; ' if here else ''}{get}{f'  ({dataset.advice})' if dataset.advice else ''}",
+            f"{'':11} {f'{here:,} here; ' if here else ''}{dataset.command}{f'  ({dataset.advice})' if dataset.advice else ''}",
         ]
     return "\n".join(lines)

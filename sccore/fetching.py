@@ -47,8 +47,7 @@ def fetch(name: str, out: Path | str | None = None, base: str = BASE, jobs: int 
     """
     dataset = datasets.known(name)
     if not (rows := dataset.rows()):
-        raise InputError(f"{name} cannot be downloaded by a program ({dataset.source}); {dataset.advice}; "
-                         f"then: python -m sccore fetch {name} --from FOLDER")  # fmt: skip
+        raise InputError(f"{name} cannot be downloaded by a program ({dataset.source}); {dataset.advice}; then: {dataset.command}")
 
     def get(row):
         address = f"{base}/{row['repository']}/{row['commit']}/{quote(row['path'])}"

@@ -175,7 +175,7 @@ def test_a_folder_of_images_is_a_data_set(tmp_path):
     assert datasets.place(tmp_path) == (tmp_path, None)
     assert datasets.place(tmp_path, "~/masks") == (tmp_path, Path("~/masks").expanduser())
     assert datasets.place("samples") == (paths.SAMPLES / "images", paths.SAMPLES / "masks")
-    with pytest.raises(InputError, match="jpegai is not here yet: python -m sccore fetch jpegai"):
+    with pytest.raises(InputError, match="jpegai is not here yet: python -m sccore fetch jpegai --from FOLDER"):
         datasets.place("jpegai")
     with pytest.raises(InputError, match="nothing: no such folder, and no data set"):
         datasets.place("nothing")
