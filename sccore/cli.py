@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, render, detectors, train, suite."""
+"""`python -m sccore`: info, encode, decode, fetch, evaluate, anchors, masks, render, detectors, train, suite."""
 
 import argparse
 import os
@@ -54,17 +54,24 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("image", type=Path, help="PNG or another lossless format")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
 
+    sub = command("fetch", "bring a data set to data/NAME; goes on where an earlier run stopped")
+    sub.add_argument("dataset", nargs="?", metavar="DATASET", help="its name; without it: as --list")
+    sub.add_argument("--list", action="store_true", help="show all data sets, what they are and how to get them")
+    sub.add_argument("--from", dest="copy", type=Path, metavar="FOLDER", help="take over a copy that you have, as links or copies")
+    sub.add_argument("--out", type=Path, help="folder for images/ and masks/; default: data/DATASET")
+    sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
+
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
     sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
     sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
     sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")
-    sub.add_argument("--images", type=Path, required=True, help="folder of images")
+    sub.add_argument("--images", type=Path, required=True, help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
-    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
+    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images, or a data set")
     detector_options(sub)
     sub.add_argument("--out", type=Path, required=True, help="folder of the masks STEM.png and their records STEM.json")
 
@@ -91,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--list", action="store_true", help="show which codecs can be used here, and do nothing")
     sub.add_argument("--codec", nargs="+", metavar="NAME", help="default: all that can be used here")
     sub.add_argument("--quality", nargs="+", type=int, help="of a single codec, in its own scale; default: its sweep")
-    sub.add_argument("--images", type=Path, help="folder of images")
+    sub.add_argument("--images", type=Path, help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="folder of records, CODEC.json; goes on where an earlier run stopped")
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")

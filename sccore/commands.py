@@ -77,11 +77,11 @@ def decode(a) -> int:
 
 
 def evaluate(a) -> int:
-    from sccore import checkpoint
+    from sccore import checkpoint, datasets
     from sccore.evaluation import evaluate
 
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
-    record = evaluate(model, a.images, a.masks, lmbdas=a.lmbda, out=a.out)
+    record = evaluate(model, *datasets.place(a.images, a.masks), lmbdas=a.lmbda, out=a.out)
     if not a.out:
         print(json.dumps(record, indent=2))
     for failure in record["failed"]:
@@ -90,9 +90,10 @@ def evaluate(a) -> int:
 
 
 def masks(a) -> int:
+    from sccore import datasets
     from sccore.maskcache import make_masks
 
-    summary = make_masks(a.images, a.out, a.detector, a.weights, a.scale)
+    summary = make_masks(datasets.place(a.images)[0], a.out, a.detector, a.weights, a.scale)
     print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
     for error in summary["failed"].values():
         print(f"error: {error}", file=sys.stderr)
@@ -131,6 +132,26 @@ def _measured(a, record) -> int:
     return 1 if record["failed"] else 0
 
 
+def fetch(a) -> int:
+    from sccore import datasets, fetching
+
+    if a.list or not a.dataset:
+        print(datasets.listing())
+        return 0
+    dataset = datasets.known(a.dataset)
+    out = a.out or dataset.folder
+    done = fetching.take(a.copy, out, a.dataset) if a.copy else fetching.fetch(a.dataset, out, a.mirror or fetching.BASE)
+    total = done["new"] + done["kept"]
+    print(f"{out}/images: {total} images, {done['new']} of them new")
+    if done["differ"]:
+        print(f"note: {done['differ']} of the right source and size, but with other pixels: another version of the WebP encoder")
+    if dataset.images and total + len(done["failed"]) != dataset.images:
+        print(f"note: {a.dataset} has {dataset.images} images, here are {total}; every record says how many it used")
+    for name, error in done["failed"].items():
+        print(f"error: {error if name in error else f'{name}: {error}'}", file=sys.stderr)
+    return 1 if done["failed"] else 0
+
+
 def anchors(a) -> int:
     from sccore.anchors import choose, listing
 
@@ -142,11 +163,12 @@ def anchors(a) -> int:
     codecs, skipped = choose(a.codec)
     if a.quality and len(a.codec or ()) != 1:
         raise InputError("--quality is in the scale of one codec; name it with --codec")
+    from sccore import datasets
     from sccore.evaluation import evaluate_classical
 
-    failed = []
+    place, failed = datasets.place(a.images, a.masks), []
     for codec in codecs:
-        record = evaluate_classical(codec, a.images, a.masks, a.quality, a.out / f"{codec.name}.json",
+        record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json",
                                     ms_ssim=not a.no_ms_ssim)  # fmt: skip
         failed += [f"error: {codec.name}: {failure['error']}" for failure in record["failed"]]
     for line in [f"skipped: {line}" for line in skipped] + failed:

@@ -72,8 +72,11 @@ def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str 
     return mask
 
 
-def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str, Path, Path | None]]:
+def pair(images: Path | str, masks: Path | str | None = None, strict: bool = True) -> list[tuple[str, Path, Path | None]]:
     """(stem, image, mask) of every image in a folder, sorted by stem; mask is None without a masks folder.
+
+    Args:
+        strict: an image without its mask is an error; otherwise its mask is a path where there is none.
 
     Raises:
         InputError: no such folder, no images in it, two images of one stem, or an image without its mask.
@@ -91,10 +94,10 @@ def pair(images: Path | str, masks: Path | str | None = None) -> list[tuple[str,
     if masks is None:
         return [(stem, path, None) for stem, path in found.items()]
     mates = {p.stem: p for p in image_files(Path(masks))} if Path(masks).is_dir() else {}
-    for stem, path in found.items():
+    for stem, path in found.items() if strict else ():
         if stem not in mates:
             raise InputError(f"{path}: no mask {stem}.png in {masks}")
-    return [(stem, path, mates[stem]) for stem, path in found.items()]
+    return [(stem, path, mates.get(stem, Path(masks) / f"{stem}.png")) for stem, path in found.items()]
 
 
 def image_files(folder: Path) -> list[Path]:

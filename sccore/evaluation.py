@@ -37,7 +37,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     Returns:
         the record, as :mod:`sccore.results` describes it.
     """
-    pairs = data.pair(images_dir, masks_dir)
+    pairs = data.pair(images_dir, masks_dir, strict=False)
     lmbdas = _points(model, lmbdas)
     record = results.provenance(model, images_dir, command, masks_dir)
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
@@ -62,7 +62,7 @@ def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | No
         out: as for `evaluate`; an unfinished record is gone on with if codec, versions and settings are the same.
         ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
     """
-    pairs = data.pair(images_dir, masks_dir)
+    pairs = data.pair(images_dir, masks_dir, strict=False)
     qualities = list(qualities or codec.qualities)
     record = {"codec": codec.name, "settings": codec.settings} | results.surroundings(images_dir, command, masks_dir)
     record["versions"] |= codec.versions()

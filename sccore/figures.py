@@ -81,7 +81,7 @@ def title(codec: str) -> str:
     return CODECS.get(base, (base,))[0] + (" (variable rate)" if base != codec else "")
 
 
-def _rank(codec):
+def rank(codec):
     """Order of drawing: as in CODECS, then all others by name."""
     base = codec.removesuffix("-variable")
     return (list(CODECS).index(base) if base in CODECS else len(CODECS), codec)
@@ -113,12 +113,12 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     """
     if metric not in frame or frame[metric].isna().all():
         raise InputError(f"no {metric} to draw: {len(frame)} measurements, none has it")
-    without = sorted(set(frame["codec"]) - set(frame.dropna(subset=[metric])["codec"]), key=_rank)
+    without = sorted(set(frame["codec"]) - set(frame.dropna(subset=[metric])["codec"]), key=rank)
     frame = frame.dropna(subset=[metric])
     images = frame.groupby("codec")["name"].agg(frozenset)
     if images.nunique() != 1:
         raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (report.common)")
-    codecs = sorted(images.index, key=_rank)
+    codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, _colours(codecs)):
         points = rd.curve(frame[frame["codec"] == codec], metric, rate)
@@ -134,6 +134,14 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(codecs) > 5 else {}  # no corner is left free
     axes.legend(title=note, alignment="left", **outside)
     return figure
+
+
+def drawn(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:
+    """`rd_curves`, or `nothing` with the reason where there is nothing to draw."""
+    try:
+        return rd_curves(frame, metric, rate, log_rate)
+    except InputError as error:
+        return nothing(str(error))
 
 
 @_styled

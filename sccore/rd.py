@@ -7,6 +7,8 @@ that are not monotone or hardly overlap in quality, is refused here with InputEr
 A frame is a table of one codec's measurements as `results.load_dataset` returns them for all.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -67,13 +69,20 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         bd_rate: of the data set's mean curves; low, high: its 95 % interval (bootstrap over images, seeded);
         overlap: of the mean curves in quality; resamples: how many of the bootstrap's have a BD-rate;
         per_image: {name: BD-rate} of the images' own curves; per_image_mean: its mean, NaN if it is empty;
+        per_image_low, per_image_high: that mean's interval over the images which have one;
         refused: {name: reason} of images that have none.
     """
     tables = [_tables(frame, metric, rate) for frame in (anchor_frame, test_frame)]
     names = tables[0][0].index
     if unmatched := names.symmetric_difference(tables[1][0].index).tolist():
         raise InputError(f"not measured with both codecs: {', '.join(unmatched)}")
-    values = [np.stack(pair) for pair in tables]  # (2, images, points) each: rates, qualities
+    values = (np.stack(pair).astype(np.float64).tobytes() for pair in tables)  # (2, images, points) each: rates, qualities
+    return _compare(tuple(names), *values, metric, rate, resamples, seed) | {}
+
+
+@lru_cache(maxsize=512)  # a page asks for the same two curves more than once
+def _compare(names, anchor, test, metric, rate, resamples, seed):
+    values = [np.frombuffer(content).reshape(2, len(names), -1) for content in (anchor, test)]
 
     def curves(images):
         means = (of[:, images].mean(1) for of in values)  # (2, points)
@@ -94,17 +103,24 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
             per_image[name] = over([i])
         except InputError as error:
             refused[name] = str(error)
-    low, high = np.percentile(sample, [2.5, 97.5]).tolist() if sample else (np.nan, np.nan)
+    own = np.array(list(per_image.values()))
+    own_means = np.random.default_rng(seed).choice(own, (resamples, len(own))).mean(1) if len(own) else []
     return {
         "bd_rate": whole,
-        "low": low,
-        "high": high,
+        **_interval(sample, ""),
         "overlap": overlap(*curves(everyone), metric),
         "resamples": len(sample),
         "per_image": per_image,
-        "per_image_mean": float(np.mean(list(per_image.values()))) if per_image else np.nan,
+        "per_image_mean": float(own.mean()) if len(own) else np.nan,
+        **_interval(own_means, "per_image_"),
         "refused": refused,
     }
+
+
+def _interval(sample, prefix):
+    """The middle 95 % of a bootstrap's numbers."""
+    low, high = np.percentile(sample, [2.5, 97.5]).tolist() if len(sample) else (np.nan, np.nan)
+    return {f"{prefix}low": low, f"{prefix}high": high}
 
 
 def _tables(frame, metric, rate):

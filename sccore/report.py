@@ -138,6 +138,13 @@ def beside_classical(frame: pd.DataFrame, codec: str = "sftip-variable", classic
             f"{point(theirs.iloc[0])}.")  # fmt: skip
 
 
+def absent(missing: dict[str, str], failed: dict[str, str]) -> str:
+    """A list of what is not in a table: codecs with the reason and how to get them, images with what is wrong."""
+    lines = [f"- `{codec}` is not in the table: {why}" for codec, why in missing.items()]
+    lines += [f"- image `{name}` is left out: {error}" for name, error in failed.items()]
+    return "\n".join(lines) or "All codecs and all images are in the table."
+
+
 def _spans(own):
     """Lowest to highest mean rate and PSNR of one codec's points."""
     means = own.groupby(results.settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])

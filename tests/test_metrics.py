@@ -7,8 +7,9 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from sccore import metrics
+from sccore import anchors, metrics
 from sccore.errors import InputError
 
 
@@ -33,6 +34,20 @@ def test_psnr_by_hand():
 
 def test_psnr_agrees_with_opencv(pair):
     assert metrics.psnr(*pair) == pytest.approx(cv2.PSNR(*pair), abs=1e-9)
+
+
+def test_metrics_agree_with_another_library(pair, screen):
+    """piq on noise, and on a screenshot coded at two qualities."""
+    piq = pytest.importorskip("piq", reason="the other library: pip install -e '.[tests]'")
+    image, mask = screen(352, 480)
+    jpeg = anchors.CODECS["jpeg"]
+    for a, b in (pair, *((image, jpeg.decode(jpeg.encode(image, quality), image.shape[:2])) for quality in (10, 80))):
+        x, y = (torch.from_numpy(picture).permute(2, 0, 1)[None].double() for picture in (a, b))
+        assert metrics.psnr(a, b) == pytest.approx(piq.psnr(x, y, data_range=255).item(), abs=2e-3)  # it adds a small constant
+        assert metrics.ms_ssim(a, b) == pytest.approx(piq.multi_scale_ssim(x, y, data_range=255).item(), abs=1e-4)
+    inside = torch.from_numpy(mask).expand(3, *mask.shape)
+    error = torch.nn.functional.mse_loss(x[0][inside], y[0][inside]).item()  # of the masked pixels alone
+    assert metrics.psnr_text(a, b, mask) == pytest.approx(10 * math.log10(255**2 / error), abs=1e-9)
 
 
 def test_psnr_text_sees_the_masked_pixels_alone():

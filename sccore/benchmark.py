@@ -1,0 +1,111 @@
+"""Every codec on one data set: from its records, or measured now with all that is installed.
+
+What a table of codecs is drawn from: measurements, the records that they stand in, which codec is missing and why, and
+which image could not be read. A record is a file of :mod:`sccore.results`; a run that was killed goes on where it stopped.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from sccore import anchors, checkpoint, datasets, paths, results
+from sccore.errors import InputError
+from sccore.plan import RUNS
+
+
+@dataclass
+class Benchmark:
+    """What is known of a data set.
+
+    Args:
+        frame: measurements, as `results.load_dataset` returns them.
+        records: codec -> its records, without the rows that `frame` has.
+        missing: codec -> why it is not there, and how to get it.
+        failed: image -> what is wrong with it.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    records: dict[str, list[dict]]
+    missing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", measure: bool = False,
+            detector: str = "") -> Benchmark:
+    """The benchmark of a data set: of its records if there are any, else measured.
+
+    Args:
+        dataset: a name in data/results or data/, or any folder of images; a folder is measured.
+        masks: folder of text masks; those beside the images unless given, or made with `detector` if there are none.
+        codecs: names of classical codecs, shipped checkpoints or checkpoint files, with blanks between; all unless given.
+        records: folder of the records, data/results/DATASET for what is recorded and data/runs/records/DATASET for what
+            is measured unless given.
+        measure: measure a recorded data set anew, too.
+        detector: of :mod:`sccore.text`; the best that can run here unless given.
+    """
+    name, chosen = Path(dataset).expanduser().resolve().name, codecs.split()
+    folder = Path(records).expanduser() if records else paths.RESULTS / name
+    if dataset == name and not measure and any(folder.glob("*.json")):
+        return read(name, folder, chosen)
+    models, classical, missing = choose(chosen)
+    images, mask_folder = datasets.place(dataset, masks or None)
+    folder = Path(records).expanduser() if records else paths.RUNS / "records" / name
+    _measure(models, classical, images, mask_folder, folder, detector)
+    found = read(name, folder, [*models, *(codec.name for codec in classical)])
+    found.missing = missing
+    return found
+
+
+def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
+    """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
+    compared = [run.name for run in RUNS if run.measured and run.lmbda is None]
+    shipped = {path.stem: path for path in checkpoint.shipped()}
+    files = [name for name in names if name not in anchors.CODECS]
+    models = {}
+    for name in files if names else [name for name in compared if name in shipped]:
+        if name in shipped:
+            models[name] = shipped[name]
+        else:
+            path = Path(name).expanduser()
+            models[results.codec_name(checkpoint.read_header(path)["spec"])] = path
+    if not names or len(files) < len(names):
+        classical, skipped = anchors.choose([name for name in names if name in anchors.CODECS] or None)
+    else:
+        classical, skipped = [], []
+    return models, classical, dict(line.split(": ", 1) for line in skipped)
+
+
+def _measure(models, classical, images, masks, folder, detector):
+    from sccore import text
+    from sccore.evaluation import evaluate, evaluate_classical
+    from sccore.maskcache import make_masks
+
+    if masks is None:
+        masks = folder / "masks"
+        make_masks(images, masks, detector or text.best_available())
+    for codec in classical:
+        evaluate_classical(codec, images, masks, out=folder / f"{codec.name}.json")
+    for name, path in models.items():
+        evaluate(checkpoint.load_model(path), images, masks, out=folder / f"{name}.json", name=name)
+
+
+def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
+    """What a folder of records holds; of some codecs only, if they are named."""
+    folder = folder.resolve()
+    frame, records, failed = results.load_dataset(folder), {}, {}
+    for path in sorted(folder.glob("*.json")):
+        record = results.load_record(path)
+        del record["images"]
+        records.setdefault(record["codec"], []).append(record)
+        failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
+    if codecs:
+        frame = frame[frame["codec"].isin(codecs)]
+        records = {codec: own for codec, own in records.items() if codec in codecs}
+        if not records:
+            raise InputError(f"no records of {', '.join(codecs)} in {results.relative(folder)}")
+    wanted = codecs or anchors.CODECS
+    missing = {codec: "not recorded; " + (anchors.CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
+               for codec in wanted if codec in anchors.CODECS and codec not in records}  # fmt: skip
+    return Benchmark(name, frame, records, missing, failed)
