@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, fetch, evaluate, anchors, masks, render, detectors, train, suite."""
+"""`python -m sccore`: info, encode, decode, fetch, evaluate, masks, render, ..., anchors, train, suite."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ DETECTORS = ("craft", "craft-text-detector", "ppocr", "heuristic")  # of sccore.
 
 
 def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(prog="python -m sccore", description=__doc__.splitlines()[0])
+    main = argparse.ArgumentParser(prog="python -m sccore", description="Learned compression of screen content.")
     main.add_argument("--version", action="version", version=__version__)
     subparsers = main.add_subparsers(required=True, metavar="COMMAND")
 
