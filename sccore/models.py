@@ -1,20 +1,19 @@
 """WACNN and the paper's model on top of it (Section 3.1, Fig. 1), at the paper's size and at a companion's."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 import sccore._compat  # noqa: F401
-import numpy as np
 import torch
 from compressai.layers import GDN, conv3x3
 from torch import Tensor, nn
 
 from sccore.attention import WAM
-from sccore.entropy import SliceEntropyModel
+from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.errors import InputError
+from sccore.hyperprior import Hyperprior, keep_variance
 from sccore.priors import LAPLACIANS, PRIORS, external_prior
-from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, deconv
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, conv_chain, deconv
 
 LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
 
@@ -54,14 +53,11 @@ class WACNN(SliceEntropyModel):
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
     """
 
-    stride = 64  # height and width are multiples of it: z is at H/64
-
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
-        N, M, heads = widths.N, widths.M, widths.heads
-        middle = LAMBDAS[len(LAMBDAS) // 2]
-        gains = None if lambdas is None else [float((l / middle) ** 0.5) for l in lambdas]  # step ~ 1 / sqrt(lambda)
-        super().__init__(M, widths.hyper, widths.cc, gains)
-        self.lambdas, self.centred = lambdas, widths.centred
+        N, M, hyper, heads = widths.N, widths.M, widths.hyper, widths.heads
+        h_s = lambda: hyper_synthesis(*hyper[::-1])
+        net = lambda seen, slice_ch: conv_chain(seen, *widths.cc, slice_ch)
+        super().__init__(M, hyper[-1], hyper[0], h_s, net, lambdas, widths.centred)
         conv = lambda in_ch, out_ch: nn.Conv2d(in_ch, out_ch, 5, stride=2, padding=2)
         self.g_a = nn.Sequential(
             conv(3, N),  # 0  (B, N, H/2, W/2)
@@ -85,7 +81,7 @@ class WACNN(SliceEntropyModel):
             GDN(N, inverse=True),
             deconv(N, 3),  # 8  (B, 3, H, W)
         )
-        a, b, c, d, e = widths.hyper
+        a, b, c, d, e = hyper
         self.h_a = nn.Sequential(
             conv3x3(M, a), nn.GELU(),  # 0  (B, a, H/16, W/16)
             conv3x3(a, b), nn.GELU(),  # 2
@@ -95,86 +91,6 @@ class WACNN(SliceEntropyModel):
         )  # fmt: skip
         for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_mean_s, self.h_scale_s):
             keep_variance(transform)
-
-    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), z (B, Z, H/64, W/64). The baseline ignores the mask."""
-        y = self.g_a(2 * x - 1 if self.centred else x)
-        return y, self.h_a(y)
-
-    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
-        """y_hat -> x_hat (B, 3, H, W), not clamped."""
-        x_hat = self.g_s(y_hat)
-        return (x_hat + 1) / 2 if self.centred else x_hat
-
-    def level(self, lmbda: Tensor | float | None, device=None) -> Tensor:
-        """Position of lambda (scalar or (B,)) among the model's rates, geometric in between: (1,) or (B,)."""
-        if self.lambdas is None:
-            return torch.zeros(1, dtype=torch.float64, device=device)
-        if lmbda is None:
-            raise InputError(f"a variable-rate model needs lmbda, from {self.lambdas[0]} to {self.lambdas[-1]}")
-        lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
-        slack = 1e-6  # lambdas may have passed through float32
-        if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
-            wrong = ", ".join(f"{value:g}" for value in lmbda)
-            raise InputError(f"lmbda {wrong} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
-        level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
-        return torch.tensor(level, device=device)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
-                level: Tensor | None = None) -> dict:
-        """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}.
-
-        Args:
-            x: images in [0, 1], (B, 3, H, W), height and width multiples of `stride`.
-            mask: text mask (B, 1, H, W) in {0, 1}, or None for 1 everywhere.
-            lmbda: the rate of a variable-rate model, scalar or (B,).
-            level: in its stead its position among the model's rates, (B,) float64, already on the device.
-        """
-        y, z = self.analysis(x, mask)
-        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device) if level is None else level)
-        return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods}
-
-    @torch.no_grad()
-    def compress(self, x: Tensor, mask: Tensor | None = None, lmbda: float | None = None) -> dict:
-        """{"strings": [[y of each image], [z of each image]], "shape": size of z}."""
-        y, z = self.analysis(x, mask)
-        level = self.level(lmbda, x.device)
-        pairs = [self.encode_latents(y[i : i + 1], z[i : i + 1], level) for i in range(len(x))]
-        return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
-
-    @torch.no_grad()
-    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None) -> dict:
-        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave."""
-        level = self.level(lmbda, next(self.parameters()).device)
-        x_hat = []
-        for pair in zip(*strings):
-            y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with one_thread():
-                x_hat.append(self.synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
-        return {"x_hat": torch.cat(x_hat)}
-
-
-def keep_variance(transform: nn.Module):
-    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
-
-    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
-    to the same value teaches h_s nothing.
-    """
-    for conv in transform.modules():
-        if isinstance(conv, nn.Conv2d):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
-
-
-@contextmanager
-def one_thread():
-    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class SFTIP(WACNN):
