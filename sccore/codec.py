@@ -20,7 +20,7 @@ from torch import Tensor
 from sccore.checkpoint import by_identity, load_model
 from sccore.errors import InputError
 from sccore.loss import rate
-from sccore.models import WACNN
+from sccore.hyperprior import Hyperprior
 
 MAGIC, VERSION = b"SCI\x1a", 1
 HEADER = struct.Struct("<4sB8sfHHII")
@@ -29,13 +29,13 @@ LARGEST_AREA = 2**27  # pixels; a header alone must not make the decoder reserve
 
 
 @torch.no_grad()
-def analyse(image: np.ndarray, model: WACNN, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     """y and z of an image; the same for every lambda of a variable-rate model."""
     return model.analysis(*to_tensors(image, mask, model))
 
 
 @torch.no_grad()
-def encode(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np.ndarray | None = None,
+def encode(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask: np.ndarray | None = None,
            latents: tuple[Tensor, Tensor] | None = None) -> bytes:
     """An image as the bytes of a .sci file.
 
@@ -82,7 +82,7 @@ def open_seal(data: bytes) -> tuple[bytes, float, int, int, bytes, bytes]:
     return identity, lmbda, width, height, body[:y_length], body[y_length:]
 
 
-def decode(data: bytes, model: WACNN | None = None) -> np.ndarray:
+def decode(data: bytes, model: Hyperprior | None = None) -> np.ndarray:
     """The image of a .sci file, uint8 (H, W, 3).
 
     Args:
@@ -102,7 +102,7 @@ def decode(data: bytes, model: WACNN | None = None) -> np.ndarray:
 
 
 @torch.no_grad()
-def estimate(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: np.ndarray | None = None) -> dict:
+def estimate(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask: np.ndarray | None = None) -> dict:
     """What :func:`encode` should need, from the likelihoods, without coding.
 
     Returns:
@@ -117,19 +117,19 @@ def estimate(image: np.ndarray, model: WACNN, lmbda: float | None = None, mask: 
 
 
 @torch.no_grad()
-def estimated_bits(latents: tuple[Tensor, Tensor], model: WACNN, lmbda: float | None = None) -> float:
+def estimated_bits(latents: tuple[Tensor, Tensor], model: Hyperprior, lmbda: float | None = None) -> float:
     """The bits of :func:`estimate` alone, for an image that was analysed before."""
     model.eval()
     level = level_of(model, pick_lmbda(model, lmbda), latents[0].device)
     return rate(model.code_latents(*latents, level)[2], 1).item()
 
 
-def level_of(model: WACNN, lmbda: float, device) -> Tensor:
+def level_of(model: Hyperprior, lmbda: float, device) -> Tensor:
     """The model's level for a picked lambda; a fixed-rate model has one level, whatever the lambda."""
     return model.level(lmbda if model.lambdas else None, device)
 
 
-def pick_lmbda(model: WACNN, lmbda: float | None) -> float:
+def pick_lmbda(model: Hyperprior, lmbda: float | None) -> float:
     """The lambda to code at, as the file will hold it (float32); checks it against the model."""
     own = model.meta.get("lmbda")
     if model.lambdas is None:
@@ -141,7 +141,7 @@ def pick_lmbda(model: WACNN, lmbda: float | None) -> float:
     return float(np.float32(lmbda))
 
 
-def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: WACNN) -> tuple[Tensor, Tensor]:
+def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: Hyperprior) -> tuple[Tensor, Tensor]:
     """Image and mask as (1, C, H', W'), extended by their last row and column to multiples of the model's stride."""
     device = next(model.parameters()).device
     height, width = image.shape[:2]

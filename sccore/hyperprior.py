@@ -237,8 +237,8 @@ def one_thread():
 def keep_variance(transform: nn.Module):
     """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
 
-    With PyTorch's own start every layer halves it: z then begins at a spread of 0.002, rounds to a constant and stays
-    one, for what is always rounded to the same value teaches h_s nothing.
+    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
+    to the same value teaches h_s nothing.
     """
     for conv in transform.modules():
         if isinstance(conv, (nn.Conv2d, nn.ConvTranspose2d)):

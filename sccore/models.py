@@ -9,11 +9,13 @@ from compressai.layers import GDN, conv3x3
 from torch import Tensor, nn
 
 from sccore.attention import WAM
+from sccore.cheng2020 import Cheng2020
 from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.errors import InputError
 from sccore.hyperprior import Hyperprior, keep_variance
+from sccore.ms2020 import MS2020
 from sccore.priors import LAPLACIANS, PRIORS, external_prior
-from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, conv_chain, deconv
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, conv, conv_chain, deconv
 
 LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
 
@@ -31,10 +33,11 @@ class Preset:
     stem: tuple[int, ...]  # first stages of FEM
     heads: int = 8
     centred: bool = False  # g_a sees 2 x - 1 and g_s answers in kind
+    cheng_M: int | None = None  # y of cheng2020, where its authors have another number
 
 
 PRESETS = {
-    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128)),
+    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128), cheng_M=192),
     # Few heads, for attention over 64 positions took much of a step; centred, for screens are mostly white.
     "companion": Preset(32, 80, (40, 36, 32, 28, 24), (20, 16, 12, 8), 12, 16, (16, 12), heads=2, centred=True),
 }
@@ -58,7 +61,6 @@ class WACNN(SliceEntropyModel):
         h_s = lambda: hyper_synthesis(*hyper[::-1])
         net = lambda seen, slice_ch: conv_chain(seen, *widths.cc, slice_ch)
         super().__init__(M, hyper[-1], hyper[0], h_s, net, lambdas, widths.centred)
-        conv = lambda in_ch, out_ch: nn.Conv2d(in_ch, out_ch, 5, stride=2, padding=2)
         self.g_a = nn.Sequential(
             conv(3, N),  # 0  (B, N, H/2, W/2)
             GDN(N),
@@ -140,33 +142,38 @@ def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: l
     return x
 
 
-MODELS = {"wacnn": WACNN, "sftip": SFTIP}
-SEMS = ("nesft", "sft")
+MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
+SWITCHES = {  # of SFTIP alone; the first of each is the paper's
+    "sem": ("nesft", "sft"),
+    "prior": PRIORS,
+    "laplacian": LAPLACIANS,
+}
 RATES = ("fixed", "variable")
 
 
 def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
-                 laplacian: str = "magnitude", rate: str = "fixed") -> WACNN:
+                 laplacian: str = "magnitude", rate: str = "fixed") -> Hyperprior:
     """A new model; its `spec` holds what was asked for.
 
     Args:
-        name: "wacnn" or "sftip".
-        preset: "paper" (75.2 M and 95.5 M parameters) or "companion".
+        name: "wacnn", "sftip", or one of the other learned codecs of Table 1, "cheng2020" and "ms2020".
+        preset: "paper", the published widths, or "companion".
         sem, prior, laplacian: the ablations, of SFTIP only; the defaults are the paper's model.
         rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between.
     """
-    spec = {"name": name, "preset": preset, "sem": sem, "prior": prior, "laplacian": laplacian, "rate": rate}
-    known = {"name": MODELS, "preset": PRESETS, "sem": SEMS, "prior": PRIORS, "laplacian": LAPLACIANS, "rate": RATES}
-    for key, value in spec.items():
+    switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
+    known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
+    for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
         if value not in known[key]:
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
-    lambdas = LAMBDAS if rate == "variable" else None
-    if name == "wacnn":
-        spec = {key: spec[key] for key in ("name", "preset", "rate")}
-        model = WACNN(PRESETS[preset], lambdas)
-    else:
-        model = SFTIP(PRESETS[preset], lambdas, sem, prior, laplacian)
-    model.spec, model.meta, model.checkpoint_hash = spec, {}, None
+    if name != "sftip":
+        for key, value in switches.items():
+            if value != SWITCHES[key][0]:
+                raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
+        switches = {}
+    model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
+    model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
+    model.meta, model.checkpoint_hash = {}, None
     return model
 
 
@@ -184,11 +191,15 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
 
 @torch.no_grad()
-def kmac_per_pixel(model: WACNN, side: int = 256) -> float:
-    """Thousands of multiply-accumulates a pixel of one forward pass (convolutions and matrix products)."""
+def kmac_per_pixel(model: Hyperprior, side: int = 256) -> float:
+    """Thousands of multiply-accumulates a pixel of coding: analysis, entropy model and synthesis, each once."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = next(model.parameters()).device
+    x = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    level = model.level(model.lambdas and model.lambdas[0], x.device)
+    was, _ = model.training, model.train()  # cheng2020 predicts all positions at once in training alone
     with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, side, side, device=device), lmbda=None if model.lambdas is None else model.lambdas[0])
+        y_hat, z_hat, _ = model.code_latents(*model.analysis(x), level)
+        model.synthesis(y_hat, z_hat)
+    model.train(was)
     return round(counter.get_total_flops() / 2 / side**2 / 1000, 1)
