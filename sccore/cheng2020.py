@@ -38,7 +38,8 @@ class Cheng2020(Hyperprior):
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
     """
 
-    drivers = ("h_s", "context_prediction", "entropy_parameters")
+    predictors = ("context_prediction", "entropy_parameters")
+    drivers = ("h_s", *predictors)
 
     def __init__(self, widths: "Preset", lambdas: tuple[float, ...] | None = None):
         N, M = widths.N, widths.cheng_M or widths.M

@@ -41,7 +41,8 @@ class SliceEntropyModel(Hyperprior):
         centred: see :class:`sccore.hyperprior.Hyperprior`.
     """
 
-    drivers = ("h_mean_s", "h_scale_s", "cc_mean_transforms", "cc_scale_transforms", "lrp_transforms")
+    predictors = ("cc_mean_transforms", "cc_scale_transforms", "lrp_transforms")
+    drivers = ("h_mean_s", "h_scale_s", *predictors)
 
     def __init__(self, y_ch: int, z_ch: int, features: int, h_s: Callable[[], nn.Module],
                  net: Callable[[int, int], nn.Module], lambdas: tuple[float, ...] | None, centred: bool):

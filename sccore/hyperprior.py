@@ -39,7 +39,8 @@ class Hyperprior(CompressionModel):
     """
 
     stride = 64  # height and width are multiples of it: z is at H/64
-    drivers: tuple[str, ...]  # names of the networks that drive the entropy coder
+    predictors: tuple[str, ...]  # names of the networks that predict y part by part
+    drivers: tuple[str, ...]  # of all that drive the entropy coder
 
     def __init__(self, y_ch: int, z_ch: int, centred: bool):
         super().__init__()

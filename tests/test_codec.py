@@ -11,7 +11,8 @@ from sccore.errors import InputError
 SIZES = [(1, 1), (33, 17), (480, 640)]
 
 
-@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed")])
+@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"),
+                                        ("cheng2020", "variable"), ("ms2020", "fixed")])  # fmt: skip
 @pytest.mark.parametrize("height, width", SIZES)
 def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
@@ -34,16 +35,17 @@ def test_one_and_two_threads_decode_the_same_pixels(saved, screen):
     assert np.array_equal(*images)
 
 
-def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved):
-    model, _ = saved("sftip")
+@pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])
+def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved, name):
+    model, _ = saved(name)
     torch.manual_seed(0)
-    y, z, level = 5 * torch.randn(1, 80, 16, 24), 3 * torch.randn(1, 24, 4, 6), model.level(0.01)
+    y, z, level = 5 * torch.randn(1, model.y_ch, 8, 12), 3 * torch.randn(1, model.z_ch, 2, 3), model.level(0.01)
     strings = model.encode_latents(y, z, level)
     decoded = []
     for threads in (2, 1):
         torch.set_num_threads(threads)
         assert model.encode_latents(y, z, level) == strings
-        decoded.append(model.decode_latents(strings, (4, 6), level))
+        decoded.append(model.decode_latents(strings, (2, 3), level))
     assert torch.equal(decoded[0][0], decoded[1][0]) and torch.equal(decoded[0][1], decoded[1][1])
     gain, inverse = model.exact_gain(model.gain_y, level)
     assert (decoded[0][0] - y).abs().max() < inverse.max() * 0.5 + 0.6  # a quantisation step and the lrp
