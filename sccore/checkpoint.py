@@ -106,7 +106,8 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
     try:
         model.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: not a WACNN checkpoint ({str(error).splitlines()[0]})") from None
+        reason = (str(error).splitlines()[1:] or [str(error)])[0].strip()  # the first name that does not fit
+        raise InputError(f"{path}: not a WACNN checkpoint ({reason:.200})") from None
     model.update(force=True)
     model.checkpoint_hash = file_hash(path)
     return model
