@@ -122,14 +122,16 @@ class Hyperprior(CompressionModel):
         return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
 
     @torch.no_grad()
-    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None) -> dict:
-        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave."""
+    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None,
+                   synthesis: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict:
+        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave; `synthesis` in the place of the model's."""
+        synthesis = synthesis or self.synthesis
         level = self.level(lmbda, next(self.parameters()).device)
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
             with one_thread():
-                x_hat.append(self.synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
+                x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
 
     def code_z(self, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,10 +61,11 @@ def test_mask_and_lambda_change_the_file(saved, screen):
 def test_header_says_what_the_file_is(saved, screen):
     model, _ = saved("wacnn")
     data = codec.encode(screen(40, 50)[0], model, 0.0067)
-    identity, lmbda, width, height, y, z = codec.open_seal(data)
+    identity, lmbda, width, height, y, z, adapters = codec.open_seal(data)
     assert data[:4] == b"SCI\x1a" and data[4] == 1
     assert identity.hex() == model.checkpoint_hash[:16] and (width, height) == (50, 40)
     assert lmbda == pytest.approx(0.0067, rel=1e-6) and len(data) == codec.HEADER.size + len(y) + len(z)
+    assert adapters == b""
 
 
 def test_every_damage_is_refused(saved, screen):
@@ -76,8 +77,8 @@ def test_every_damage_is_refused(saved, screen):
     for at in range(0, len(data), 7):
         with pytest.raises(InputError):
             codec.decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], model)
-    with pytest.raises(InputError, match="version 2"):
-        codec.decode(data[:4] + b"\x02" + data[5:], model)
+    with pytest.raises(InputError, match="version 3"):
+        codec.decode(data[:4] + b"\x03" + data[5:], model)
 
 
 def test_lengths_are_not_believed(saved):
