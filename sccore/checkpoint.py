@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sccore import __version__, paths
 from sccore.errors import InputError
 from sccore.files import file_hash, replacing
+from sccore.hyperprior import Hyperprior
 from sccore.models import WACNN, create_model
 
 FORMAT = "sccore-2"
@@ -24,7 +25,7 @@ TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model,
 LENGTHS = "gaussian_conditional._cdf_length"
 
 
-def save_model(model: WACNN, path: Path | str, half: bool = True, **meta) -> Path:
+def save_model(model: Hyperprior, path: Path | str, half: bool = True, **meta) -> Path:
     """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
 
     Args:
@@ -67,7 +68,7 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
-def load_model(path: Path | str, device: str | torch.device = "cpu") -> WACNN:
+def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code; `path` may be a shipped checkpoint's name.
 
     Raises:
@@ -104,13 +105,14 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
     try:
         model.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: not a WACNN checkpoint ({str(error).splitlines()[0]})") from None
+        reason = (str(error).splitlines()[1:] or [str(error)])[0].strip()  # the first name that does not fit
+        raise InputError(f"{path}: not a WACNN checkpoint ({reason:.200})") from None
     model.update(force=True)
     model.checkpoint_hash = file_hash(path)
     return model
 
 
-def warm_start(model: WACNN, source: WACNN) -> WACNN:
+def warm_start(model: Hyperprior, source: Hyperprior) -> Hyperprior:
     """Starts `model` from another model's weights; what the other lacks (SEM sites, gains) keeps its identity start.
 
     A fixed-rate model leaves the gains of a variable-rate one behind: it begins near the middle rate, whose gains

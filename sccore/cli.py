@@ -24,11 +24,11 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     def model_options(sub):
-        sub.add_argument("--model", default="sftip", help="wacnn or sftip (default)")
+        sub.add_argument("--model", default="sftip", help="sftip (default), wacnn, cheng2020 or ms2020")
         sub.add_argument("--preset", default="companion", help="companion (default) or paper")
-        sub.add_argument("--sem", default="nesft", help="nesft (default) or sft")
-        sub.add_argument("--prior", default="text+structure", help="text+structure (default), structure or uniform")
-        sub.add_argument("--laplacian", default="magnitude", help="magnitude (default) or signed")
+        sub.add_argument("--sem", default="nesft", help="of sftip: nesft (default) or sft")
+        sub.add_argument("--prior", default="text+structure", help="of sftip: text+structure (default), structure, uniform")
+        sub.add_argument("--laplacian", default="magnitude", help="of sftip: magnitude (default) or signed")
 
     def detector_options(sub):
         sub.add_argument("--detector", default="craft", help=f"{', '.join(DETECTORS)}; default craft")
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
-    sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
+    sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
 
     sub = command("decode", "decode a .sci file to an image")
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
 
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
-    sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
+    sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
     sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")

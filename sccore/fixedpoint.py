@@ -53,31 +53,48 @@ def half_tanh(x: Tensor) -> Tensor:
     return _lookup("half_tanh", x)
 
 
-class Conv2d(nn.Module):
-    """A convolution of grid values whose every sum is exact, rounded back to the grid."""
+class LeakyReLU(nn.Module):
+    """Leaky ReLU of grid values, on the grid; with slope 0 it is ReLU."""
 
-    def __init__(self, conv: nn.Conv2d):
+    def __init__(self, slope: float):
         super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x >= 0, x, to_grid(x * self.slope))
+
+
+class Convolution(nn.Module):
+    """A convolution of grid values, transposed or not, whose every sum is exact, rounded back to the grid."""
+
+    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d):
+        super().__init__()
+        transposed = isinstance(conv, nn.ConvTranspose2d)
+        self.function = F.conv_transpose2d if transposed else F.conv2d
         self.options = {"stride": conv.stride, "padding": conv.padding}
+        self.options |= {"output_padding": conv.output_padding} if transposed else {}
         self.weight = (conv.weight.detach().double() * WEIGHT).round() / WEIGHT
         self.bias = (conv.bias.detach().double() * ACT * WEIGHT).round() / (ACT * WEIGHT)
-        largest = (self.weight.abs().sum(dim=(1, 2, 3)) * LIMIT + self.bias.abs()).max().item()
+        inputs = (0, 2, 3) if transposed else (1, 2, 3)  # dimensions that an output sums over
+        largest = (self.weight.abs().sum(inputs) * LIMIT + self.bias.abs()).max().item()
         if not largest < EXACT:  # also catches NaN
             raise OverflowError(f"weights too large for exact sums: a sum could reach {largest:.3g}, limit {EXACT:.3g}")
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.backends.cudnn.flags(enabled=False):  # a transform-domain algorithm would not sum these products
-            return to_grid(F.conv2d(x, self.weight, self.bias, **self.options))
+            return to_grid(self.function(x, self.weight, self.bias, **self.options))
 
 
 def fixed_point(module: nn.Module) -> nn.Module:
-    """Fixed-point copy of a stack of Conv2d, GELU and PixelShuffle."""
+    """Fixed-point copy of a stack of convolutions, GELU, ReLU, LeakyReLU and PixelShuffle."""
     if isinstance(module, (nn.Sequential, nn.ModuleList)):
         return type(module)(*([map(fixed_point, module)] if isinstance(module, nn.ModuleList) else map(fixed_point, module)))
-    if isinstance(module, nn.Conv2d):
-        return Conv2d(module)
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        return Convolution(module)
     if isinstance(module, nn.GELU):
         return GELU()
+    if isinstance(module, (nn.ReLU, nn.LeakyReLU)):
+        return LeakyReLU(getattr(module, "negative_slope", 0.0))
     if isinstance(module, nn.PixelShuffle):
         return module
     raise TypeError(f"no fixed-point form of {type(module).__name__}")

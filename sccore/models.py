@@ -1,20 +1,21 @@
 """WACNN and the paper's model on top of it (Section 3.1, Fig. 1), at the paper's size and at a companion's."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 import sccore._compat  # noqa: F401
-import numpy as np
 import torch
 from compressai.layers import GDN, conv3x3
 from torch import Tensor, nn
 
 from sccore.attention import WAM
-from sccore.entropy import SliceEntropyModel
+from sccore.cheng2020 import Cheng2020
+from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.errors import InputError
+from sccore.hyperprior import Hyperprior, keep_variance
+from sccore.ms2020 import MS2020
 from sccore.priors import LAPLACIANS, PRIORS, external_prior
-from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, deconv
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, conv, conv_chain, deconv
 
 LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
 
@@ -32,10 +33,11 @@ class Preset:
     stem: tuple[int, ...]  # first stages of FEM
     heads: int = 8
     centred: bool = False  # g_a sees 2 x - 1 and g_s answers in kind
+    cheng_M: int | None = None  # y of cheng2020, where its authors have another number
 
 
 PRESETS = {
-    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128)),
+    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128), cheng_M=192),
     # Few heads, for attention over 64 positions took much of a step; centred, for screens are mostly white.
     "companion": Preset(32, 80, (40, 36, 32, 28, 24), (20, 16, 12, 8), 12, 16, (16, 12), heads=2, centred=True),
 }
@@ -54,15 +56,11 @@ class WACNN(SliceEntropyModel):
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
     """
 
-    stride = 64  # height and width are multiples of it: z is at H/64
-
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
-        N, M, heads = widths.N, widths.M, widths.heads
-        middle = LAMBDAS[len(LAMBDAS) // 2]
-        gains = None if lambdas is None else [float((l / middle) ** 0.5) for l in lambdas]  # step ~ 1 / sqrt(lambda)
-        super().__init__(M, widths.hyper, widths.cc, gains)
-        self.lambdas, self.centred = lambdas, widths.centred
-        conv = lambda in_ch, out_ch: nn.Conv2d(in_ch, out_ch, 5, stride=2, padding=2)
+        N, M, hyper, heads = widths.N, widths.M, widths.hyper, widths.heads
+        h_s = lambda: hyper_synthesis(*hyper[::-1])
+        net = lambda seen, slice_ch: conv_chain(seen, *widths.cc, slice_ch)
+        super().__init__(M, hyper[-1], hyper[0], h_s, net, lambdas, widths.centred)
         self.g_a = nn.Sequential(
             conv(3, N),  # 0  (B, N, H/2, W/2)
             GDN(N),
@@ -85,7 +83,7 @@ class WACNN(SliceEntropyModel):
             GDN(N, inverse=True),
             deconv(N, 3),  # 8  (B, 3, H, W)
         )
-        a, b, c, d, e = widths.hyper
+        a, b, c, d, e = hyper
         self.h_a = nn.Sequential(
             conv3x3(M, a), nn.GELU(),  # 0  (B, a, H/16, W/16)
             conv3x3(a, b), nn.GELU(),  # 2
@@ -95,86 +93,6 @@ class WACNN(SliceEntropyModel):
         )  # fmt: skip
         for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_mean_s, self.h_scale_s):
             keep_variance(transform)
-
-    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), z (B, Z, H/64, W/64). The baseline ignores the mask."""
-        y = self.g_a(2 * x - 1 if self.centred else x)
-        return y, self.h_a(y)
-
-    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
-        """y_hat -> x_hat (B, 3, H, W), not clamped."""
-        x_hat = self.g_s(y_hat)
-        return (x_hat + 1) / 2 if self.centred else x_hat
-
-    def level(self, lmbda: Tensor | float | None, device=None) -> Tensor:
-        """Position of lambda (scalar or (B,)) among the model's rates, geometric in between: (1,) or (B,)."""
-        if self.lambdas is None:
-            return torch.zeros(1, dtype=torch.float64, device=device)
-        if lmbda is None:
-            raise InputError(f"a variable-rate model needs lmbda, from {self.lambdas[0]} to {self.lambdas[-1]}")
-        lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
-        slack = 1e-6  # lambdas may have passed through float32
-        if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
-            wrong = ", ".join(f"{value:g}" for value in lmbda)
-            raise InputError(f"lmbda {wrong} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
-        level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
-        return torch.tensor(level, device=device)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
-                level: Tensor | None = None) -> dict:
-        """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}.
-
-        Args:
-            x: images in [0, 1], (B, 3, H, W), height and width multiples of `stride`.
-            mask: text mask (B, 1, H, W) in {0, 1}, or None for 1 everywhere.
-            lmbda: the rate of a variable-rate model, scalar or (B,).
-            level: in its stead its position among the model's rates, (B,) float64, already on the device.
-        """
-        y, z = self.analysis(x, mask)
-        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device) if level is None else level)
-        return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods}
-
-    @torch.no_grad()
-    def compress(self, x: Tensor, mask: Tensor | None = None, lmbda: float | None = None) -> dict:
-        """{"strings": [[y of each image], [z of each image]], "shape": size of z}."""
-        y, z = self.analysis(x, mask)
-        level = self.level(lmbda, x.device)
-        pairs = [self.encode_latents(y[i : i + 1], z[i : i + 1], level) for i in range(len(x))]
-        return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
-
-    @torch.no_grad()
-    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None) -> dict:
-        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave."""
-        level = self.level(lmbda, next(self.parameters()).device)
-        x_hat = []
-        for pair in zip(*strings):
-            y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with one_thread():
-                x_hat.append(self.synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
-        return {"x_hat": torch.cat(x_hat)}
-
-
-def keep_variance(transform: nn.Module):
-    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
-
-    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
-    to the same value teaches h_s nothing.
-    """
-    for conv in transform.modules():
-        if isinstance(conv, nn.Conv2d):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-            nn.init.zeros_(conv.bias)
-
-
-@contextmanager
-def one_thread():
-    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class SFTIP(WACNN):
@@ -224,33 +142,38 @@ def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: l
     return x
 
 
-MODELS = {"wacnn": WACNN, "sftip": SFTIP}
-SEMS = ("nesft", "sft")
+MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
+SWITCHES = {  # of SFTIP alone; the first of each is the paper's
+    "sem": ("nesft", "sft"),
+    "prior": PRIORS,
+    "laplacian": LAPLACIANS,
+}
 RATES = ("fixed", "variable")
 
 
 def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
-                 laplacian: str = "magnitude", rate: str = "fixed") -> WACNN:
+                 laplacian: str = "magnitude", rate: str = "fixed") -> Hyperprior:
     """A new model; its `spec` holds what was asked for.
 
     Args:
-        name: "wacnn" or "sftip".
-        preset: "paper" (75.2 M and 95.5 M parameters) or "companion".
+        name: "wacnn", "sftip", or one of the other learned codecs of Table 1, "cheng2020" and "ms2020".
+        preset: "paper", the published widths, or "companion".
         sem, prior, laplacian: the ablations, of SFTIP only; the defaults are the paper's model.
         rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between.
     """
-    spec = {"name": name, "preset": preset, "sem": sem, "prior": prior, "laplacian": laplacian, "rate": rate}
-    known = {"name": MODELS, "preset": PRESETS, "sem": SEMS, "prior": PRIORS, "laplacian": LAPLACIANS, "rate": RATES}
-    for key, value in spec.items():
+    switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
+    known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
+    for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
         if value not in known[key]:
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
-    lambdas = LAMBDAS if rate == "variable" else None
-    if name == "wacnn":
-        spec = {key: spec[key] for key in ("name", "preset", "rate")}
-        model = WACNN(PRESETS[preset], lambdas)
-    else:
-        model = SFTIP(PRESETS[preset], lambdas, sem, prior, laplacian)
-    model.spec, model.meta, model.checkpoint_hash = spec, {}, None
+    if name != "sftip":
+        for key, value in switches.items():
+            if value != SWITCHES[key][0]:
+                raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
+        switches = {}
+    model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
+    model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
+    model.meta, model.checkpoint_hash = {}, None
     return model
 
 
@@ -268,11 +191,15 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
 
 @torch.no_grad()
-def kmac_per_pixel(model: WACNN, side: int = 256) -> float:
-    """Thousands of multiply-accumulates a pixel of one forward pass (convolutions and matrix products)."""
+def kmac_per_pixel(model: Hyperprior, side: int = 256) -> float:
+    """Thousands of multiply-accumulates a pixel of coding: analysis, entropy model and synthesis, each once."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = next(model.parameters()).device
+    x = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    level = model.level(model.lambdas and model.lambdas[0], x.device)
+    was, _ = model.training, model.train()  # cheng2020 predicts all positions at once in training alone
     with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, side, side, device=device), lmbda=None if model.lambdas is None else model.lambdas[0])
+        y_hat, z_hat, _ = model.code_latents(*model.analysis(x), level)
+        model.synthesis(y_hat, z_hat)
+    model.train(was)
     return round(counter.get_total_flops() / 2 / side**2 / 1000, 1)

@@ -15,9 +15,10 @@ ITERATIONS = 5
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Weights of a model's transforms: all convolutions and linear layers but those of the slice networks."""
+    """Weights of a model's transforms: all convolutions and linear layers but those that predict y part by part."""
     layers = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-    return [m.weight for name, m in model.named_modules() if isinstance(m, layers) and "_transforms" not in name]
+    return [m.weight for name, m in model.named_modules()
+            if isinstance(m, layers) and name.split(".")[0] not in model.predictors]  # fmt: skip
 
 
 def orthogonal(g: Tensor) -> Tensor:

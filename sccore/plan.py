@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sccore.models import LAMBDAS
 from sccore.recipe import Recipe
 
-BASE = "wacnn-variable-base"
+BASE = "wacnn-variable-base"  # of a backbone's runs; the other codecs begin with a base of their own, trained alike
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,10 @@ RUNS = (
     Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
     Planned("sftip-east-variable", "Table 5", detector="east"),
     Planned("sftip-rrd-variable", "Table 5", detector="rrd"),
-    Planned("cheng2020-variable", "Table 1", "cheng2020"),
-    Planned("ms2020-variable", "Table 1", "ms2020"),
+    *(run for model in ("cheng2020", "ms2020") for run in (
+        Planned(f"{model}-variable-base", "start of the next", model, start=None, measured=False),
+        Planned(f"{model}-variable", "Table 1", model, start=f"{model}-variable-base"),
+    )),
     Planned("sftip-paper-0.0035", "steps a second at the paper's size", switches={"preset": "paper"}, lmbda=0.0035,
             start=None, change={"lr": 1e-4}, device="cuda"),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from sccore.errors import InputError
 from sccore.loss import METRICS
-from sccore.models import WACNN
+from sccore.hyperprior import Hyperprior
 
 
 @dataclass
@@ -39,7 +39,7 @@ def jsonable(recipe: Recipe) -> dict:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items()}
 
 
-def check(model: WACNN, lmbda: float | None, recipe: Recipe):
+def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
     """Refuses what cannot be trained, before any time is spent."""
     if model.lambdas is None and not (lmbda is not None and lmbda > 0):
         raise InputError(f"a fixed-rate model needs a positive lmbda, got {lmbda}")

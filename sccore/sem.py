@@ -11,6 +11,11 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
 
+def conv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
+    """Convolution that divides the size by `stride` exactly."""
+    return nn.Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
+
+
 def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.ConvTranspose2d:
     """Transposed convolution that multiplies the size by `stride` exactly."""
     return nn.ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
+from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
-from sccore.models import WACNN
 from sccore.muon import Muon, matrices
 from sccore.recipe import Recipe
 
@@ -25,7 +25,7 @@ MUON = 5.0  # learning rate of Muon in those of Adam
 class Run:
     """Model, optimisers and counters of a training run."""
 
-    def __init__(self, model: WACNN, recipe: Recipe, lmbda: float | None, device: str, bf16: bool):
+    def __init__(self, model: Hyperprior, recipe: Recipe, lmbda: float | None, device: str, bf16: bool):
         self.model = model.to(device, memory_format=torch.channels_last).train()
         self.recipe, self.device, self.bf16 = recipe, device, bf16
         self.lambdas = torch.tensor(model.lambdas or (lmbda,), device=device)

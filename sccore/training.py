@@ -13,7 +13,7 @@ from tqdm import tqdm
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
 from sccore.files import replacing
-from sccore.models import WACNN
+from sccore.hyperprior import Hyperprior
 from sccore.recipe import Recipe, check, jsonable
 from sccore.step import Run, native_bf16
 
@@ -21,7 +21,7 @@ LOG_EVERY = 10  # steps; and all of the first ten
 COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")
 
 
-def fit(model: WACNN, data: Samples, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
+def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
         validation: Samples | None = None, minutes: float | None = None, resume: bool = True,
         save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, progress: bool = True,
         position: int = 0, desc: str | None = None) -> dict:

@@ -21,7 +21,7 @@ def lively(name: str, seed: int = 0, **switches):
         for key, parameter in model.named_parameters():
             if "affine" in key or "convs.1" in key:
                 torch.nn.init.normal_(parameter, std=0.2)
-        model.g_a[7].weight.mul_(8)
+        [layer for layer in model.g_a if isinstance(layer, torch.nn.Conv2d)][-1].weight.mul_(8)
     return model.eval()
 
 

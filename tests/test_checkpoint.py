@@ -108,6 +108,87 @@ def test_published_wacnn_file_loads(tmp_path):
         checkpoint.load_published(sccore.create_model("wacnn"), tmp_path / "junk.pth")
 
 
+def published_shapes(N=192, M=320, heads=8) -> dict[str, tuple]:
+    """Names and shapes of a published WACNN checkpoint, written down from its layers, not taken from ours."""
+    shapes = {}
+
+    def conv(name, out_ch, in_ch, k):
+        shapes.update({f"{name}.weight": (out_ch, in_ch, k, k), f"{name}.bias": (out_ch,)})
+
+    def deconv(name, in_ch, out_ch):
+        shapes.update({f"{name}.weight": (in_ch, out_ch, 5, 5), f"{name}.bias": (out_ch,)})
+
+    def gdn(name):
+        shapes.update({f"{name}.beta": (N,), f"{name}.gamma": (N, N)})
+        for part in ("beta", "gamma"):
+            shapes.update({f"{name}.{part}_reparam.{b}": (1,) for b in ("pedestal", "lower_bound.bound")})
+
+    def wam(name, c, w):
+        for unit in (*(f"conv_a.{i}" for i in range(3)), *(f"conv_b.{i}" for i in (1, 2, 3))):
+            for i, out_ch, in_ch, k in ((0, c // 2, c, 1), (2, c // 2, c // 2, 3), (4, c, c // 2, 1)):
+                conv(f"{name}.{unit}.conv.{i}", out_ch, in_ch, k)
+        conv(f"{name}.conv_b.4", c, c, 1)
+        attention = f"{name}.conv_b.0.attn"
+        shapes.update({f"{attention}.relative_position_bias_table": ((2 * w - 1) ** 2, heads),
+                       f"{attention}.relative_position_index": (w * w, w * w)})  # fmt: skip
+        for layer, out_ch in (("qkv", 3 * c), ("proj", c)):
+            shapes.update({f"{attention}.{layer}.weight": (out_ch, c), f"{attention}.{layer}.bias": (out_ch,)})
+
+    for i, (out_ch, in_ch) in {0: (N, 3), 2: (N, N), 5: (N, N), 7: (M, N)}.items():
+        conv(f"g_a.{i}", out_ch, in_ch, 5)
+    for i, (in_ch, out_ch) in {1: (M, N), 3: (N, N), 6: (N, N), 8: (N, 3)}.items():
+        deconv(f"g_s.{i}", in_ch, out_ch)
+    for name in ("g_a.1", "g_a.3", "g_a.6", "g_s.2", "g_s.4", "g_s.7"):
+        gdn(name)
+    for name, c, w in (("g_a.4", N, 8), ("g_a.8", M, 4), ("g_s.0", M, 4), ("g_s.5", N, 8)):
+        wam(name, c, w)
+    for i, out_ch, in_ch in ((0, 320, 320), (2, 288, 320), (4, 256, 288), (6, 224, 256), (8, 192, 224)):
+        conv(f"h_a.{i}", out_ch, in_ch, 3)
+    for name in ("h_mean_s", "h_scale_s"):
+        for i, out_ch, in_ch in (("0", 192, 192), ("2.0", 4 * 224, 192), ("4", 256, 224), ("6.0", 4 * 288, 256), ("8", 320, 288)):
+            conv(f"{name}.{i}", out_ch, in_ch, 3)
+    for name, more in (("cc_mean", 0), ("cc_scale", 0), ("lrp", 1)):
+        for i in range(10):
+            widths = (320 + 32 * (min(i, 5) + more), 224, 176, 128, 64, 32)
+            for j in range(5):
+                conv(f"{name}_transforms.{i}.{2 * j}", widths[j + 1], widths[j], 3)
+    filters = (1, 3, 3, 3, 3, 1)
+    for i in range(5):
+        shapes[f"entropy_bottleneck._matrix{i}"] = (192, filters[i + 1], filters[i])
+        shapes[f"entropy_bottleneck._bias{i}"] = (192, filters[i + 1], 1)
+        if i < 4:
+            shapes[f"entropy_bottleneck._factor{i}"] = (192, filters[i + 1], 1)
+    tables = lambda name, n, longest: {f"{name}._offset": (n,), f"{name}._cdf_length": (n,), f"{name}._quantized_cdf": (n, longest),
+                                       f"{name}.likelihood_lower_bound.bound": (1,)}  # fmt: skip
+    shapes |= tables("entropy_bottleneck", 192, 77) | tables("gaussian_conditional", 64, 3133)
+    return shapes | {"entropy_bottleneck.target": (3,), "entropy_bottleneck.quantiles": (192, 1, 3),
+                     "gaussian_conditional.scale_table": (64,), "gaussian_conditional.scale_bound": (1,),
+                     "gaussian_conditional.lower_bound_scale.bound": (1,)}  # fmt: skip
+
+
+def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):
+    """Every tensor holds one number of its own, seen again in the model; the file keeps that number alone."""
+    state, kinds = {}, ("relative_position_index", "_offset", "_cdf_length", "_quantized_cdf")
+    for i, (name, shape) in enumerate(published_shapes().items()):
+        whole = name.endswith(kinds)
+        state[name] = torch.tensor(0 if whole else 1e-6 * (i + 1), dtype=torch.int32 if whole else torch.float32).expand(shape)
+    state["entropy_bottleneck.quantiles"] = torch.tensor([-10.0, 0.0, 10.0]).expand(192, 1, 3)
+    torch.save(state, path := tmp_path / "published.pth")
+    assert path.stat().st_size < 1e6
+    model = checkpoint.load_published(sccore.create_model("wacnn", "paper"), path)
+    loaded = dict(model.named_parameters())
+    assert sum(v.numel() for v in loaded.values()) == 75_235_779
+    for name in ("g_a.0.weight", "g_a.4.conv_b.0.attn.qkv.weight", "g_s.8.bias", "lrp_transforms.9.8.weight"):
+        assert (loaded[name] == state[name]).all()
+    assert (loaded["entropy_bottleneck.matrices.2"] == state["entropy_bottleneck._matrix2"]).all()
+    assert model.checkpoint_hash and model.gaussian_conditional.cdf_length.min() > 0  # tables are made anew
+
+    wrong = {**state, "g_a.0.weight": state["g_a.0.weight"][:100]}
+    torch.save(wrong, tmp_path / "wrong.pth")
+    with pytest.raises(InputError, match="wrong.pth: not a WACNN checkpoint .*g_a.0.weight"):
+        checkpoint.load_published(model, tmp_path / "wrong.pth")
+
+
 def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypatch, saved):
     from sccore import paths
 

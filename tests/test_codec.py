@@ -11,7 +11,8 @@ from sccore.errors import InputError
 SIZES = [(1, 1), (33, 17), (480, 640)]
 
 
-@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed")])
+@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"),
+                                        ("cheng2020", "variable"), ("ms2020", "fixed")])  # fmt: skip
 @pytest.mark.parametrize("height, width", SIZES)
 def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
@@ -34,16 +35,17 @@ def test_one_and_two_threads_decode_the_same_pixels(saved, screen):
     assert np.array_equal(*images)
 
 
-def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved):
-    model, _ = saved("sftip")
+@pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])
+def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved, name):
+    model, _ = saved(name)
     torch.manual_seed(0)
-    y, z, level = 5 * torch.randn(1, 80, 16, 24), 3 * torch.randn(1, 24, 4, 6), model.level(0.01)
+    y, z, level = 5 * torch.randn(1, model.y_ch, 8, 12), 3 * torch.randn(1, model.z_ch, 2, 3), model.level(0.01)
     strings = model.encode_latents(y, z, level)
     decoded = []
     for threads in (2, 1):
         torch.set_num_threads(threads)
         assert model.encode_latents(y, z, level) == strings
-        decoded.append(model.decode_latents(strings, (4, 6), level))
+        decoded.append(model.decode_latents(strings, (2, 3), level))
     assert torch.equal(decoded[0][0], decoded[1][0]) and torch.equal(decoded[0][1], decoded[1][1])
     gain, inverse = model.exact_gain(model.gain_y, level)
     assert (decoded[0][0] - y).abs().max() < inverse.max() * 0.5 + 0.6  # a quantisation step and the lrp
@@ -59,10 +61,11 @@ def test_mask_and_lambda_change_the_file(saved, screen):
 def test_header_says_what_the_file_is(saved, screen):
     model, _ = saved("wacnn")
     data = codec.encode(screen(40, 50)[0], model, 0.0067)
-    identity, lmbda, width, height, y, z = codec.open_seal(data)
+    identity, lmbda, width, height, y, z, adapters = codec.open_seal(data)
     assert data[:4] == b"SCI\x1a" and data[4] == 1
     assert identity.hex() == model.checkpoint_hash[:16] and (width, height) == (50, 40)
     assert lmbda == pytest.approx(0.0067, rel=1e-6) and len(data) == codec.HEADER.size + len(y) + len(z)
+    assert adapters == b""
 
 
 def test_every_damage_is_refused(saved, screen):
@@ -74,8 +77,8 @@ def test_every_damage_is_refused(saved, screen):
     for at in range(0, len(data), 7):
         with pytest.raises(InputError):
             codec.decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], model)
-    with pytest.raises(InputError, match="version 2"):
-        codec.decode(data[:4] + b"\x02" + data[5:], model)
+    with pytest.raises(InputError, match="version 3"):
+        codec.decode(data[:4] + b"\x03" + data[5:], model)
 
 
 def test_lengths_are_not_believed(saved):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from compressai.models import Cheng2020Attention
 
 import sccore
 from conftest import lively
@@ -9,13 +10,14 @@ from sccore import paths
 from sccore.checkpoint import warm_start
 from sccore.data import read_image
 from sccore.errors import InputError
-from sccore.models import LAMBDAS, count_parameters, create_model, kmac_per_pixel
+from sccore.models import LAMBDAS, MODELS, RATES, count_parameters, create_model, kmac_per_pixel
 
-PINNED = {  # counts known of the published model and of the paper's
+PINNED = {  # counts known of the published models and of the paper's
     "wacnn": {"total": 75_235_779, "g_a": 6_928_528, "g_s": 6_928_211, "h_a": 3_319_040, "h_mean_s": 5_882_624,
               "h_scale_s": 5_882_624, "cc_mean_transforms": 15_212_640, "cc_scale_transforms": 15_212_640,
               "lrp_transforms": 15_857_760, "entropy_bottleneck": 11_712},
     "sftip": {"total": 95_495_043, "fem": 4_448_064, "g_a": 12_438_544, "g_s": 12_438_227, "h_a": 8_110_208},
+    "cheng2020": {"total": sum(p.numel() for p in Cheng2020Attention(192).parameters())},
 }  # fmt: skip
 
 
@@ -50,7 +52,8 @@ def test_names_of_wacnn_are_the_published_ones():
 
 
 SWITCHES = [("wacnn", {}), ("sftip", {}), ("sftip", {"sem": "sft"}), ("sftip", {"prior": "structure"}),
-            ("sftip", {"prior": "uniform"}), ("sftip", {"laplacian": "signed"}), ("sftip", {"rate": "variable"})]  # fmt: skip
+            ("sftip", {"prior": "uniform"}), ("sftip", {"laplacian": "signed"}), ("sftip", {"rate": "variable"}),
+            *((name, {"rate": rate}) for name in ("cheng2020", "ms2020") for rate in RATES)]  # fmt: skip
 
 
 @pytest.mark.parametrize("name, switches", SWITCHES)
@@ -59,11 +62,12 @@ def test_forward_follows_compressai(name, switches):
     lmbda = 0.0035 if switches.get("rate") == "variable" else None
     out = model(torch.rand(2, 3, 64, 128), torch.ones(2, 1, 64, 128), lmbda)
     assert out["x_hat"].shape == (2, 3, 64, 128)
-    assert out["likelihoods"]["y"].shape == (2, 80, 4, 8) and out["likelihoods"]["z"].shape == (2, 24, 1, 2)
+    assert out["likelihoods"]["y"].shape == (2, model.y_ch, 4, 8)
+    assert out["likelihoods"]["z"].shape == (2, model.z_ch, 1, 2)
     assert model.aux_loss() > 0
 
 
-@pytest.mark.parametrize("name", ["wacnn", "sftip"])
+@pytest.mark.parametrize("name", MODELS)
 def test_z_says_something_from_the_start(name):
     torch.manual_seed(0)
     image = read_image(paths.SAMPLES / "images" / "windows95.png")
@@ -83,7 +87,7 @@ def test_prior_switches_decide_what_the_encoder_sees():
 
 def test_decoder_needs_nothing_but_decoded_data():
     model = lively("sftip")
-    y, z = torch.randn(1, 80, 4, 4), torch.randn(1, 24, 1, 1)
+    y, z = torch.randn(1, model.y_ch, 4, 4), torch.randn(1, model.z_ch, 1, 1)
     assert model.synthesis(y, z).shape == (1, 3, 64, 64)
     assert not torch.equal(model.synthesis(y, z), model.synthesis(y, z + 1))  # w comes from z_hat
 
@@ -116,10 +120,17 @@ def test_unknown_switches_are_named(key, value):
         sccore.create_model(**{key: value})
 
 
+@pytest.mark.parametrize("name", ["wacnn", "cheng2020", "ms2020"])
+@pytest.mark.parametrize("switch", [{"sem": "sft"}, {"prior": "uniform"}, {"laplacian": "signed"}])
+def test_switches_of_sftip_are_refused_elsewhere(name, switch):
+    with pytest.raises(InputError, match=f"{next(iter(switch))} .* is a switch of sftip; {name} has no"):
+        create_model(name, **switch)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_bottleneck_likelihood_is_the_librarys(training):
     model = lively("wacnn").train(training)
-    z = 3 * torch.randn(2, 24, 3, 5)
+    z = 3 * torch.randn(2, model.z_ch, 3, 5)
     torch.manual_seed(2)
     expected = model.entropy_bottleneck(z)[1]
     torch.manual_seed(2)

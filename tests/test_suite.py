@@ -66,7 +66,11 @@ def test_compared_runs_share_their_recipe(scale):
     runs = [run for run in plan.RUNS if run.start]
     assert len({str(run.recipe(scale)) for run in runs if not run.change}) == 1
     assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks"}
-    assert {run.start for run in runs} == {plan.BASE}
+    bases = [run for run in plan.RUNS if not run.start and not run.measured]
+    assert {run.start for run in runs} == {base.name for base in bases}
+    assert len({str(base.recipe(scale)) for base in bases}) == 1
+    for run in runs:  # a start of one's own only where the backbone's does not fit
+        assert run.start == (plan.BASE if run.model in ("wacnn", "sftip") else f"{run.model}-variable-base")
 
 
 def test_killed_ten_times_it_still_does_everything_once(project):

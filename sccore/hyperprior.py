@@ -1,0 +1,252 @@
+"""What all learned codecs here share: transforms around a hyperprior, rates, and strings that decode exactly.
+
+The hyperprior is Ballé et al.'s (ICLR 2018). How y is predicted part by part is the subclass's: channel slices in
+:mod:`sccore.entropy`, positions in :mod:`sccore.cheng2020`.
+"""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Callable
+
+import sccore._compat  # noqa: F401
+import numpy as np
+import torch
+from compressai.ans import BufferedRansEncoder, RansDecoder
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from compressai.models import CompressionModel
+from compressai.ops import quantize_ste
+from torch import Tensor, nn
+
+from sccore import fixedpoint
+from sccore.errors import InputError
+from sccore.fixedpoint import fixed_point, to_grid
+from sccore.gains import GainUnits, UnitGain
+
+Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+
+
+class Hyperprior(CompressionModel):
+    """A learned codec with the interface of CompressAI. Subclasses bring g_a, g_s, h_a and the networks of `drivers`.
+
+    ::
+
+        x ──► g_a ──► y ──► parts ──► y_hat ──► g_s ──► x_hat
+                      └──► h_a ──► z ──► gain ──► Q ──► inverse gain ──► z_hat ──► what the parts are predicted from
+
+    Args:
+        y_ch, z_ch: channels of y and z.
+        centred: g_a sees 2 x - 1 and g_s answers in kind.
+    """
+
+    stride = 64  # height and width are multiples of it: z is at H/64
+    predictors: tuple[str, ...]  # names of the networks that predict y part by part
+    drivers: tuple[str, ...]  # of all that drive the entropy coder
+
+    def __init__(self, y_ch: int, z_ch: int, centred: bool):
+        super().__init__()
+        self.y_ch, self.z_ch, self.centred = y_ch, z_ch, centred
+        self.entropy_bottleneck = EntropyBottleneck(z_ch)
+        self.gaussian_conditional = GaussianConditional(None)
+        self._exact: SimpleNamespace | None = None
+
+    def set_rates(self, lambdas: tuple[float, ...] | None):
+        """The rates of a variable-rate model, ascending, or None for a model of one rate."""
+        self.lambdas = lambdas
+        initial = [(l / lambdas[len(lambdas) // 2]) ** 0.5 for l in lambdas or ()]  # step ~ 1 / sqrt(lambda)
+        self.gain_y = GainUnits(self.y_ch, initial) if lambdas else UnitGain()
+        self.gain_z = GainUnits(self.z_ch, [1.0] * len(initial)) if lambdas else UnitGain()
+
+    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, 3, H, W) in [0, 1] -> y (B, M, H/16, W/16), z (B, Z, H/64, W/64). Baselines ignore the mask."""
+        y = self.g_a(2 * x - 1 if self.centred else x)
+        return y, self.h_a(y)
+
+    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
+        """y_hat -> x_hat (B, 3, H, W), not clamped."""
+        x_hat = self.g_s(y_hat)
+        return (x_hat + 1) / 2 if self.centred else x_hat
+
+    def decode_parts(self, nets, z_hat: Tensor, residual: Residual) -> Tensor:
+        """The one definition of how y is decoded part by part; encoding runs it too.
+
+        Args:
+            nets: where the networks are taken from: this model, or its fixed-point copies.
+            z_hat: (B, Z, H/64, W/64).
+            residual: called with (part, mu, sigma): `part` takes what belongs to a part out of y or a gain, mu and
+                sigma describe it. Returns the decoded residual r * inverse gain: in training it quantises and
+                collects likelihoods, in encoding it also writes symbols, in decoding it reads them.
+
+        Returns:
+            y_hat, (B, M, H/16, W/16).
+        """
+        raise NotImplementedError
+
+    def code_latents(self, y: Tensor, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Quantisation and likelihoods for training and estimation: y_hat, z_hat and {"y", "z"} likelihoods."""
+        raise NotImplementedError
+
+    def level(self, lmbda: Tensor | float | None, device=None) -> Tensor:
+        """Position of lambda (scalar or (B,)) among the model's rates, geometric in between: (1,) or (B,)."""
+        if self.lambdas is None:
+            return torch.zeros(1, dtype=torch.float64, device=device)
+        if lmbda is None:
+            raise InputError(f"a variable-rate model needs lmbda, from {self.lambdas[0]} to {self.lambdas[-1]}")
+        lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
+        slack = 1e-6  # lambdas may have passed through float32
+        if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
+            wrong = ", ".join(f"{value:g}" for value in lmbda)
+            raise InputError(f"lmbda {wrong} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
+        level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
+        return torch.tensor(level, device=device)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
+                level: Tensor | None = None) -> dict:
+        """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}, and y_hat beside them.
+
+        Args:
+            x: images in [0, 1], (B, 3, H, W), height and width multiples of `stride`.
+            mask: text mask (B, 1, H, W) in {0, 1}, or None for 1 everywhere.
+            lmbda: the rate of a variable-rate model, scalar or (B,).
+            level: in its stead its position among the model's rates, (B,) float64, already on the device.
+        """
+        y, z = self.analysis(x, mask)
+        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device) if level is None else level)
+        return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods, "y_hat": y_hat}
+
+    @torch.no_grad()
+    def compress(self, x: Tensor, mask: Tensor | None = None, lmbda: float | None = None) -> dict:
+        """{"strings": [[y of each image], [z of each image]], "shape": size of z}."""
+        y, z = self.analysis(x, mask)
+        level = self.level(lmbda, x.device)
+        pairs = [self.encode_latents(y[i : i + 1], z[i : i + 1], level) for i in range(len(x))]
+        return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
+
+    @torch.no_grad()
+    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None,
+                   synthesis: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict:
+        """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave; `synthesis` in the place of the model's."""
+        synthesis = synthesis or self.synthesis
+        level = self.level(lmbda, next(self.parameters()).device)
+        x_hat = []
+        for pair in zip(*strings):
+            y_hat, z_hat = self.decode_latents(list(pair), shape, level)
+            with one_thread():
+                x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
+        return {"x_hat": torch.cat(x_hat)}
+
+    def code_z(self, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """z_hat, rounded straight through, and the likelihood of z."""
+        gain, inverse = (g.to(z.dtype) for g in self.gain_z(level))
+        likelihood = self.bottleneck_likelihood(z * gain)
+        median = self.entropy_bottleneck.quantiles[:, 0, 1].detach()[:, None, None]
+        return (quantize_ste(z * gain - median) + median) * inverse, likelihood
+
+    def bottleneck_likelihood(self, z: Tensor) -> Tensor:
+        """What EntropyBottleneck's forward gives for z (B, Z, h, w), without its waits for the device."""
+        bottleneck, channels_first = self.entropy_bottleneck, z.transpose(0, 1)
+        values = channels_first.reshape(self.z_ch, 1, -1)
+        values = bottleneck.quantize(values, "noise" if self.training else "dequantize", bottleneck._get_medians())
+        likelihood = bottleneck.likelihood_lower_bound(bottleneck._likelihood(values)[0])
+        return likelihood.reshape(channels_first.shape).transpose(0, 1)
+
+    def update(self, *args, **kwargs) -> bool:
+        """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it."""
+        updated = super().update(*args, **kwargs)
+        copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
+        self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh)
+        return updated
+
+    def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
+        return tuple(map(to_grid, unit(level)))
+
+    def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
+        """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings."""
+        self._require_update()
+        gain_z, _ = self.exact_gain(self.gain_z, level)
+        gain_y, inverse_y = self.exact_gain(self.gain_y, level)
+        z_string = self.entropy_bottleneck.compress((z * gain_z).float())
+        symbols, indexes = [], []
+
+        def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
+            gain, inverse = part(gain_y), part(inverse_y)
+            r = ((part(y) - mu) * gain).round()
+            symbols.extend(r.int().flatten().tolist())
+            indexes.extend(self._indexes(sigma * gain))
+            return to_grid(r * inverse)
+
+        self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
+        encoder = BufferedRansEncoder()
+        encoder.encode_with_indexes(symbols, indexes, *self._tables())
+        return [encoder.flush(), z_string[0]]
+
+    def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid."""
+        self._require_update()
+        y_string, z_string = strings
+        gain_y, inverse_y = self.exact_gain(self.gain_y, level)
+        decoder = RansDecoder()
+        decoder.set_stream(fenced(y_string, self.y_ch * 16 * shape[0] * shape[1]))
+        tables = self._tables()
+
+        def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
+            gain, inverse = part(gain_y), part(inverse_y)
+            r = decoder.decode_stream(self._indexes(sigma * gain), *tables)
+            return to_grid(torch.tensor(r, dtype=torch.float64, device=mu.device).view_as(mu) * inverse)
+
+        z_hat = self._exact_z_hat([z_string], shape, level)
+        return self.decode_parts(self._exact, z_hat, residual), z_hat
+
+    def _exact_z_hat(self, z_string: list[bytes], shape, level: Tensor) -> Tensor:
+        _, inverse_z = self.exact_gain(self.gain_z, level)
+        z_string = [fenced(s, self.z_ch * shape[0] * shape[1]) for s in z_string]
+        return to_grid(self.entropy_bottleneck.decompress(z_string, shape).double() * inverse_z)
+
+    def _indexes(self, scales: Tensor) -> list[int]:
+        """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
+        step = self.gaussian_conditional.scale_table[1].double() / self.gaussian_conditional.scale_table[0].double()
+        return self.gaussian_conditional.build_indexes(scales / step.sqrt()).flatten().tolist()
+
+    def _tables(self) -> tuple[list, list, list]:
+        gc = self.gaussian_conditional
+        lengths = gc.cdf_length.tolist()
+        rows = [row[:length] for row, length in zip(gc.quantized_cdf.tolist(), lengths)]  # without padding: read often
+        return rows, lengths, gc.offset.tolist()
+
+    def _require_update(self):
+        if self._exact is None:
+            raise RuntimeError("call update() before compress or decompress")
+
+
+def fenced(string: bytes, symbols: int) -> bytes:
+    """A rANS string with zeros behind it, so that decoding `symbols` symbols cannot read past its end.
+
+    The decoder does not check its bounds; a string shorter than its symbols need (only a forged file has one) would
+    let it read foreign memory. Once it has run into the zeros a symbol takes at most three words of 4 bytes.
+    """
+    return string + bytes(12 * symbols + 16)
+
+
+@contextmanager
+def one_thread():
+    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def keep_variance(transform: nn.Module):
+    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
+
+    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
+    to the same value teaches h_s nothing.
+    """
+    for conv in transform.modules():
+        if isinstance(conv, (nn.Conv2d, nn.ConvTranspose2d)):
+            fan = conv.weight[0].numel()  # inputs of one output
+            if isinstance(conv, nn.ConvTranspose2d):
+                fan = conv.in_channels * conv.weight[0, 0].numel() / (conv.stride[0] * conv.stride[1])
+            nn.init.normal_(conv.weight, std=(2 / fan) ** 0.5)
+            nn.init.zeros_(conv.bias)
