@@ -27,7 +27,7 @@ SHRINK = 0.3  # of the shorter side, that a word's core is away from each edge
 SCORE, OVERLAP = 0.8, 0.4  # a cell's least score; from where a rectangle gives way to a better one
 PRESETS = {
     "paper": {"widths": (64, 128, 256, 512, 512), "merges": (128, 64, 32)},
-    "companion": {"widths": (8, 24, 48, 96, 128), "merges": (64, 48, 32, 24), "scope": 256, "corners": False},
+    "companion": {"widths": (8, 16, 32, 64, 96), "merges": (48, 32, 24, 16), "scope": 256, "corners": False},
 }
 
 
