@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, train, suite."""
+"""`python -m sccore`: info, encode, decode, evaluate, anchors, masks, train-detector, train, suite."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
 
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=getattr(commands, name))
+        sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
         return sub
 
     def model_options(sub):
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("file", type=Path)
     sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
-    sub.add_argument("--detector", help="craft, craft-text-detector or heuristic; default: the best that can run here; "
+    sub.add_argument("--detector", help="craft, craft-text-detector, east, rrd or heuristic; default: the best that can run here; "
                                         "none: text everywhere")  # fmt: skip
     sub.add_argument("--model", default="sftip", help="wacnn or sftip (default), from the shipped weights")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
-    sub.add_argument("--detector", default="craft", help="craft (default), craft-text-detector or heuristic")
+    sub.add_argument("--detector", default="craft", help="craft (default), craft-text-detector, east, rrd or heuristic")
     sub.add_argument("--out", type=Path, required=True, help="folder of the masks STEM.png and their records STEM.json")
     sub.add_argument("--scale", type=float, default=1.0, help="of the image that the detector sees; default 1, native")
     sub.add_argument("--craft-weights", type=Path, help="the official craft_mlt_25k.pth; without it: looked for")
@@ -85,6 +85,16 @@ def parser() -> argparse.ArgumentParser:
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
+
+    sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
+    sub.add_argument("detector", help="east or rrd")
+    sub.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
+    sub.add_argument("--out", type=Path, required=True, help="file of the weights, .safetensors")
+    sub.add_argument("--steps", type=int, default=1000, help="of the whole training; default 1000")
+    sub.add_argument("--minutes", type=float, help="stop after so many minutes")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--licence", default="", help="of the pages; kept in the file")
+    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
 
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")

@@ -1,42 +1,25 @@
-"""Training of the text detectors EAST and RRD on pages whose words' places are known; their files.
+"""Training of the text detectors EAST and RRD on pages whose words' places are known.
 
 A detector's module gives `create`, `targets` and `loss`; everything else is the same for both. Every random choice of
 a step is a function of (seed, step), so that a run that was killed goes on as if it had not been.
 """
 
-import importlib
-import json
-import os
+import math
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sccore import __version__
+from sccore.detector_weights import module, save
 from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
 from sccore.step import native_bf16
 from sccore.words import Pages, crop
 
-NAMES = ("east", "rrd")
-FORMAT = "sccore-detector-1"
 WARMUP = 50  # steps
-
-
-def module(name: str):
-    """The module of a detector.
-
-    Raises:
-        InputError: unknown name.
-    """
-    if name not in NAMES:
-        raise InputError(f"unknown detector {name!r}; those that can be trained: {', '.join(NAMES)}")
-    return importlib.import_module(f"sccore.{name}")
 
 
 def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000, minutes: float | None = None,
@@ -47,29 +30,33 @@ def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000,
     Args:
         folders: of pages, see :mod:`sccore.words`.
         out: the file of the weights, half precision; beside it OUT.run holds the state of an unfinished run.
-        steps: the learning rate rises over the first WARMUP steps and falls along a cosine to 0 at the last.
+        steps: the learning rate rises over the first WARMUP steps and falls along a cosine to 0 at the last. A run that
+            goes on may be given another number; the file keeps all plans, [from step, steps].
         licence: of the pages; kept in the file with the recipe.
 
     Returns:
-        {"step", "finished", "seconds", "loss"}: the loss is the mean over the last hundred steps.
+        {"step", "finished", "seconds", "loss"}: the loss is the mean over the last hundred steps, None
+        if there were none.
     """
     detector, pages, out = module(name), Pages(*folders, progress=progress), Path(out)
     state_file = out.with_name(f"{out.name}.run")
     torch.manual_seed(seed)
     net = detector.create().to(device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=1e-4, fused=True)
-    recipe = {"steps": steps, "batch": batch, "crop": size, "lr": lr, "seed": seed}
+    recipe = {"batch": batch, "crop": size, "lr": lr, "seed": seed}
     identity = {"detector": name, "recipe": recipe, "data": pages.sha256}
-    step, seconds, losses = 0, 0.0, []
+    step, seconds, losses, plans = 0, 0.0, [], []
     if state_file.exists():
-        step, seconds, losses = restore(state_file, identity, net, optimizer)
+        step, seconds, losses, plans = restore(state_file, identity, net, optimizer)
+    if not plans or plans[-1][1] != steps:
+        plans.append([step, steps])
     started = saved = time.monotonic()
     bf16 = native_bf16(device)
     bar = tqdm(total=steps, initial=step, unit="step", desc=f"train {name}", disable=not progress, dynamic_ncols=True,
                mininterval=2)  # fmt: skip
     while step < steps and (minutes is None or time.monotonic() - started < 60 * minutes):
         begun = time.perf_counter()
-        rise, fall = min(1, (step + 1) / WARMUP), 0.5 + 0.5 * np.cos(np.pi * step / steps)
+        rise, fall = min(1, (step + 1) / WARMUP), 0.5 + 0.5 * math.cos(math.pi * step / steps)
         optimizer.param_groups[0]["lr"] = lr * rise * fall
         x, target = make_batch(detector, net, pages, batch, size, np.random.default_rng((seed, step)), device)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
@@ -85,17 +72,17 @@ def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000,
         bar.update()
         bar.set_postfix(loss=f"{np.mean(losses):.3f}", refresh=False)
         if time.monotonic() - saved >= save_every:
-            store(state_file, identity, net, optimizer, step, seconds, losses)
+            store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
             saved = time.monotonic()
     bar.close()
-    meta = {"steps": step, "seconds": round(seconds), "recipe": recipe, "data": pages.sha256, "pages": len(pages),
-            "licence": licence}  # fmt: skip
+    meta = {"steps": step, "seconds": round(seconds), "recipe": recipe, "plans": plans, "data": pages.sha256,
+            "pages": len(pages), "licence": licence}  # fmt: skip
     save(net, name, out, meta)
     if step < steps:
-        store(state_file, identity, net, optimizer, step, seconds, losses)
+        store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
     else:
         state_file.unlink(missing_ok=True)
-    return {"step": step, "finished": step >= steps, "seconds": round(seconds), "loss": float(np.mean(losses))}
+    return {"step": step, "finished": step >= steps, "seconds": round(seconds), "loss": float(np.mean(losses)) if losses else None}
 
 
 def make_batch(detector, net: nn.Module, pages: Pages, batch: int, size: int, rng: np.random.Generator,
@@ -111,16 +98,15 @@ def make_batch(detector, net: nn.Module, pages: Pages, batch: int, size: int, rn
     return (x - mean) / std, tuple(torch.from_numpy(np.stack(kind)).to(device) for kind in zip(*targets))
 
 
-def store(path: Path, identity: dict, net: nn.Module, optimizer, step: int, seconds: float, losses: list[float]):
+def store(path: Path, identity: dict, net: nn.Module, optimizer, progress: tuple):
     """Writes all that is needed to go on, atomically."""
-    state = {"identity": identity, "net": net.state_dict(), "optimizer": optimizer.state_dict(),
-             "progress": (step, seconds, losses)}  # fmt: skip
+    state = {"identity": identity, "net": net.state_dict(), "optimizer": optimizer.state_dict(), "progress": progress}
     with replacing(path) as part:
         torch.save(state, part)
 
 
-def restore(path: Path, identity: dict, net: nn.Module, optimizer) -> tuple[int, float, list[float]]:
-    """Reads what :func:`store` wrote; step, seconds and the last losses.
+def restore(path: Path, identity: dict, net: nn.Module, optimizer) -> tuple[int, float, list[float], list[list[int]]]:
+    """Reads what :func:`store` wrote; gives its `progress`: step, seconds, the last losses, plans.
 
     Raises:
         InputError: a damaged file, or a run of another detector, recipe or data.
@@ -135,37 +121,3 @@ def restore(path: Path, identity: dict, net: nn.Module, optimizer) -> tuple[int,
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
     return state["progress"]
-
-
-def save(net: nn.Module, name: str, path: Path, meta: dict):
-    """Writes a companion's weights in half precision with what they are, atomically; its statistics stay in float32."""
-    weights = dict(net.named_parameters())
-    state = {k: (v.half() if k in weights else v).cpu().contiguous() for k, v in net.state_dict().items()}
-    header = {"format": FORMAT, "detector": name, "meta": {**meta, "sccore": __version__}}
-    with replacing(path) as part:
-        save_file(state, part, {"sccore": json.dumps(header)})
-        os.chmod(part, 0o644)
-
-
-def load(name: str, path: Path | str) -> tuple[nn.Module, dict]:
-    """A companion from its file, in evaluation mode, and the file's meta data.
-
-    Raises:
-        InputError: missing, damaged or foreign file, or another detector's.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("sccore", "{}"))
-            state = {k: file.get_tensor(k) for k in file.keys()}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged or not weights of a detector ({error})") from None
-    if (header.get("format"), header.get("detector")) != (FORMAT, name):
-        raise InputError(f"{path}: not weights of {name} by this project")
-    net = module(name).create()
-    try:
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path}: weights do not fit the network ({str(error).splitlines()[0]})") from None
-    return net.eval(), header["meta"]

@@ -20,11 +20,12 @@ import sccore._compat  # noqa: F401
 from torchvision.models.vgg import make_layers
 
 from sccore import tiles
-from sccore.quads import suppress, to_quads, to_sides, touching
+from sccore.errors import InputError
+from sccore.quads import average, suppress, to_quads, to_sides, touching
 
 MEAN, STD = (0.5,) * 3, (0.5,) * 3  # of RGB in [0, 1]
 SHRINK = 0.3  # of the shorter side, that a word's core is away from each edge
-SCORE, OVERLAP = 0.8, 0.4  # a cell's least score; from where a rectangle gives way to a better one
+SCORE, OVERLAP = 0.8, 0.5  # a cell's least score; from where a rectangle gives way to a better one or joins it
 PRESETS = {
     "paper": {"widths": (64, 128, 256, 512, 512), "merges": (128, 64, 32)},
     "companion": {"widths": (8, 16, 32, 64, 96), "merges": (48, 32, 24, 16), "scope": 256, "corners": False},
@@ -122,6 +123,24 @@ def create(preset: str = "companion") -> EAST:
     return EAST(**PRESETS[preset])
 
 
+def load_published(path: Path | str) -> EAST:
+    """The full network with the public PyTorch edition's weights (a .pth of tensors, strict keys), to evaluate.
+
+    Raises:
+        InputError: no such file, not tensors, or other names or shapes.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.device("meta"):
+            net = create("paper")
+        net.load_state_dict({k.removeprefix("module."): v for k, v in state.items()}, assign=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:
+        raise InputError(f"{path}: not EAST's weights ({str(error).splitlines()[0]})") from None
+    return net.eval()
+
+
 def targets(net: EAST, quads: np.ndarray, ignore: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """What the network should answer: score (1, h, w), geometry (5, h, w), and where it counts, (1, h, w).
 
@@ -190,8 +209,9 @@ def decode(output: np.ndarray, stride: int, threshold: float = SCORE) -> tuple[n
 def words(output: np.ndarray, stride: int) -> np.ndarray:
     """An answer (6, h, w) to the quads of words (n, 4, 2).
 
-    Suppression runs first among the cells of each connected core, which mostly agree, then among what is left and
-    touches: nearly the result of one run over all of them, in a time that does not grow with the square of the image.
+    Suppression runs first among the cells of each connected core, where those that agree are averaged, then among what
+    is left and touches: nearly the result of one run over all cells, in a time that does not grow with the square of
+    the image.
     """
     sides, scores, cells = decode(output, stride)
     if not len(cells):
@@ -200,10 +220,11 @@ def words(output: np.ndarray, stride: int) -> np.ndarray:
     member = np.zeros(output.shape[1:], np.uint8)
     member[tuple(cells.T)] = 1
     _, cores = cv2.connectedComponents(member)
-    for group in (lambda sides: cores[tuple(cells.T)], lambda sides: touching(to_quads(sides), size)):
-        kept = suppress(sides, scores, group(sides), OVERLAP)
-        sides, scores = sides[kept], scores[kept]
-    return to_quads(sides)
+    core = cores[tuple(cells.T)]
+    kept = suppress(sides, scores, core, OVERLAP)
+    sides, scores = average(kept, sides, scores, core, OVERLAP), scores[kept]
+    quads = to_quads(sides)
+    return quads[suppress(sides, scores, touching(quads, size), OVERLAP)]
 
 
 @torch.inference_mode()

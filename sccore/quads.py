@@ -60,6 +60,26 @@ def suppress(sides: np.ndarray, scores: np.ndarray, groups: np.ndarray, overlap:
     return np.sort(np.concatenate(kept)).astype(int) if len(order) else np.zeros(0, int)
 
 
+def average(kept: np.ndarray, sides: np.ndarray, scores: np.ndarray, groups: np.ndarray, overlap: float) -> np.ndarray:
+    """The kept rectangles (k, 5), each the mean, weighted by score, of those in its group that nearly agree with it.
+
+    EAST's locality-aware suppression averages so. What agrees is told by the intersection over union of the upright
+    boxes around the rectangles, at least `overlap`.
+    """
+    corners = to_quads(sides)
+    low, high = corners.min(1), corners.max(1)
+    area = (high - low).prod(1)
+    order = np.argsort(groups, kind="stable")
+    first, last = (np.searchsorted(groups[order], groups[kept], side) for side in ("left", "right"))
+    means = np.empty((len(kept), 5), np.float32)
+    for row, best, members in zip(means, kept, map(slice, first, last)):
+        near = order[members]
+        both = np.clip(np.minimum(high[near], high[best]) - np.maximum(low[near], low[best]), 0, None).prod(1)
+        near = near[both >= overlap * (area[near] + area[best] - both)]
+        row[:] = np.average(sides[near], 0, scores[near])
+    return means
+
+
 def touching(quads: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Groups of quads whose areas in an image of `size` (H, W) are connected, as integers (n,)."""
     _, labels = cv2.connectedComponents(fill(quads, size).astype(np.uint8))

@@ -1,12 +1,12 @@
 """Text detectors: an image to its text mask M (Section 3.2), which the external prior and the loss stand on.
 
 "craft" is the paper's choice, by our own network; "craft-text-detector" the same by the package of that name, if the
-user has it; "heuristic" is no detector of text but of what looks like it, and needs no weights. Positions are (x, y) in
+user has it; "east" and "rrd" are those that the paper compares with it; "heuristic" is no detector of text but of what looks like it, and needs no weights. Positions are (x, y) in
 pixels, quads float32 (N, 4, 2), clockwise from the upper left.
 """
 
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -172,7 +172,15 @@ class Heuristic:
         return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
 
 
-DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "heuristic": Heuristic}
+def trained(name: str, weights: Path | str | None = None):
+    """EAST or RRD by :mod:`sccore.detector_weights`."""
+    from sccore.detector_weights import Detector
+
+    return Detector(name, weights)
+
+
+DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "heuristic": Heuristic,
+             "east": partial(trained, "east"), "rrd": partial(trained, "rrd")}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
