@@ -10,7 +10,6 @@ import torch
 from sccore import east, text, tiles
 from sccore.detector_weights import Detector
 from sccore.errors import InputError
-from sccore.paths import DETECTORS
 from sccore.quads import to_quads, upright
 
 WIDTHS = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
@@ -122,8 +121,6 @@ def page(height=200, width=420):
 @pytest.mark.parametrize("name", ["east", "rrd"])
 @pytest.mark.parametrize("inverted", [False, True])
 def test_shipped_weights_find_words(name, inverted):
-    if not (DETECTORS / f"{name}.safetensors").exists():
-        pytest.skip(f"no weights of {name} are shipped")
     image, boxes = page()
     mask = text.mask(255 - image if inverted else image, name)
     truth = text.fill(upright(boxes), mask.shape)

@@ -25,8 +25,8 @@ def test_boxes_become_quads():
     assert quads.upright([]).shape == (0, 4, 2)
 
 
-def row(*xs):
-    return np.float32([[x, 10, 10, 6, 0] for x in xs])
+def row(*xs, angle=0):
+    return np.float32([[x, 10, 10, 6, angle] for x in xs])
 
 
 def test_of_rectangles_that_overlap_the_best_stays():
@@ -34,9 +34,11 @@ def test_of_rectangles_that_overlap_the_best_stays():
     assert quads.suppress(row(10, 10, 10), np.float32([0.9, 0.9, 0.9]), np.zeros(3, int), 0.4).size == 1
 
 
+@pytest.mark.parametrize("angle", [0, 0.03])
 @pytest.mark.parametrize("overlap, left", [(0.3, 1), (0.5, 2)])
-def test_overlap_is_intersection_over_union(overlap, left):
-    assert len(quads.suppress(row(10, 14), np.float32([0.9, 0.8]), np.zeros(2, int), overlap)) == left  # IoU 6 / 14
+def test_overlap_is_intersection_over_union(overlap, left, angle):
+    sides = row(10, 14, angle=angle)  # IoU about 6 / 14
+    assert len(quads.suppress(sides, np.float32([0.9, 0.8]), np.zeros(2, int), overlap)) == left
 
 
 def test_groups_do_not_see_each_other_and_nothing_is_nothing():

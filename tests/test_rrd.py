@@ -1,5 +1,6 @@
 """RRD: priors, targets and decoding as inverses, the loss, tiles."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -97,16 +98,13 @@ def test_the_loss_is_least_for_the_target():
 
 
 def test_tiles_find_the_same_words():
-    torch.manual_seed(0)
-    net = rrd.create().eval()
-    with torch.no_grad():
-        for head in net.heads:
-            head.classes.weight.mul_(30)
-    image = np.zeros((300, 500, 3), np.uint8)
-    image[100:112, 60:130] = image[220:234, 300:420] = 255
+    net = text.load("rrd").net
+    image = np.full((400, 600, 3), 255, np.uint8)
+    for y in range(30, 400, 40):
+        cv2.putText(image, "words from one side to the other, and on", (20, y), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
     whole, tiled = rrd.find_words(net, image), rrd.find_words(net, image, area=2**17)
-    a, b = text.fill(whole, (300, 500)), text.fill(tiled, (300, 500))
-    assert 0.02 < a.mean() and (a & b).sum() / (a | b).sum() > 0.95
+    a, b = text.fill(whole, (400, 600)), text.fill(tiled, (400, 600))
+    assert len(whole) > 40 and (a & b).sum() / (a | b).sum() > 0.9
 
 
 def test_a_blank_image_has_no_words():

@@ -122,8 +122,8 @@ def test_the_best_detector_is_the_one_whose_weights_are_there(monkeypatch):
 
 
 def test_unusable_detectors_say_why(monkeypatch):
-    with pytest.raises(InputError, match="unknown detector 'east'; known: craft, craft-text-detector, heuristic"):
-        text.load("east")
+    with pytest.raises(InputError, match="unknown detector 'other'; known: craft, craft-text-detector, heuristic, east, rrd"):
+        text.load("other")
     with pytest.raises(InputError, match="no weights"):
         text.load("heuristic", "file.pth")
     monkeypatch.setattr(text, "find_spec", lambda name: None)
