@@ -10,7 +10,7 @@ from sccore import __version__, commands
 from sccore.errors import InputError
 
 
-DETECTORS = ("craft", "craft-text-detector", "ppocr", "heuristic")  # of sccore.text, which is slow to import
+DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text, which is slow to import
 
 
 def parser() -> argparse.ArgumentParser:
@@ -116,6 +116,16 @@ def parser() -> argparse.ArgumentParser:
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
+
+    sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
+    sub.add_argument("detector", help="east or rrd")
+    sub.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
+    sub.add_argument("--out", type=Path, required=True, help="file of the weights, .safetensors")
+    sub.add_argument("--steps", type=int, default=1000, help="of the whole training; default 1000")
+    sub.add_argument("--minutes", type=float, help="stop after so many minutes")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--licence", default="", help="of the pages; kept in the file")
+    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
 
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")

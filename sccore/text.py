@@ -1,12 +1,13 @@
 """Text detectors: an image to its text mask M (Section 3.2), which the external prior and the loss stand on.
 
 "craft" is the paper's choice, by our own network; "craft-text-detector" the same by the package of that name, if the
-user has it; "ppocr" finds whole lines, by :mod:`sccore.ppocr`; "heuristic" is no detector of text but of what looks like
-it, and needs no weights. Positions are (x, y) in pixels, quads float32 (N, 4, 2), clockwise from the upper left.
+user has it; "east" and "rrd" are those that the paper compares with it; "ppocr" finds whole lines; "heuristic" is no
+detector of text but of what looks like it, and needs no weights. Positions are (x, y) in pixels, quads float32
+(N, 4, 2), clockwise from the upper left.
 """
 
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -173,7 +174,15 @@ class Heuristic:
         return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
 
 
-DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "ppocr": PPOCR, "heuristic": Heuristic}
+def trained(name: str, weights: Path | str | None = None):
+    """EAST or RRD by :mod:`sccore.detector_weights`."""
+    from sccore.detector_weights import Detector
+
+    return Detector(name, weights)
+
+
+DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "ppocr": PPOCR, "east": partial(trained, "east"),
+             "rrd": partial(trained, "rrd"), "heuristic": Heuristic}  # fmt: skip
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import craft, text
+from sccore import craft, text, tiles
 from sccore.data import read_image
 from sccore.errors import InputError
 from sccore.paths import SAMPLES
@@ -138,20 +138,6 @@ def test_a_damaged_cache_is_passed_over_or_named(weights, nowhere):
     assert craft.find_weights() == good
 
 
-@pytest.mark.parametrize("height, width", [(32, 32), (480, 640), (1088, 1920), (1440, 2560), (4320, 7680), (32, 20000)])
-def test_tiles_cover_the_image_once(height, width):
-    rows, columns = craft.tiling(height, width)
-    for length, spans in ((height, rows), (width, columns)):
-        assert [s[2] for s in spans] == [0, *(s[3] for s in spans[:-1])] and spans[-1][3] == length
-        for start, stop, first, end in spans:
-            assert start % 32 == stop % 32 == 0 and first % 2 == 0 and 0 <= start < stop <= length
-            assert first - start >= 80 or start == first == 0
-            assert stop - end >= 80 or stop == end == length
-    assert rows[0][1] * columns[0][1] <= craft.AREA
-    if height * width <= craft.AREA:
-        assert len(rows) == len(columns) == 1
-
-
 class Local(torch.nn.Module):
     """Stands for CRAFT: looks 63 pixels far, and answers at half resolution."""
 
@@ -169,7 +155,7 @@ def test_tiled_maps_are_the_whole_ones():
     image = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     whole = craft.score_maps(Local(), image)
     tiled = craft.score_maps(Local(), image, area=2**18)
-    assert len(craft.tiling(704, 928, 2**18)[0]) > 1
+    assert len(tiles.tiling(704, 928, 2**18)[0]) > 1
     for a, b in zip(whole, tiled):
         assert a.shape == (352, 464) and np.allclose(a, b, atol=1e-5)
 

@@ -122,7 +122,7 @@ def test_the_best_detector_is_the_one_whose_weights_are_there(monkeypatch):
 
 
 def test_unusable_detectors_say_why(monkeypatch):
-    with pytest.raises(InputError, match="unknown detector 'other'; known: craft, craft-text-detector, ppocr, heuristic"):
+    with pytest.raises(InputError, match="unknown detector 'other'; known: craft, craft-text-detector, ppocr, east, rrd, heuristic"):
         text.load("other")
     with pytest.raises(InputError, match="no weights"):
         text.load("heuristic", "file.pth")
