@@ -10,6 +10,7 @@ import yaml
 
 from sccore.paths import ROOT
 
+WEIGHTS = {"craft", "ppocr"}  # extras that only bring a detector's weights
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -24,7 +25,7 @@ def normal(name):
 
 def requirements():
     extras = PROJECT["optional-dependencies"]
-    return PROJECT["dependencies"] + [r for name, extra in extras.items() if name != "craft" for r in extra]
+    return PROJECT["dependencies"] + [r for name, extra in extras.items() if name not in WEIGHTS for r in extra]
 
 
 def test_environment_installs_what_the_makefile_installs():
@@ -32,7 +33,7 @@ def test_environment_installs_what_the_makefile_installs():
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     assert pip[0] == "-c constraints.txt"
     extras = re.fullmatch(r"-e \.\[([\w,]+)\]", pip[1])[1].split(",")
-    assert set(extras) == set(PROJECT["optional-dependencies"]) - {"craft"}
+    assert set(extras) == set(PROJECT["optional-dependencies"]) - WEIGHTS
     assert f"-c constraints.txt -e '.[{','.join(extras)}]'" in (ROOT / "Makefile").read_text()
 
 
