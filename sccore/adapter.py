@@ -1,7 +1,7 @@
 """Dec-Adapter (reconstruction): small adapters of the decoder, fitted to one image and sent with it.
 
-Shen et al. (ICCV 2023) freeze a codec for natural images and transfer adapters of its decoder with the bits. There is no public
-code; what stands where and how it is coded is decided here:
+Shen et al. (ICCV 2023) freeze a codec for natural images and transfer adapters of its decoder with the bits. There is no
+public code; what stands where and how it is coded is decided here:
 
 - behind four layers of WACNN's g_s, one a resolution, stands x + U D x: a 1x1 convolution of low rank, identity at first;
 - D and U are multiples of STEP. Each of the eight matrices is coded with a zero-mean Gaussian, whose scale is one byte: an
@@ -51,7 +51,7 @@ def synthesis(model: WACNN, matrices: list[Tensor], y_hat: Tensor) -> Tensor:
     return (x + 1) / 2 if model.centred else x
 
 
-def fit(model: WACNN, x: Tensor, y_hat: Tensor, lmbda: float, steps: int, pixels: int) -> bytes:
+def fit(model: WACNN, x: Tensor, y_hat: Tensor, lmbda: float, steps: int, size: tuple[int, int]) -> bytes:
     """Coded adapters of an image, or nothing where they do not pay.
 
     Args:
@@ -60,14 +60,17 @@ def fit(model: WACNN, x: Tensor, y_hat: Tensor, lmbda: float, steps: int, pixels
         y_hat: its decoded latent (1, M, H/16, W/16), float32.
         lmbda: what the decision trades bits for distortion at, by Eq. 8.
         steps: of gradient descent, each on CROPS crops; the time that encoding takes grows with it and not with the image.
-        pixels: of the image without padding, over which the adapters' bits are spread.
+        size: (height, width) of the image without padding, on which the decision is made.
     """
+    if steps < 1:
+        raise InputError(f"adapters are fitted in at least 1 step, not {steps}")
     if not lmbda > 0:
         raise InputError("adapters need a positive lmbda to weigh bits against distortion")
+    height, width = size
     random = torch.Generator().manual_seed(0)
-    values = [torch.randn(s, generator=random).to(x) / s[1] ** 0.5 if s[0] == RANK else x.new_zeros(s) for s in shapes(model)]
+    spread = lambda m, n: n**-0.5 if m == RANK else 0.0  # D starts at random, U at zero
     with torch.enable_grad():
-        params = [v.requires_grad_() for v in values]
+        params = [(spread(*s) * torch.randn(s, generator=random)).to(x).requires_grad_() for s in shapes(model)]
         optimizer = torch.optim.Adam(params, lr=RATE)
         for step in range(steps):
             for group in optimizer.param_groups:
@@ -75,23 +78,24 @@ def fit(model: WACNN, x: Tensor, y_hat: Tensor, lmbda: float, steps: int, pixels
             on_grid = [STEP * quantize_ste(p / STEP) for p in params]
             crops = [crop(x, y_hat, random) for _ in range(CROPS)]
             mse = sum(((synthesis(model, on_grid, y) - part) ** 2).mean() for part, y in crops) / CROPS
-            loss = lmbda * 255**2 * mse + bits(params) / pixels
+            loss = lmbda * 255**2 * mse + bits(params) / (height * width)
             for p, grad in zip(params, torch.autograd.grad(loss, params)):
                 p.grad = grad
             optimizer.step()
     symbols = [(p.detach() / STEP).round().clamp(-LARGEST, LARGEST).int().cpu() for p in params]
     string = encode(model, symbols)
-    cost = lambda x_hat: lmbda * 255**2 * ((x_hat.clamp(0, 1) - x) ** 2).mean().item()
+    picture = lambda t: (255 * t[..., :height, :width].clamp(0, 1)).round()
+    cost = lambda x_hat: lmbda * (picture(x_hat) - picture(x)).square().mean().item()
     with one_thread(), torch.no_grad():
         plain, adapted = cost(model.synthesis(y_hat, None)), cost(synthesis(model, weights(symbols, x), y_hat))
-    return string if adapted + 8 * (len(string) + 2) / pixels < plain else b""
+    return string if adapted + 8 * (len(string) + 2) / (height * width) < plain else b""
 
 
 def crop(x: Tensor, y_hat: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """The same part of the image and of its latent, at multiples of the attention window."""
     corner = [4 * int(torch.randint(max(0, n - CROP) // 4 + 1, (), generator=random)) for n in y_hat.shape[2:]]
-    part = lambda t, scale: t[..., corner[0] * scale : (corner[0] + CROP) * scale, corner[1] * scale : (corner[1] + CROP) * scale]
-    return part(x, 16), part(y_hat, 1)
+    (top, bottom), (left, right) = ((c, c + CROP) for c in corner)
+    return x[..., 16 * top : 16 * bottom, 16 * left : 16 * right], y_hat[..., top:bottom, left:right]
 
 
 def bits(params: list[Tensor]) -> Tensor:

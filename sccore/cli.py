@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--model", default="sftip", help="sftip (default), wacnn, cheng2020 or ms2020")
         sub.add_argument("--preset", default="companion", help="companion (default) or paper")
         sub.add_argument("--sem", default="nesft", help="of sftip: nesft (default) or sft")
-        sub.add_argument("--prior", default="text+structure", help="of sftip: text+structure (default), structure, uniform")
+        sub.add_argument("--prior", default="text+structure", help="of sftip: text+structure (default), structure ...")
         sub.add_argument("--laplacian", default="magnitude", help="of sftip: magnitude (default) or signed")
 
     def detector_options(sub):
@@ -40,6 +40,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
     sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
 
+    def adapter_option(sub):
+        sub.add_argument("--adapter-steps", type=int, default=0, metavar="N", help="Dec-Adapter (reconstruction), over "
+                         "wacnn: fit adapters of the decoder to each image in N steps; they are coded if they pay")  # fmt: skip
+
     sub = command("encode", "code an image as a .sci file")
     sub.add_argument("image", type=Path)
     sub.add_argument("file", type=Path)
@@ -48,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    adapter_option(sub)
 
     sub = command("decode", "decode a .sci file to an image")
     sub.add_argument("file", type=Path)
@@ -69,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--images", type=Path, required=True, help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+    adapter_option(sub)
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", type=Path, metavar="DIR", help="folder of images, or a data set")

@@ -63,7 +63,7 @@ def encode(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mas
     if adapter_steps:
         y_hat = model.decode_latents(strings, latents[1].shape[-2:], level)[0].float()
         x = to_tensors(image, None, model)[0]
-        strings.append(adapter.fit(model, x, y_hat, lmbda, adapter_steps, height * width))
+        strings.append(adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
     return seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, *strings)
 
 
@@ -75,7 +75,7 @@ def seal(identity: bytes, lmbda: float, width: int, height: int, y: bytes, z: by
 
 
 def open_seal(data: bytes) -> tuple[bytes, float, int, int, bytes, bytes, bytes]:
-    """Identity, lambda, width, height, the strings of y and z, adapters; refuses what is not a whole, undamaged .sci file."""
+    """Identity, lambda, width, height, strings of y and z, adapters; refuses what is not a whole, undamaged .sci file."""
     if data[:4] != MAGIC:
         raise InputError("not a .sci file")
     if len(data) > 4 and data[4] not in (PLAIN, ADAPTED):

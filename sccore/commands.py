@@ -32,10 +32,11 @@ def encode(a) -> int:
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
     mask, origin = text_mask(a, image, model)
     lmbda = a.lmbda if model.lambdas else None
-    data = codec.encode(image, model, lmbda, mask)
+    data = codec.encode(image, model, lmbda, mask, adapter_steps=a.adapter_steps)
     write(a.file, lambda path: path.write_bytes(data))
     height, width = image.shape[:2]
-    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}")
+    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
+          + (f", adapters: {len(codec.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
 
 
 def text_mask(a, image, model):
@@ -81,7 +82,8 @@ def evaluate(a) -> int:
     from sccore.evaluation import evaluate
 
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
-    record = evaluate(model, *datasets.place(a.images, a.masks), lmbdas=a.lmbda, out=a.out)
+    folders = datasets.place(a.images, a.masks)
+    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, adapter_steps=a.adapter_steps)
     if not a.out:
         print(json.dumps(record, indent=2))
     for failure in record["failed"]:

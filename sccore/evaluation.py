@@ -13,14 +13,14 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
-from sccore import codec, data, metrics, results
+from sccore import adapter, codec, data, metrics, results
 from sccore.errors import InputError
 from sccore.models import LAMBDAS
 
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
              out: Path | str | None = None, progress: bool = True, name: str | None = None,
-             command: str | None = None, position: int = 0) -> dict:
+             command: str | None = None, position: int = 0, adapter_steps: int = 0) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
@@ -33,6 +33,8 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
         name: the codec's name in figures, `results.codec_name` unless given.
         command: what to note as the command, the running one unless given.
         position: line of the progress bar.
+        adapter_steps: above 0 it is Dec-Adapter (reconstruction) that is measured, over this model; see
+            :mod:`sccore.adapter`.
 
     Returns:
         the record, as :mod:`sccore.results` describes it.
@@ -40,6 +42,9 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     pairs = data.pair(images_dir, masks_dir, strict=False)
     lmbdas = _points(model, lmbdas)
     record = results.provenance(model, images_dir, command, masks_dir)
+    if adapter_steps:
+        adapter.shapes(model)  # refuses models that cannot have them
+        record |= {"codec": adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
     if model.checkpoint_hash:
         record = _begun(out, record)
@@ -47,7 +52,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     def rows(image, mask, missing):
         latents = Latents(model, image, mask)
         for lmbda in missing:
-            yield measure(model, image, mask, lmbda, latents)[0]
+            yield measure(model, image, mask, lmbda, latents, adapter_steps)[0]
 
     return _sweep(record, pairs, "lmbda", lmbdas, rows, out, progress, position)
 
@@ -109,23 +114,26 @@ class Latents:
 
 
 def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None,
-            latents: Latents | None = None) -> tuple[dict, np.ndarray]:
+            latents: Latents | None = None, adapter_steps: int = 0) -> tuple[dict, np.ndarray]:
     """Code and decode one image (H, W, 3); a row of a record without the name, and the decoded image.
 
-    Times are those of the whole way: the analysis counts for every lambda.
+    Times are those of the whole way: the analysis counts for every lambda. With `adapter_steps` the row has the bytes
+    of the adapters too, 0 where they did not pay; they are part of the file and of both rates.
     """
     latents = latents or Latents(model, image, mask)
     start = perf_counter()
-    stream = codec.encode(image, model, lmbda, latents=latents.y_z)
+    stream = codec.encode(image, model, lmbda, latents=latents.y_z, adapter_steps=adapter_steps)
     encoded = perf_counter()
     decoded = codec.decode(stream, model)
     end = perf_counter()
+    adapters = len(codec.open_seal(stream)[-1])
+    estimated = codec.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
     row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {
-        "bpp_estimated": codec.estimated_bits(latents.y_z, model, lmbda) / (image.shape[0] * image.shape[1]),
+        "bpp_estimated": estimated / (image.shape[0] * image.shape[1]),
         "encode_s": latents.seconds + encoded - start,
         "decode_s": end - encoded,
     }  # fmt: skip
-    return row, decoded
+    return row | ({"adapter_bytes": adapters} if adapter_steps else {}), decoded
 
 
 def measure_classical(codec, image: np.ndarray, mask: np.ndarray | None, quality: int,

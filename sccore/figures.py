@@ -41,6 +41,9 @@ CODECS = {  # name in records, without "-variable": name in figures, colour
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
+    "cheng2020": ("cheng2020", "#56B4E9"),
+    "ms2020": ("ms2020-2-Decoder", "#661100"),
+    "Dec-Adapter (reconstruction)": ("Dec-Adapter (reconstruction)", "#6699CC"),
     "jpeg": ("JPEG", "#882255"),  # classical ones: Tol's muted colours, greys for those with a reference encoder
     "webp": ("WebP", "#AA4499"),
     "jxl": ("JPEG XL", "#999933"),

@@ -71,7 +71,7 @@ def measured(monkeypatch):
 
     calls = Calls()
 
-    def measure(model, image, mask, lmbda, latents):
+    def measure(model, image, mask, lmbda, latents, adapter_steps):
         if len(calls) == calls.limit:
             raise KeyboardInterrupt
         calls.append((len(image), lmbda))
@@ -168,3 +168,19 @@ def test_progress_can_be_seen_and_silenced(model, folders, measured, capfd):
     assert capfd.readouterr().err == ""
     evaluate(model, *folders, LAMBDAS[:1])
     assert "sftip-variable: 100%" in capfd.readouterr().err
+
+
+def test_adapters_are_a_codec_of_their_own(tmp_path, folders):
+    torch.manual_seed(0)
+    wacnn = load_model(save_model(create_model("wacnn"), tmp_path / "wacnn.safetensors", lmbda=0.025))
+    record = evaluate(wacnn, *folders, progress=False, adapter_steps=2)
+    assert record["codec"] == "Dec-Adapter (reconstruction)" and "wacnn, 2 steps" in record["settings"]
+    plain = evaluate(wacnn, *folders, progress=False)["images"]
+    for row, other in zip(record["images"], plain):
+        extra = row["adapter_bytes"] and row["adapter_bytes"] + codec.ADAPTER.size
+        assert row["bytes"] == other["bytes"] + extra
+
+
+def test_adapters_need_wacnn(model, folders):
+    with pytest.raises(InputError, match="wacnn's decoder; these weights are of"):
+        evaluate(model, *folders, LAMBDAS, progress=False, adapter_steps=2)
