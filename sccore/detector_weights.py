@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sccore import __version__, paths
-from sccore.checkpoint import file_hash
+from sccore.files import file_hash
 from sccore.craft import fold
 from sccore.errors import InputError
 from sccore.files import replacing
