@@ -94,7 +94,7 @@ def nearest(encode: Callable[..., bytes], settings, size: float) -> tuple[object
 
 
 def parse(places: str) -> list[tuple[str, int, int]]:
-    """ "codec_wiki+900+400 graph+140+40" as [(name, left, top)]."""
+    """Crops as they are written in parameters, NAME+LEFT+TOP with blanks between: [(name, left, top)]."""
     try:
         return [(name, int(left), int(top)) for name, left, top in (place.split("+") for place in places.split())]
     except ValueError:

@@ -34,7 +34,7 @@ REASONS = {  # row of the paper -> why ours differs
     "Dec-Adapter": "The paper took the numbers over from that method's article. It has no public code: here is a reconstruction, over our WACNN.",
 }
 HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR, mean curve", "against {other}", "curves shared",
-        "seconds a megapixel: encode, decode", "paper and here"]  # fmt: skip
+        "seconds a megapixel: encode, decode"]  # fmt: skip
 
 
 def rows(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -> list[dict]:
@@ -81,7 +81,7 @@ def seconds(own: pd.DataFrame, key: str) -> float | None:
 
 def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -> str:
     """The table; every number of ours opens the records behind it."""
-    paper, lines = report.paper()["table1"], []
+    paper, lines, notes = report.paper()["table1"], [], []
     column = COLUMNS.get(found.name, "Average")
     span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in rd.curve(own)[column].agg(["min", "max"]).unique())
     sources = lambda *codecs: [record for codec in dict.fromkeys(codecs) for record in found.records.get(codec, [])]
@@ -106,16 +106,16 @@ def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
             cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other),
             None if row["overlap"] is None else traces.trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
             None if None in times else traces.trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
-            f"<small>{escape(REASONS.get(name, 'Not in the paper.') + why(row['psnr'], codec, anchor))}</small>",
         ])  # fmt: skip
+        notes.append(escape(REASONS.get(name, "Not in the paper.") + why(row["psnr"], codec, anchor)))
     present = {PAPER.get(codec) for codec in found.records}
     for name in (name for name in paper["rows"] if name not in present):
-        lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 5,
-                      f"<small>{escape(REASONS.get(name, ''))}</small>"])  # fmt: skip
+        lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 5])
+        notes.append(escape(REASONS.get(name, "")))
     head = [text.format(other=figures.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
     return traces.table(head, lines, f"BD-rate in percent against {escape(figures.title(anchor))} on <b>{escape(found.name)}</b>, with "
-                        "95 % intervals; negative numbers are savings. Click a number for the records behind it.")  # fmt: skip
+                        "95 % intervals; negative numbers are savings. Click a number for the records behind it.", notes)  # fmt: skip
 
 
 def why(value: dict | str, codec: str, anchor: str) -> str:
@@ -124,7 +124,7 @@ def why(value: dict | str, codec: str, anchor: str) -> str:
 
 
 def number(value: dict, key: str = "") -> str:
-    """ "−3.1" with its interval on a second line; key "per_image_" for the mean of the images' own."""
+    """A BD-rate and, on a second line, its interval; with a key, the mean of the images' own BD-rates."""
     whole, low, high = (value[k] for k in (key + "mean" if key else "bd_rate", f"{key}low", f"{key}high"))
     if whole != whole:
         return "none: no image has a BD-rate of its own"

@@ -10,8 +10,9 @@ from html import escape
 STYLE = """<style>
 table.traced { font-size: .85rem; border-collapse: collapse; }
 table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-top: 1px solid #ddd; }
-table.traced td:first-child { min-width: 10rem; }
-table.traced td:last-child { min-width: 12rem; }
+table.traced td:first-child { min-width: 9rem; }
+table.traced small { white-space: nowrap; }
+table.traced tr.note td { border-top: none; font-size: .75rem; padding-top: 0; padding-bottom: .5rem; }
 table.traced caption { caption-side: top; text-align: left; }
 details.trace > summary { cursor: pointer; text-decoration: underline dotted; list-style: none; }
 details.trace > summary::-webkit-details-marker { display: none; }
@@ -59,10 +60,11 @@ def _threads(count):
     return count and f"{count} thread{'s' * (count > 1)}"
 
 
-def table(head: list[str], rows: list[list[str]], caption: str = "") -> str:
-    """An HTML table of cells that are HTML already; None becomes a dash."""
+def table(head: list[str], rows: list[list[str]], caption: str = "", notes: list[str] = ()) -> str:
+    """An HTML table of cells that are HTML already; None becomes a dash. A row's note stands below it, over the full width."""
     cells = lambda kind, line: "".join(f"<{kind}>{'–' if cell is None else cell}</{kind}>" for cell in line)
-    body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    below = [f'<tr class="note"><td colspan="{len(head)}">{note}</td></tr>' for note in notes] or [""] * len(rows)
+    body = "\n".join(f"<tr>{cells('td', row)}</tr>{note}" for row, note in zip(rows, below, strict=True))
     title = f"<caption>{caption}</caption>" if caption else ""
     return (f'{STYLE}\n<div class="wide"><table class="traced">{title}\n<thead><tr>{cells("th", head)}</tr></thead>\n'
             f"<tbody>{body}</tbody></table></div>")  # fmt: skip
