@@ -16,7 +16,7 @@ ABLATIONS = [path for path in ALL if path not in CLASSICAL + RECORDS]
 
 
 def test_weights_are_there_and_travel_light():
-    assert {BASE, "wacnn-variable", "sftip-variable", "sftip-uniform-variable"} <= {p.stem for p in CHECKPOINTS}
+    assert {BASE, "wacnn-variable", "sftip-variable"} <= {p.stem for p in CHECKPOINTS}
     assert sum(p.stat().st_size for p in CHECKPOINTS) < 40 * 2**20
 
 
