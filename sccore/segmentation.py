@@ -1,7 +1,7 @@
 """Natural or synthetic: the second task of ms2020-2-Decoder, with targets made from the pixels alone.
 
-Heris & Bajić (ISCAS 2023) train on composed images, where it is known what was pasted from where. Screenshots do not
-tell, so the target here is a rule of ours: screens repeat colours exactly, photographs hardly ever do.
+Heris & Bajić (ISCAS 2023) train with segmentation maps. Our training images have none, so the target here is a rule of
+ours: screens repeat colours exactly, photographs hardly ever do.
 """
 
 import torch
