@@ -1,10 +1,9 @@
 """Pages with the places of their words, and crops of them to train detectors with.
 
-A folder of pages has STEM.png and STEM.json, a list of {"text", "box": [x0, y0, x1, y1]} in pixels.
+A folder of pages is what :mod:`sccore.pages` renders: STEM.png, and STEM.json with the boxes of its words in pixels.
 """
 
 import hashlib
-import json
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sccore.data import pair, read_image
-from sccore.errors import InputError
+from sccore.pages import read_words
 from sccore.quads import upright
 
 LEAST = 5.0  # pixels; what is lower, or cut narrower by the crop, counts neither as text nor as none
@@ -20,30 +19,20 @@ SCALES = 0.6, 1.6  # of half of the crops
 QUALITY = 40, 95  # of JPEG, for a third of the crops
 
 
-def read_boxes(path: Path) -> np.ndarray:
-    """The boxes of a page's words, float32 (n, 4).
+class Pages:
+    """Pages in memory: uint8 (H, W, 3) images and boxes (n, 4); `sha256` is that of all files' content.
 
     Raises:
-        InputError: no such file, or no list of words with boxes.
+        InputError: no pages, or a page without the places of its words.
     """
-    try:
-        boxes = [word["box"] for word in json.loads(path.read_text())]
-        return np.array(boxes, np.float32).reshape(len(boxes), 4)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; pages come with the places of their words") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: not a list of words with boxes ({error})") from None
-
-
-class Pages:
-    """Pages in memory: uint8 (H, W, 3) images and boxes (n, 4); `sha256` is that of all files' content."""
 
     def __init__(self, *folders: Path | str, progress: bool = True):
         paths = [path for folder in folders for _, path, _ in pair(folder)]
         self.images, self.boxes, digest = [], [], hashlib.sha256()
         for path in tqdm(paths, desc="reading pages", unit="page", disable=not progress):
             self.images.append(read_image(path))
-            self.boxes.append(read_boxes(path.with_suffix(".json")))
+            words = read_words(path.with_suffix(".json"))
+            self.boxes.append(np.array([word["box"] for word in words], np.float32).reshape(-1, 4))
             digest.update(path.read_bytes() + path.with_suffix(".json").read_bytes())
         self.sha256 = digest.hexdigest()
 
