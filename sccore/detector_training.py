@@ -82,7 +82,8 @@ def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000,
         store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
     else:
         state_file.unlink(missing_ok=True)
-    return {"step": step, "finished": step >= steps, "seconds": round(seconds), "loss": float(np.mean(losses)) if losses else None}
+    return {"step": step, "finished": step >= steps, "seconds": round(seconds),
+            "loss": float(np.mean(losses)) if losses else None}  # fmt: skip
 
 
 def make_batch(detector, net: nn.Module, pages: Pages, batch: int, size: int, rng: np.random.Generator,

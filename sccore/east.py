@@ -1,4 +1,4 @@
-"""EAST (Zhou et al., CVPR 2017): every place of an image tells whether it is in a word, and how far the word's edges are.
+"""EAST (Zhou et al., CVPR 2017): each place of an image tells whether it is in a word and how far its edges are.
 
 The network answers at each cell of a grid with a score, the distances to the top, bottom, left and right edge of the
 word's rectangle, and its angle (the paper's RBOX geometry). In its full size it is the public PyTorch edition on
@@ -176,7 +176,7 @@ def targets(net: EAST, quads: np.ndarray, ignore: np.ndarray, size: tuple[int, i
 
 
 def loss(output: Tensor, target: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """Dice of the score + cross entropy of the score + log IoU of the rectangles + 10 (1 - cos of the angles' difference).
+    """Dice and cross entropy of the score + log IoU of the rectangles + 10 (1 - cos of the angles' difference).
 
     Cross entropy is added to the public edition's terms: it has a gradient where dice has none left. Geometry counts in
     cores alone.
@@ -196,7 +196,7 @@ def loss(output: Tensor, target: tuple[Tensor, ...]) -> dict[str, Tensor]:
 
 
 def decode(output: np.ndarray, stride: int, threshold: float = SCORE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """An answer (6, h, w) to the rectangles of all cells with a score: sides (n, 5), scores (n,), cells (n, 2), (y, x)."""
+    """An answer (6, h, w) to its cells' rectangles: sides (n, 5), scores (n,), cells (n, 2) as (y, x)."""
     cells = np.argwhere(output[0] > math.log(threshold / (1 - threshold)))
     score, top, bottom, left, right, angle = output[:, cells[:, 0], cells[:, 1]]
     u, v = (right - left) / 2, (bottom - top) / 2  # from the cell to the middle, along the sides

@@ -1,4 +1,4 @@
-"""RRD (Liao et al., CVPR 2018): boxes regressed from features that know direction, words told from features that do not.
+"""RRD (Liao et al., CVPR 2018): boxes from features that know direction, classes from features that do not.
 
 Both come from active rotating filters (:mod:`sccore.rotating`): regression sees all eight directions of each feature,
 classification the strongest alone. This is a **reconstruction for screens, "RRD-lite"**. RRD's parts are here: dense
@@ -60,7 +60,7 @@ class RRD(nn.Module):
         self.heads = nn.ModuleList([Head(c, features), Head(d, features)])
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, 3, H, W), normalised -> (B, priors, 14): logits of none and text, 4 numbers of the box, 8 of the quad."""
+        """x (B, 3, H, W), normalised -> (B, priors, 14): logits of none and text, 4 of the box, 8 of the quad."""
         fine = self.fine(x)  # (B, c, H/4, W/4)
         return torch.cat([head(map) for head, map in zip(self.heads, (fine, self.coarse(fine)))], 1)
 
@@ -153,7 +153,7 @@ def edges(boxes: np.ndarray) -> np.ndarray:
 
 
 def loss(output: Tensor, target: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-    """Cross entropy of text priors and of the NEGATIVES times as many worst others, + 0.2 smooth L1 of text's places."""
+    """Cross entropy of text priors and NEGATIVES times as many worst others, + 0.2 smooth L1 of text's places."""
     classes, places = target
     text = classes == 1
     entropy = F.cross_entropy(output[..., :2].flatten(0, 1), classes.clamp(min=0).flatten(), reduction="none")

@@ -85,7 +85,8 @@ def test_decoding_inverts_targets(preset):
 def test_ignored_words_count_neither_as_text_nor_as_none():
     quads = upright([[40, 50, 100, 66], [40, 150, 100, 166]])
     score, geometry, counts = east.targets(east.create(), quads, np.array([False, True]), (256, 256))
-    assert score.sum() > 0 and score[:, 64:].sum() == 0 and (counts[:, :64] == 1).all() and (counts[:, 64:] == 0).sum() > 0
+    assert score.sum() > 0 and score[:, 64:].sum() == 0
+    assert (counts[:, :64] == 1).all() and (counts[:, 64:] == 0).any()
 
 
 def test_the_loss_is_least_for_the_target():

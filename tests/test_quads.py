@@ -51,7 +51,8 @@ def test_what_agrees_is_averaged_by_score():
     scores, groups = np.float32([0.5, 0.9, 0.1, 0.9, 0.9]), np.array([1, 1, 1, 1, 2])
     kept = np.array([1, 3, 4])
     means = quads.average(kept, sides, scores, groups, 0.5)
-    assert np.allclose(means[:, 0], [(10 * 0.5 + 12 * 0.9 + 14 * 0.1) / 1.5, 60, 11]) and np.allclose(means[:, 1:], sides[kept, 1:])
+    assert np.allclose(means[:, 0], [(10 * 0.5 + 12 * 0.9 + 14 * 0.1) / 1.5, 60, 11])
+    assert np.allclose(means[:, 1:], sides[kept, 1:])
     assert np.allclose(quads.average(kept, sides, scores, groups, 0.99), sides[kept])
 
 

@@ -101,7 +101,8 @@ def test_tiles_find_the_same_words():
     net = text.load("rrd").net
     image = np.full((400, 600, 3), 255, np.uint8)
     for y in range(30, 400, 40):
-        cv2.putText(image, "words from one side to the other, and on", (20, y), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
+        line, font = "words from one side to the other, and on", cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(image, line, (20, y), font, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
     whole, tiled = rrd.find_words(net, image), rrd.find_words(net, image, area=2**17)
     a, b = text.fill(whole, (400, 600)), text.fill(tiled, (400, 600))
     assert len(whole) > 40 and (a & b).sum() / (a | b).sum() > 0.9

@@ -24,7 +24,8 @@ def test_tiles_cover_the_image_once(height, width):
 def test_tiles_are_the_image_normalised_and_black_outside():
     image = np.random.default_rng(0).integers(0, 256, (70, 650, 3), dtype=np.uint8)
     whole = np.full((96, 672, 3), np.nan)
-    for x, (top, left), (y0, y1, x0, x1) in tiles.tiles(image, torch.device("cpu"), (0.5,) * 3, (0.25,) * 3, area=2**15):
+    parts = tiles.tiles(image, torch.device("cpu"), (0.5,) * 3, (0.25,) * 3, area=2**15)
+    for x, (top, left), (y0, y1, x0, x1) in parts:
         assert x.shape[2] * x.shape[3] <= 2**15 and x.is_contiguous(memory_format=torch.channels_last)
         whole[top + y0 : top + y1, left + x0 : left + x1] = x[0, :, y0:y1, x0:x1].permute(1, 2, 0)
     expected = np.zeros((96, 672, 3))
