@@ -186,7 +186,7 @@ def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):
     wrong = {**state, "g_a.0.weight": state["g_a.0.weight"][:100]}
     torch.save(wrong, tmp_path / "wrong.pth")
     with pytest.raises(InputError, match="wrong.pth: not a WACNN checkpoint .*g_a.0.weight"):
-        checkpoint.load_published(model, tmp_path / "wrong.pth")
+        checkpoint.load_published(sccore.create_model("wacnn", "paper"), tmp_path / "wrong.pth")
 
 
 def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypatch, saved):

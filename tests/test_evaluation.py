@@ -149,10 +149,12 @@ def test_unreadable_images_are_named_and_the_others_measured(model, folders, tmp
     assert json.loads(out.read_text())["failed"] == record["failed"]
 
 
-def test_a_missing_mask_is_an_error(model, folders):
+def test_an_image_without_its_mask_is_named_and_the_others_measured(model, folders, measured):
     (folders[1] / "b.png").unlink()
-    with pytest.raises(InputError, match="b.png"):
-        evaluate(model, *folders, LAMBDAS, progress=False)
+    record = evaluate(model, *folders, LAMBDAS[:1], progress=False)
+    assert [row["name"] for row in record["images"]] == ["a.png"]
+    (failed,) = record["failed"]
+    assert failed["name"] == "b.png" and "mask of b.png" in failed["error"]
 
 
 def test_a_fixed_rate_model_is_measured_at_its_own_rate(load, folders, measured):
