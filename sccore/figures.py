@@ -65,7 +65,7 @@ LABELS = {
 }
 
 
-def _styled(draw):
+def styled(draw):
     """Draw in our style, and leave no figure open behind."""
 
     @wraps(draw)
@@ -96,15 +96,15 @@ def _colours(names):
     return [known[name] if name in known else next(spare) for name in names]
 
 
-@_styled
+@styled
 def nothing(why: str) -> Figure:
     """An empty frame in place of a figure that cannot be drawn, with the reason."""
-    figure, axes = _image_axes((1, 4), 1, 1, width=5.6)
+    figure, axes = image_axes((1, 4), 1, 1, width=5.6)
     axes.item().text(0.5, 0.5, why, ha="center", va="center", color="0.4", wrap=True)
     return figure
 
 
-@_styled
+@styled
 def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:
     """Rate-distortion curves, means over a data set's images, one line a codec (Fig. 5-7).
 
@@ -147,7 +147,7 @@ def drawn(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate
         return nothing(str(error))
 
 
-@_styled
+@styled
 def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
     """Loss, rate and PSNR over the steps of training runs: lines in training, dots on the held-out images.
 
@@ -174,7 +174,7 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def held_out(runs: list[dict]) -> Figure:
     """Held-out loss over steps and over minutes, a line for each optimiser of benchmarks/optimizers.py."""
     figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
@@ -188,7 +188,7 @@ def held_out(runs: list[dict]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figure:
     """What the encoder is told (Eq. 5-6): the image, its text mask M, the Laplacian g and the external prior g'.
 
@@ -213,14 +213,14 @@ def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figu
         "external prior g′ (Eq. 6)\nsame scale": (guided, scale),
     }
     wide = image.shape[1] >= image.shape[0]
-    figure, axes = _image_axes(image.shape, *((2, 2) if wide else (1, 4)))
+    figure, axes = image_axes(image.shape, *((2, 2) if wide else (1, 4)))
     for one, (label, (picture, options)) in zip(axes.flat, panels.items()):
         one.imshow(picture, **options)
         one.set_title(label)
     return figure
 
 
-@_styled
+@styled
 def bits(image: np.ndarray, bits_map: np.ndarray) -> Figure:
     """Where the bits go: the estimated bits of y at each latent position, over the image in grey.
 
@@ -228,7 +228,7 @@ def bits(image: np.ndarray, bits_map: np.ndarray) -> Figure:
         bits_map: (h, w), one value for 16x16 pixels, as `codec.estimate` returns it; may reach over the border.
     """
     height, width = image.shape[:2]
-    figure, axes = _image_axes(image.shape, 1, 1, width=7)
+    figure, axes = image_axes(image.shape, 1, 1, width=7)
     axes = axes.item()
     axes.imshow(255 - (255 - image.mean(2)) * 0.3, cmap="gray", vmin=0, vmax=255)
     top = float(np.quantile(bits_map, 0.995)) or 1.0
@@ -241,7 +241,7 @@ def bits(image: np.ndarray, bits_map: np.ndarray) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
                box: tuple[int, int, int, int] | None = None) -> Figure:
     """Crops side by side: the original and each codec's decoded image, with the whole image's bpp and PSNR.
@@ -257,7 +257,7 @@ def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
     }
     columns = min(len(crops), 3)
     rows = -(-len(crops) // columns)
-    figure, axes = _image_axes((height, width), rows, columns)
+    figure, axes = image_axes((height, width), rows, columns)
     for one in axes.flat[len(crops) :]:
         one.remove()
     for one, (label, picture) in zip(axes.flat, crops.items()):
@@ -266,7 +266,7 @@ def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
     return figure
 
 
-def _image_axes(size, rows, columns, width=9):
+def image_axes(size, rows, columns, width=9):
     """Framed axes for pictures of `size` (H, W), in a figure `width` inches wide: (figure, axes (rows, columns))."""
     height = width / columns * size[0] / size[1] * rows
     figure, axes = plt.subplots(rows, columns, figsize=(width, height + 0.5 * rows), squeeze=False, layout="compressed")

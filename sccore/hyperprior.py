@@ -4,6 +4,7 @@ The hyperprior is Ballé et al.'s (ICLR 2018). How y is predicted part by part i
 :mod:`sccore.entropy`, positions in :mod:`sccore.cheng2020`.
 """
 
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Callable
@@ -25,7 +26,7 @@ from sccore.gains import GainUnits, UnitGain
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
 
-class Hyperprior(CompressionModel):
+class Hyperprior(CompressionModel, ABC):
     """A learned codec with the interface of CompressAI. Subclasses bring g_a, g_s, h_a and the networks of `drivers`.
 
     ::
@@ -66,6 +67,7 @@ class Hyperprior(CompressionModel):
         x_hat = self.g_s(y_hat)
         return (x_hat + 1) / 2 if self.centred else x_hat
 
+    @abstractmethod
     def decode_parts(self, nets, z_hat: Tensor, residual: Residual) -> Tensor:
         """The one definition of how y is decoded part by part; encoding runs it too.
 
@@ -79,11 +81,10 @@ class Hyperprior(CompressionModel):
         Returns:
             y_hat, (B, M, H/16, W/16).
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def code_latents(self, y: Tensor, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Quantisation and likelihoods for training and estimation: y_hat, z_hat and {"y", "z"} likelihoods."""
-        raise NotImplementedError
 
     def level(self, lmbda: Tensor | float | None, device=None) -> Tensor:
         """Position of lambda (scalar or (B,)) among the model's rates, geometric in between: (1,) or (B,)."""

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sccore import detection, pages, paths, report
-from sccore.figures import _image_axes, _styled, nothing
+from sccore.figures import image_axes, styled, nothing
 from sccore.priors import external_prior
 
 DETECTORS = {  # record's name: what it is
@@ -60,7 +60,7 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
                          "processor s / megapixel"], rows)  # fmt: skip
 
 
-@_styled
+@styled
 def stability(dataset: str = "stability") -> Figure:
     """IoU of masks of decoded images with those of the originals, all pixels of all images as one, by rate."""
     measured = records(dataset)
@@ -78,7 +78,7 @@ def stability(dataset: str = "stability") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def kinds_of_prior(images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """The paper's Figure 9 on screenshots {title: (image, mask)}: (a) a binary mask, (b) a map with values in [0, 1],
     (c) the external prior g', mean over the colour channels; and how much each of them says.
@@ -87,7 +87,7 @@ def kinds_of_prior(images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     a Gaussian. How much a map says is the size of its PNG file, in bits a pixel.
     """
     size = next(iter(images.values()))[0].shape[:2]
-    figure, axes = _image_axes(size, len(images), 4, width=10)
+    figure, axes = image_axes(size, len(images), 4, width=10)
     for row, (title, (image, mask)) in zip(axes, images.items()):
         x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
         guided = external_prior(x, torch.from_numpy(mask)[None, None].float())[0].mean(0).numpy()  # (H, W)

@@ -46,7 +46,7 @@ class PPOCR:
 
         A large image goes through in overlapping tiles, as through CRAFT; OpenCV fails on 4 million pixels at once.
         """
-        from sccore.craft import tiling
+        from sccore.tiles import tiling
 
         height, width = image.shape[:2]
         padded = cv2.copyMakeBorder(image, 0, -height % STEP, 0, -width % STEP, cv2.BORDER_REPLICATE)

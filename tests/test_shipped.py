@@ -48,9 +48,10 @@ def test_records_are_of_the_shipped_weights_and_complete(path):
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_files_are_as_large_as_estimated(path):
+    """A little smaller they may be: the estimate takes up to 30 bits for a symbol that the coder escapes with fewer."""
     images = pd.DataFrame(results.load_record(path)["images"])
     means = images.groupby("lmbda")[["bpp", "bpp_estimated"]].mean()
-    assert (means["bpp"] / means["bpp_estimated"] - 1).abs().max() < 0.015  # flat screens come out a little smaller
+    assert (means["bpp"] / means["bpp_estimated"]).between(0.985, 1.005).all()
 
 
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda p: p.stem)
