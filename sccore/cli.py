@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")
     sub.add_argument("--images", type=Path, required=True, help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
+    sub.add_argument("--coded-with", metavar="MASK", help="tell the model another mask than that: one of a detector (see "
+                     "masks), or dilated, eroded, shifted, ones, empty, inverted")  # fmt: skip
+    sub.add_argument("--name", help="the codec's name in the record and in figures; default: the model's and its switches")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
 

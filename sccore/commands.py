@@ -83,7 +83,8 @@ def evaluate(a) -> int:
 
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
     folders = datasets.place(a.images, a.masks)
-    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, adapter_steps=a.adapter_steps)
+    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=a.name, adapter_steps=a.adapter_steps,
+                      coded_with=a.coded_with)  # fmt: skip
     if not a.out:
         print(json.dumps(record, indent=2))
     for failure in record["failed"]:

@@ -13,14 +13,14 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
-from sccore import adapter, codec, data, metrics, results
+from sccore import adapter, codec, data, metrics, remasking, results
 from sccore.errors import InputError
 from sccore.models import LAMBDAS
 
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
              out: Path | str | None = None, progress: bool = True, name: str | None = None,
-             command: str | None = None, position: int = 0, adapter_steps: int = 0) -> dict:
+             command: str | None = None, position: int = 0, adapter_steps: int = 0, coded_with: str | None = None) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
@@ -35,6 +35,8 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
         position: line of the progress bar.
         adapter_steps: above 0 it is Dec-Adapter (reconstruction) that is measured, over this model; see
             :mod:`sccore.adapter`.
+        coded_with: a name of :mod:`sccore.remasking`: the model is told another mask than that of `masks_dir`, under
+            which the text region is measured all the same.
 
     Returns:
         the record, as :mod:`sccore.results` describes it.
@@ -46,11 +48,14 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
         adapter.shapes(model)  # refuses models that cannot have them
         record |= {"codec": adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
+    told = lambda image, mask: mask
+    if coded_with:
+        told, record["coded_with"] = remasking.choose(coded_with)
     if model.checkpoint_hash:
         record = _begun(out, record)
 
     def rows(image, mask, missing):
-        latents = Latents(model, image, mask)
+        latents = Latents(model, image, told(image, mask))
         for lmbda in missing:
             yield measure(model, image, mask, lmbda, latents, adapter_steps)[0]
 
@@ -184,6 +189,6 @@ def _begun(out, record):
 
 def _subject(record):
     """What must agree for two runs to be one measurement; the commit may differ where sccore's sources do not."""
-    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "lmbdas", "qualities", "with_ms_ssim")
+    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "lmbdas", "qualities", "with_ms_ssim")
     versions = record.get("versions", {}) | {"sccore": None}
     return json.dumps([versions, *(record.get(key) for key in keys)], sort_keys=True)

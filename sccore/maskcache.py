@@ -9,6 +9,7 @@ other text.
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,24 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
         except OSError as error:
             summary["failed"][path.name] = f"{error.filename or path}: {error.strerror or error}"
     return summary
+
+
+def remask(samples: data.Samples, detector: str, folder: Path | str, progress: bool = True) -> data.Samples:
+    """The same images with the masks of another detector, which are kept in `folder`; can be killed and goes on."""
+    finder, folder, masks = text.load(detector), Path(folder), []
+    folder.mkdir(parents=True, exist_ok=True)
+    bar = tqdm(zip(samples.names, samples), f"masks by {detector}", len(samples), unit="image", disable=not progress)
+    for name, (image, _) in bar:
+        record = {"detector": detector, "weights": finder.weights, "scale": 1.0, "image": name,
+                  "image_sha256": sha256(image.tobytes())}  # fmt: skip
+        if not is_kept(folder / name, record):
+            keep(folder / name, text.mask(image, finder), record)
+        masks.append(data.read_mask(folder / f"{name}.png", image.shape[:2]))
+    pixels = samples.pixels.copy()
+    for start, mask in zip(samples.starts, masks):
+        pixels[start : start + mask.size, 3] = mask.reshape(-1)
+    digest = sha256(f"{samples.sha256} {detector} {finder.weights}".encode())
+    return replace(samples, pixels=pixels, sha256=digest)
 
 
 def is_kept(place: Path, record: dict) -> bool:

@@ -51,6 +51,11 @@ class Planned:
         """Its name in figures; the fixed-rate runs of one model are points of one curve."""
         return self.name if self.lmbda is None else self.name.removesuffix(f"-{self.lmbda}")
 
+    @property
+    def coded_with(self) -> str | None:
+        """The masks it is told in measuring, of :mod:`sccore.remasking`; None for those of the data set, by CRAFT."""
+        return "ones" if self.change.get("masks") == "ones" else self.detector if self.detector != "craft" else None
+
     def recipe(self, scale: str) -> Recipe:
         first, then = SCALES[scale]
         return replace(first if self.start is None else then, **self.change)
@@ -78,9 +83,10 @@ RUNS = (
             ships=True),
     Planned("wacnn-variable-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
     Planned("sftip-variable-seed1", "how much chance moves", change={"seed": 1}),
-    Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"}),
-    Planned("sftip-sft-variable", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}),
-    Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}),
+    Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"},
+            ships=True),
+    Planned("sftip-sft-variable", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}, ships=True),
+    Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}, ships=True),
     Planned("wacnn-mse-variable", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
     Planned("sftip-signed-variable", "the Laplacian with its sign", switches={"laplacian": "signed"}),
     *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda, ships=True)

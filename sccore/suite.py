@@ -74,7 +74,7 @@ class Suite:
     def lacks(self, run: Planned, trained: dict) -> list[str]:
         """Data sets without a complete record of these weights."""
         sets = self.sets if run.measured else {}
-        return [name for name, folder in sets.items() if not complete(record_path(name, run), trained["sha256"], folder)]
+        return [name for name, folder in sets.items() if not complete(run, name, trained["sha256"], folder)]
 
     def state(self, run: Planned) -> tuple[str, str]:
         """One of done, trained, begun, ready and waiting, and what it lacks or waits for."""
@@ -87,7 +87,7 @@ class Suite:
             lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
             return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
         for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),
-                              (f"masks by {run.detector}", run.detector == "craft"),
+                              (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
                               (f"weights of {run.start}", not run.start or start["path"])):  # fmt: skip
             if not there:
                 return "waiting", wanted
@@ -110,8 +110,11 @@ class Suite:
     def train(self, run: Planned, samples, validation, minutes: float, position: int):
         import torch
 
+        from sccore.maskcache import remask
         from sccore.training import fit
 
+        if run.detector != "craft":
+            samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
         recipe = run.recipe(self.scale)
         torch.manual_seed(recipe.seed)
         model = create_model(**run.spec)
@@ -130,7 +133,7 @@ class Suite:
         model = checkpoint.load_model(weights)
         folder = self.sets[name]
         evaluate(model, folder / "images", folder / "masks", out=record_path(name, run), name=run.codec,
-                 position=position)  # fmt: skip
+                 position=position, coded_with=run.coded_with)  # fmt: skip
 
 
 def named(name: str) -> Planned:
@@ -141,13 +144,18 @@ def record_path(dataset: str, run: Planned) -> Path:
     return paths.RESULTS / dataset / f"{run.name}.json"
 
 
-def complete(path: Path, digest: str, folder: Path) -> bool:
-    """Whether a record is of these weights and holds every image of the folder at every rate."""
-    if not path.exists():
+def detector_there(name: str) -> bool:
+    return (paths.DETECTORS / f"{name}.safetensors").exists()
+
+
+def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
+    """Whether a record of a data set is of these weights and masks, and holds every image of the folder at every rate."""
+    if not (path := record_path(name, run)).exists():
         return False
     record = results.load_record(path)
     points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
-    return record["checkpoint"]["sha256"] == digest and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
+    same = record["checkpoint"]["sha256"] == digest and record.get("coded_with", {}).get("mask") == run.coded_with
+    return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
 
 
 def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, only: list[str] | None = None) -> None:

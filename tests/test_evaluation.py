@@ -186,3 +186,13 @@ def test_adapters_are_a_codec_of_their_own(tmp_path, folders):
 def test_adapters_need_wacnn(model, folders):
     with pytest.raises(InputError, match="wacnn's decoder; these weights are of"):
         evaluate(model, *folders, LAMBDAS, progress=False, adapter_steps=2)
+
+
+def test_another_mask_is_told_and_the_ruler_stays(load, folders, monkeypatch):
+    analyse, told = codec.analyse, []
+    monkeypatch.setattr(codec, "analyse", lambda image, model, mask: told.append(mask) or analyse(image, model, mask))
+    usual = evaluate(load(), *folders, lmbdas=LAMBDAS, progress=False)
+    wrong = evaluate(load(), *folders, lmbdas=LAMBDAS, progress=False, coded_with="inverted")
+    assert "coded_with" not in usual and wrong["coded_with"] == {"mask": "inverted"}
+    assert len(told) == 4 and all((a != b).all() for a, b in zip(told[:2], told[2:]))
+    assert [row["psnr_text"] is None for row in usual["images"]] == [row["psnr_text"] is None for row in wrong["images"]]

@@ -133,7 +133,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     assert job.state(base)[0] == "done" and job.state(run)[0] == "ready"
     put(run, first)
     assert job.state(run)[0] == "done"
-    ablation = next(r for r in plan.RUNS if r.name == "sftip-mse-variable")
+    ablation = next(r for r in plan.RUNS if r.name == "sftip-signed-variable")
     assert job.state(ablation)[0] == "ready" and not ablation.ships
     put(base, None)  # trained anew: other weights
     assert job.state(run)[0] == "ready"

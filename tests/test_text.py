@@ -218,3 +218,18 @@ def test_masks_from_elsewhere_and_images_are_never_overwritten(folder):
         maskcache.make_masks(folder / "none", folder / "masks", "heuristic")
     with pytest.raises(InputError, match="scale"):
         make(folder, scale=0)
+
+
+def test_training_images_with_the_masks_of_another_detector(tmp_path):
+    from sccore.data import Samples
+
+    images = [(np.arange(40 * 60 * 3) % 251).astype(np.uint8).reshape(40, 60, 3), np.zeros((30, 50, 3), np.uint8)]
+    samples = Samples.of(["a", "b"], list(images), [np.ones(i.shape[:2], bool) for i in images], sha256="0")
+    other = maskcache.remask(samples, "heuristic", tmp_path, progress=False)
+    for (image, mask), source in zip(other, images):
+        assert np.array_equal(image, source) and np.array_equal(mask, text.mask(source, "heuristic"))
+    assert all(mask.all() for _, mask in samples) and other.sha256 != samples.sha256
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
+    again = maskcache.remask(samples, "heuristic", tmp_path, progress=False)
+    assert len(before) == 2 and before == {path: path.stat().st_mtime_ns for path in before}
+    assert np.array_equal(again.pixels, other.pixels) and again.sha256 == other.sha256
