@@ -253,7 +253,11 @@ def oracle(words: list[dict], size: tuple[int, int]) -> np.ndarray:
     return text.fill(quads(words), size)
 
 
+def by_hash(stems: list[str]) -> list[str]:
+    """Stems of pages in the order of their SHA-256: any beginning of it is a fair choice."""
+    return sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).hexdigest())
+
+
 def held_back(stems: list[str]) -> list[str]:
-    """The third of a set of pages that no detector is trained on: the first in the order of their stems' SHA-256."""
-    ordered = sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).hexdigest())
-    return ordered[: len(ordered) // 3]
+    """The third of a set of pages that no detector is trained on: the first in the order of their hashes."""
+    return by_hash(stems)[: len(stems) // 3]
