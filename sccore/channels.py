@@ -4,7 +4,7 @@ Bits are those of the entropy model's likelihoods of y. Every position of y stan
 of one region:
 
     padding    begins outside the image, in what was added to reach a multiple of 64
-    text       at least half of its pixels are in the text mask
+    text       at least a quarter (TEXT) of its pixels are in the text mask
     flat       not text, and its Laplacian (Eq. 5) is below FLAT, as a mean over pixels and colour channels
     structure  all others: pictures, icons, lines, frames
 
@@ -28,6 +28,7 @@ from sccore.priors import laplacian
 REGIONS = ("text", "structure", "flat", "padding")
 STEP = 16  # pixels a side of a position
 FLAT = 2 / 255  # two grey levels: a slow gradient stays below, a picture's grain does not
+TEXT = 0.25  # share of its pixels: lines of text are seldom as high as a block
 LAMBDA = 0.0067
 DATASET = "regions"  # folder of the records in data/results
 
@@ -64,7 +65,7 @@ def regions(image: np.ndarray, mask: np.ndarray | None, stride: int = 64) -> np.
     padding = (0, -width % stride, 0, -height % stride)
     text, edges = (F.avg_pool2d(F.pad(layer, padding, mode="replicate"), STEP)[0, 0].numpy() for layer in (text, edges))
     kinds = np.where(edges < FLAT, REGIONS.index("flat"), REGIONS.index("structure"))
-    kinds[text >= 0.5] = REGIONS.index("text")
+    kinds[text >= TEXT] = REGIONS.index("text")
     kinds[-(-height // STEP) :] = kinds[:, -(-width // STEP) :] = REGIONS.index("padding")
     return kinds
 
@@ -86,7 +87,8 @@ def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA
     folder, model = Path(folder), checkpoint.load_model(name)
     command = f"python -m sccore.channels {Path(name).name}"
     record = results.provenance(model, folder / "images", command, folder / "masks")
-    record |= {"codec": Path(name).stem, "lmbda": lmbda, "flat": FLAT, "images": _begun(out, record, lmbda)}
+    record |= {"codec": Path(name).stem, "lmbda": lmbda, "flat": FLAT, "text": TEXT}
+    record["images"] = _begun(out, record)
     done = {row["name"] for row in record["images"]}
     for _, image_path, mask_path in tqdm(data.pair(folder / "images", folder / "masks"), desc=record["codec"], disable=not progress):
         if image_path.name in done:
@@ -105,13 +107,16 @@ def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA
     return record
 
 
-def _begun(out, record, lmbda):
+def _begun(out, record):
     """The rows that a file holds of the same measurement."""
     if not out or not Path(out).exists():
         return []
     before = load(out)
-    same = lambda r: (r["checkpoint"]["sha256"], r["dataset"])
-    return before["images"] if same(before) == same(record) and (before["lmbda"], before["flat"]) == (lmbda, FLAT) else []
+    return before["images"] if _subject(before) == _subject(record) else []
+
+
+def _subject(record):
+    return record["checkpoint"]["sha256"], record["dataset"], record["lmbda"], record["flat"], record["text"]
 
 
 def load(path: Path | str) -> dict:
@@ -120,7 +125,7 @@ def load(path: Path | str) -> dict:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         if not all({"name", "positions", "all", "loudest"} <= row.keys() for row in record["images"]):
             raise KeyError("the regions of an image")
-        record["codec"], record["lmbda"], record["flat"], record["checkpoint"]["sha256"], record["dataset"]
+        record["codec"], _subject(record)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
