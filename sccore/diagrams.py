@@ -6,6 +6,7 @@ the backbone, orange what the paper adds, grey what becomes bits.
 
 from collections.abc import Iterable
 
+import sccore._compat  # noqa: F401
 import matplotlib.pyplot as plt
 from compressai.layers import GDN
 from matplotlib.axes import Axes
