@@ -83,7 +83,7 @@ def table(codecs: tuple[str, str], part: str = "all") -> str:
 
 
 def _mean(values, sign=""):
-    number = lambda value: f"{value:{sign}.1f}".replace("-", "−")
+    number = lambda value: f"{round(value, 1) + 0.0:{sign}.1f}".replace("-", "−")  # + 0.0: never -0.0
     low, high = interval(values)
     return f"{number(values.mean())} ({number(low)} to {number(high)})"
 
