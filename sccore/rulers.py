@@ -11,6 +11,7 @@ MDSI are the `piq` package's. Under the direction "lower" 0 is best.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -140,7 +141,7 @@ RULERS = {ruler.name: ruler for ruler in (
 ALWAYS = ("psnr", "psnr_text", "ms_ssim")  # in every record
 
 
-def choose(names: Sequence[str] | None) -> tuple[str, ...]:
+def choose(names: Sequence[str] | None) -> list[str]:
     """The rulers of these names that records do not have anyway, in the order of the table.
 
     Raises:
@@ -148,8 +149,8 @@ def choose(names: Sequence[str] | None) -> tuple[str, ...]:
     """
     names = set(names or ())
     if unknown := sorted(names - set(RULERS)):
-        raise InputError(f"unknown ruler {', '.join(unknown)}; known:\n{listing()}")
-    chosen = tuple(name for name in RULERS if name in names and name not in ALWAYS)
+        raise InputError(f"unknown ruler {', '.join(unknown)}; known: {', '.join(RULERS)} (`--also list` describes them)")
+    chosen = [name for name in RULERS if name in names and name not in ALWAYS]
     for name in chosen:
         if why := RULERS[name].missing():
             raise InputError(f"{name}: {why}")
@@ -159,6 +160,16 @@ def choose(names: Sequence[str] | None) -> tuple[str, ...]:
 def versions(names: Sequence[str]) -> dict[str, str]:
     """Versions of the software behind some rulers."""
     return {software: version for name in names for software, version in RULERS[name].versions().items()}
+
+
+def truth(names: Sequence[str], image: Path) -> list[dict] | None:
+    """The words of a rendered page, from the file beside it, for a ruler that knows what to do with them; else None."""
+    beside = Path(image).with_suffix(".json")
+    if not any(RULERS[name].words for name in names) or not beside.exists():
+        return None
+    from sccore.pages import read_words
+
+    return read_words(beside)
 
 
 def columns(names: Sequence[str], original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None,
