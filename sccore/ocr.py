@@ -110,13 +110,14 @@ def _blocks(original, mask, shape, words):
     original = np.frombuffer(original, np.uint8).reshape(shape)
     mask, words = np.frombuffer(mask, bool).reshape(shape[:2]), json.loads(words)
     if words is not None:
-        return tuple(_block(original, box, box[3] - box[1], text) for box, text in lines(words, shape[:2]))
-    found = [_block(original, box, height) for box, height in paragraphs(mask)]
+        return tuple(block(original, box, box[3] - box[1], text) for box, text in lines(words, shape[:2]))
+    found = [block(original, box, height) for box, height in paragraphs(mask)]
     reading = _read(original, found)
     return tuple(Block(b.box, b.scale, b.invert, text) for b, (text, sure) in zip(found, reading) if text and sure >= SURE)
 
 
-def _block(original, box, height, text=""):
+def block(original: np.ndarray, box: tuple[int, int, int, int], height: float, text: str = "") -> Block:
+    """A box (x0, y0, x1, y1) as the reader is to see it: lines of text `height` pixels high enlarged, bright on dark inverted."""
     x0, y0, x1, y1 = box
     dark = np.median(original[y0:y1, x0:x1].mean(2)) < 128
     return Block(box, float(np.clip(LINE / height, 1, 3)), bool(dark), clean(text))
