@@ -54,8 +54,9 @@ def ms_ssim_text(original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | N
     """MS-SSIM of the text regions: at each of the five scales the mean of the local map runs over the mask alone.
 
     With a mask of 1 everywhere it is MS-SSIM. Cutting the text out instead would put edges into its windows that nobody
-    sees. The mask is halved with the images, by averaging, and weighs the map; windows look 5 pixels beyond it. As in MS-SSIM a window lies inside the image, so text closer to the
-    border than 5 pixels counts at the coarser scales only if it reaches further in; None if none does.
+    sees. The mask is halved with the images, by averaging, and weighs the map; a window looks 5 pixels beyond it, at each
+    scale. It lies inside the image as in MS-SSIM, so text within 80 pixels of the border counts at the finer scales
+    alone; None where there is no other text.
     """
     if mask is None or not mask.any() or min(mask.shape) < metrics.MS_SSIM_SIDE:
         return None
