@@ -121,9 +121,9 @@ def told_rows(dataset: str = PAGES) -> list[tuple[str, str, str]]:
 
 
 def seconds() -> pd.DataFrame:
-    """Processor seconds a megapixel of each detector (data/results/rendered), and of the encoder itself on the samples."""
+    """Processor seconds a megapixel of each detector (data/results/textdet), and of the encoder itself on the samples."""
     rows = []
-    for path in sorted((paths.RESULTS / "rendered").glob("*.json")):
+    for path in sorted((paths.RESULTS / "textdet").glob("*.json")):
         rows.append({"what": f"mask by {path.stem}", "seconds": detection.total(detection.load_record(path)["images"])["cpu_s"]})
     for codec in (ANCHOR, CODEC):
         own = report.of(report.measured("samples"), codec)

@@ -60,6 +60,17 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
                          "processor s / megapixel"], rows)  # fmt: skip
 
 
+def price_of_scale(dataset: str = "textdet", name: str = "craft", larger: str = "craft-1.5") -> str:
+    """What a detector finds on enlarged images beside native ones, and what that costs; a sentence."""
+    measured = records(dataset)
+    if not {name, larger} <= measured.keys():
+        return f"`{name}` beside `{larger}`: {report.MISSING}."
+    native, enlarged = (detection.total(measured[key]["images"]) for key in (name, larger))
+    return (f"`{name}` finds {native['found']:.1%} of the words at native scale and {enlarged['found']:.1%} on images enlarged "
+            f"{measured[larger]['scale']:g} times, for {enlarged['cpu_s'] / native['cpu_s']:.1f} times the work; its masks cover "
+            f"{native['recall']:.1%} and {enlarged['recall']:.1%} of the words' boxes.")  # fmt: skip
+
+
 @styled
 def stability(dataset: str = "stability") -> Figure:
     """IoU of masks of decoded images with those of the originals, all pixels of all images as one, by rate."""

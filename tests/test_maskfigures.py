@@ -64,3 +64,9 @@ def test_kinds_of_prior_and_how_much_they_say(screen):
 def test_noise_says_more_than_a_constant():
     noise = np.random.default_rng(0).random((128, 128))
     assert maskfigures.lossless_bits(np.zeros((128, 128))) < 0.1 and 8 < maskfigures.lossless_bits(noise) < 8.5
+
+
+def test_the_price_of_a_larger_scale_is_said_or_missing(tmp_path, monkeypatch):
+    assert maskfigures.price_of_scale().startswith("`craft` finds ") and "times the work" in maskfigures.price_of_scale()
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert maskfigures.price_of_scale() == "`craft` beside `craft-1.5`: not recorded yet."

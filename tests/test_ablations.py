@@ -1,0 +1,65 @@
+"""Tables 2 to 5 come from records; a record that is gone is named, and nothing is made up in its place."""
+
+import json
+import shutil
+
+import pytest
+
+from sccore import ablations, paths, plan, report
+from sccore.errors import InputError
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    """A copy of the records of the samples."""
+    shutil.copytree(paths.RESULTS / "samples", tmp_path / "samples")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    return tmp_path / "samples"
+
+
+def test_every_run_of_the_tables_is_planned():
+    planned = [run.name for run in plan.RUNS]
+    assert all(row.codec in planned and row.anchor in planned for row in ablations.COMPARISONS)
+    assert ablations.runs("4") == ["sftip-variable", "sftip-uniform-variable", "sftip-structure-variable"]
+
+
+def test_the_papers_numbers_stand_beside_those_of_the_same_part():
+    parts = {row["part"] for row in report.paper()["ablations"]["rows"]}
+    assert len(parts & {row.part for row in ablations.COMPARISONS}) == len(parts) - 1  # Table 6 has a page of its own
+
+
+def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
+    before = ablations.table("4")
+    assert report.MISSING not in before and "All runs" in ablations.missing("4")
+    (records / "sftip-structure-variable.json").unlink()
+    assert "`sftip-structure-variable`" in ablations.missing("4") and "suite --only sftip-structure-variable`" in ablations.missing("4")
+    assert ablations.table("4").count(report.MISSING) == 3
+    assert ablations.verdict(report.measured(), "sftip-variable", "sftip-structure-variable") == report.MISSING
+
+
+def test_an_unfinished_record_counts_as_missing(records):
+    path = records / "sftip-structure-variable.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"images": record["images"][:10]}))
+    assert ablations.lacking("4") == ["sftip-structure-variable"]
+
+
+def test_unknown_tables():
+    with pytest.raises(InputError, match="no table 7 here"):
+        ablations.table("4 7")
+
+
+def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
+    frame = report.measured()
+    text = ablations.verdict(frame, "avif", "jpeg")
+    assert text.startswith(("saves ", "no BD-rate"))
+    same = ablations.verdict(frame, "sftip-uniform-variable", "sftip-uniform-variable")
+    assert same == "cannot be told from nothing: +0.0 %, interval +0.0 to +0.0"
+
+
+def test_the_figure_has_a_line_a_comparison(records):
+    rows = [(row.part, row.codec, row.anchor) for row in ablations.chosen("3 4")]
+    figure = ablations.intervals(report.measured(), rows, {"structural prior": -7.3})
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["structural prior", "text position prior"]
+    assert len(axes.get_legend().get_texts()) == 3

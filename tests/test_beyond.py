@@ -1,0 +1,59 @@
+"""When the prior pays: pages with true masks are measured, and what is drawn comes from their records."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from sccore import beyond, create_model, paths, pages, save_model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "shots").mkdir()
+    for k in range(3):
+        Image.fromarray(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)).save(tmp_path / "shots" / f"{k}.png")
+        words = [{"text": "word", "box": [4, 4, 40, 14 + 10 * k]}]
+        (tmp_path / "shots" / f"{k}.json").write_text(json.dumps(words))
+    return tmp_path / "shots"
+
+
+def test_pages_as_a_data_set_with_true_masks(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    images, masks, about = beyond.prepare(folder, 2)
+    chosen = pages.by_hash(["0", "1", "2"])[:2]
+    assert sorted(p.stem for p in images.iterdir()) == sorted(p.stem for p in masks.iterdir()) == sorted(chosen) == sorted(about)
+    for stem in chosen:
+        height = 10 + 10 * int(stem)
+        assert about[stem]["word_height"] == height and (np.array(Image.open(masks / f"{stem}.png")) > 0).sum() >= 36 * height
+    assert len(beyond.prepare(folder, 1)[2]) == 1 and len(list(images.iterdir())) == 1  # what is left of before is gone
+
+
+def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
+    torch.manual_seed(0)
+    save_model(create_model("sftip", rate="variable"), tmp_path / "sftip-variable.safetensors", steps=0)
+    beyond.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip-variable",))
+    found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")}
+    assert set(found) == {"sftip-variable", "sftip-variable-told-empty"}
+    assert found["sftip-variable-told-empty"]["coded_with"] == {"mask": "empty"}
+    assert all({"text", "word_height", "bpp"} <= row.keys() for record in found.values() for row in record["images"])
+
+
+def test_a_correlation_is_given_with_its_interval_or_not_at_all():
+    table = pd.DataFrame({"text": np.arange(20) / 20, "bd_rate": -np.arange(20.0)})
+    assert beyond.correlation(table, "text") == "rank correlation −1.00 (−1.00 to −1.00), 20 images"
+    assert beyond.correlation(table[:3], "text") == "no correlation of 3 images"
+    assert beyond.correlation(table.assign(text=0.1), "text") == "no correlation of 20 images"
+
+
+def test_figures_without_records_say_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert beyond.by_page().empty and beyond.samples_by_text().empty and beyond.told_rows() == []
+    for figure in (beyond.scatter({"pages": beyond.by_page()}, "text"), beyond.cost()):
+        assert figure.axes[0].texts[0].get_text() == "not recorded yet"
