@@ -66,18 +66,23 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="folder for images/ and masks/; default: data/DATASET")
     sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
 
+    def also_option(sub):
+        sub.add_argument("--also", nargs="+", metavar="NAME", help="further rulers, a column more each: ms_ssim_text, gmsd, cer ...; "
+                         "`--also list` shows all")  # fmt: skip
+
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
     sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")
-    sub.add_argument("--images", type=Path, required=True, help="folder of images, with images/ and masks/ inside or not; or a data set")
+    sub.add_argument("--images", type=Path, help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--coded-with", metavar="MASK", help="tell the model another mask than that: one of a detector (see "
                      "masks), or dilated, eroded, shifted, ones, empty, inverted")  # fmt: skip
     sub.add_argument("--name", help="the codec's name in the record and in figures; default: the model's and its switches")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
+    also_option(sub)
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", type=Path, metavar="DIR", help="folder of images, or a data set")
@@ -111,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=Path, help="folder of records, CODEC.json; goes on where an earlier run stopped")
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
+    also_option(sub)
 
     sub = command("train", "train a model; can be killed and started again with the same line")
     model_options(sub)

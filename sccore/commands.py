@@ -78,18 +78,31 @@ def decode(a) -> int:
 
 
 def evaluate(a) -> int:
+    if list_rulers(a):
+        return 0
+    if not a.images:
+        raise InputError("--images is needed, or `--also list`")
     from sccore import checkpoint, datasets
     from sccore.evaluation import evaluate
 
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
     folders = datasets.place(a.images, a.masks)
     record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=a.name, adapter_steps=a.adapter_steps,
-                      coded_with=a.coded_with)  # fmt: skip
+                      coded_with=a.coded_with, also=a.also)  # fmt: skip
     if not a.out:
         print(json.dumps(record, indent=2))
     for failure in record["failed"]:
         print(f"error: {failure['error']}", file=sys.stderr)
     return 1 if record["failed"] else 0
+
+
+def list_rulers(a) -> bool:
+    """Whether `--also list` was asked for, and answers it."""
+    if a.also == ["list"]:
+        from sccore.rulers import listing
+
+        print(listing())
+    return a.also == ["list"]
 
 
 def masks(a) -> int:
@@ -161,6 +174,8 @@ def anchors(a) -> int:
     if a.list:
         print(listing())
         return 0
+    if list_rulers(a):
+        return 0
     if not (a.images and a.out):
         raise InputError("--images and --out are needed, or --list")
     codecs, skipped = choose(a.codec)
@@ -172,7 +187,7 @@ def anchors(a) -> int:
     place, failed = datasets.place(a.images, a.masks), []
     for codec in codecs:
         record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json",
-                                    ms_ssim=not a.no_ms_ssim)  # fmt: skip
+                                    ms_ssim=not a.no_ms_ssim, also=a.also)  # fmt: skip
         failed += [f"error: {codec.name}: {failure['error']}" for failure in record["failed"]]
     for line in [f"skipped: {line}" for line in skipped] + failed:
         print(line, file=sys.stderr)

@@ -13,14 +13,15 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
-from sccore import adapter, codec, data, metrics, remasking, results
+from sccore import adapter, codec, data, metrics, remasking, results, rulers
 from sccore.errors import InputError
 from sccore.models import LAMBDAS
 
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
              out: Path | str | None = None, progress: bool = True, name: str | None = None,
-             command: str | None = None, position: int = 0, adapter_steps: int = 0, coded_with: str | None = None) -> dict:
+             command: str | None = None, position: int = 0, adapter_steps: int = 0, coded_with: str | None = None,
+             also: Sequence[str] | None = None) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
@@ -37,6 +38,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
             :mod:`sccore.adapter`.
         coded_with: a name of :mod:`sccore.remasking`: the model is told another mask than that of `masks_dir`, under
             which the text region is measured all the same.
+        also: names of :mod:`sccore.rulers`, a column more each.
 
     Returns:
         the record, as :mod:`sccore.results` describes it.
@@ -51,44 +53,54 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     told = lambda image, mask: mask
     if coded_with:
         told, record["coded_with"] = remasking.choose(coded_with)
+    _note(record, also)
     if model.checkpoint_hash:
         record = _begun(out, record)
 
     def rows(image, mask, missing):
         latents = Latents(model, image, told(image, mask))
         for lmbda in missing:
-            yield measure(model, image, mask, lmbda, latents, adapter_steps)[0]
+            yield measure(model, image, mask, lmbda, latents, adapter_steps)
 
     return _sweep(record, pairs, "lmbda", lmbdas, rows, out, progress, position)
 
 
 def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | None = None,
                        qualities: Sequence[int] | None = None, out: Path | str | None = None, progress: bool = True,
-                       ms_ssim: bool = True, command: str | None = None) -> dict:
+                       ms_ssim: bool = True, command: str | None = None, also: Sequence[str] | None = None) -> dict:
     """Measure a codec of :mod:`sccore.anchors` as `evaluate` does a model; what it cannot code is under "failed" too.
 
     Args:
         qualities: the codec's own sweep unless given.
         out: as for `evaluate`; an unfinished record is gone on with if codec, versions and settings are the same.
         ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
+        also: names of :mod:`sccore.rulers`, a column more each.
     """
     pairs = data.pair(images_dir, masks_dir, strict=False)
     qualities = list(qualities or codec.qualities)
     record = {"codec": codec.name, "settings": codec.settings} | results.surroundings(images_dir, command, masks_dir)
     record["versions"] |= codec.versions()
+    _note(record, also)
     record = _begun(out, record | {"with_ms_ssim": ms_ssim, "qualities": qualities, "images": []})
 
     def rows(image, mask, missing):
         for quality in missing:
-            yield measure_classical(codec, image, mask, quality, ms_ssim)[0]
+            yield measure_classical(codec, image, mask, quality, ms_ssim)
 
     return _sweep(record, pairs, "quality", qualities, rows, out, progress)
 
 
-def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Callable[..., Iterable[dict]],
+def _note(record, also):
+    """Writes further rulers and their software into a record."""
+    if names := rulers.choose(also):
+        record["also"] = names
+        record["versions"] |= rulers.versions(names)
+
+
+def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Callable[..., Iterable[tuple[dict, np.ndarray]]],
            out: Path | str | None, progress: bool, position: int = 0) -> dict:
     """Fills a record image by image with what `rows(image, mask, points)` measures at the points it does not have yet."""
-    record["failed"] = []
+    record["failed"], also = [], record.get("also", [])
     done = {(row["name"], row[setting]) for row in record["images"]}
     with tqdm(total=len(pairs) * len(points), initial=len(done), desc=record["codec"], disable=not progress,
               position=position) as bar:
@@ -98,8 +110,9 @@ def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Call
             try:
                 image = data.read_image(image_path, file)
                 mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2], f"mask of {file}")
-                for row in rows(image, mask, missing) if missing else ():
-                    record["images"].append({"name": file} | row)
+                words = rulers.truth(also, image_path)
+                for row, decoded in rows(image, mask, missing) if missing else ():
+                    record["images"].append({"name": file} | row | rulers.columns(also, image, decoded, mask, words))
                     bar.update()
             except InputError as error:
                 what = str(error) if file in str(error) else f"{file}: {error}"
@@ -189,6 +202,7 @@ def _begun(out, record):
 
 def _subject(record):
     """What must agree for two runs to be one measurement; the commit may differ where sccore's sources do not."""
-    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "lmbdas", "qualities", "with_ms_ssim")
+    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "also", "lmbdas", "qualities",
+            "with_ms_ssim")  # fmt: skip
     versions = record.get("versions", {}) | {"sccore": None}
     return json.dumps([versions, *(record.get(key) for key in keys)], sort_keys=True)

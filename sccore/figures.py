@@ -41,6 +41,7 @@ CODECS = {  # name in records, without "-variable": name in figures, colour
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
+    "sftip-mse": ("SFTIP trained by plain MSE", "#7F3C8D"),
     "cheng2020": ("cheng2020", "#56B4E9"),
     "ms2020": ("ms2020-2-Decoder", "#661100"),
     "Dec-Adapter (reconstruction)": ("Dec-Adapter (reconstruction)", "#6699CC"),
@@ -84,13 +85,14 @@ def title(codec: str) -> str:
     return CODECS.get(base, (base,))[0] + (" (variable rate)" if base != codec else "")
 
 
-def rank(codec):
+def rank(codec: str) -> tuple:
     """Order of drawing: as in CODECS, then all others by name."""
     base = codec.removesuffix("-variable")
     return (list(CODECS).index(base) if base in CODECS else len(CODECS), codec)
 
 
-def _colours(names):
+def colours(names: list[str]) -> list[str]:
+    """A colour a codec, the same in every figure; codecs that are not in CODECS take the spare ones in order."""
     known = {name: CODECS[base][1] for name in names if (base := name.removesuffix("-variable")) in CODECS}
     spare = cycle([colour for colour in SPARE if colour not in known.values()])
     return [known[name] if name in known else next(spare) for name in names]
@@ -123,14 +125,14 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
         raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (report.common)")
     codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
-    for codec, colour in zip(codecs, _colours(codecs)):
+    for codec, colour in zip(codecs, colours(codecs)):
         points = rd.curve(frame[frame["codec"] == codec], metric, rate)
         line = "s--" if f"{codec}-variable" in codecs else "o-"  # fixed beside variable rate: same colour, dashed
         axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
     axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])
     if log_rate:
         axes.set_xscale("log")
-        _plain_log(axes.xaxis)
+        plain_log(axes.xaxis)
     count = len(images.iloc[0])
     note = f"mean of {count} images" if count > 1 else "1 image"
     note += "".join(f"\nnot measured: {title(codec)}" for codec in without)
@@ -157,7 +159,7 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
     if not isinstance(logs, dict):
         logs = {Path(log).parent.name: log for log in logs}
     figure, panels = plt.subplots(1, 3, figsize=(9, 2.9))
-    for (name, log), colour in zip(logs.items(), _colours(list(logs))):
+    for (name, log), colour in zip(logs.items(), colours(list(logs))):
         table = pd.read_csv(log)
         for axes, column in zip(panels, ("loss", "bpp", "psnr")):
             training = table.dropna(subset=[column])
@@ -168,7 +170,7 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
         axes.set(title=label, xlabel="step")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_yscale("log")
-    _plain_log(panels[0].yaxis)
+    plain_log(panels[0].yaxis)
     panels[0].plot([], [], "o", color="0.5", label="held-out images")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
@@ -182,7 +184,7 @@ def held_out(runs: list[dict]) -> Figure:
         for run in runs:
             axes.plot(np.array(run[key][1:]) / unit, run["val_loss"][1:], "o-", label=run["optimizer"].capitalize())
         axes.set(yscale="log", xlabel="minutes" if unit > 1 else "step")
-        _plain_log(axes.yaxis)
+        plain_log(axes.yaxis)
     panels[0].set_ylabel("held-out loss")
     panels[0].legend()
     return figure
@@ -276,7 +278,7 @@ def image_axes(size, rows, columns, width=9):
     return figure, axes
 
 
-def _plain_log(axis):
+def plain_log(axis) -> None:
     """Ticks of a logarithmic axis at 1, 2 and 5, written out."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")

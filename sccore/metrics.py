@@ -14,13 +14,13 @@ MS_SSIM_SIDE = 161  # five scales, each halved, under an 11-pixel window
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB over all pixels and channels; infinite for equal images."""
-    _check(a, b)
+    check(a, b)
     return _psnr(a, b)
 
 
 def psnr_text(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float | None:
     """PSNR in dB over the pixels where `mask` is true; None when there are none."""
-    _check(a, b)
+    check(a, b)
     if mask.shape != a.shape[:2]:
         raise InputError(f"the mask is {_size(mask)}, the image {_size(a)}")
     mask = mask.astype(bool)
@@ -29,7 +29,7 @@ def psnr_text(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float | None:
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float | None:
     """Multi-scale structural similarity in [0, 1]; None where the smaller side is under 161 pixels."""
-    _check(a, b)
+    check(a, b)
     if min(a.shape[:2]) < MS_SSIM_SIDE:
         return None
     import torch
@@ -48,7 +48,8 @@ def _psnr(a, b):
     return float(10 * np.log10(255**2 / mse)) if mse else float("inf")
 
 
-def _check(a, b):
+def check(a: np.ndarray, b: np.ndarray) -> None:
+    """Raises InputError unless both are 8-bit RGB images of one size."""
     for image in (a, b):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise InputError(f"an 8-bit RGB image is needed, not {image.dtype} of shape {image.shape}")

@@ -75,6 +75,7 @@ def test_what_is_imported_is_declared():
     core, everything = set(map(name, PROJECT["dependencies"])), set(map(name, requirements()))
     optional = {"click", "nbformat", "papermill"}  # _papermill.py, which papermill loads
     optional |= {"craft_text_detector"}  # a detector for those who have it
+    optional |= {"pytesseract", "rapidfuzz"}  # the reader and its errors
     assert imported(ROOT / "sccore") - core <= optional
     assert imported(ROOT / "tests") - everything <= {"nbformat"}  # of papermill and jupytext
 

@@ -1,0 +1,76 @@
+"""Figures of what a reader sees: the character error rate against rate, and one line of text as each file leaves it."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from sccore import crops, data, datasets, figures, integrity, ocr
+from sccore.anchors import CODECS
+from sccore.benchmark import Benchmark
+from sccore.errors import InputError
+from sccore.models import LAMBDAS
+
+
+@figures.styled
+def cer_curves(found: Benchmark) -> Figure:
+    """Character error rate against rate, all characters of the data set together, one line a codec."""
+    codecs = integrity.read_codecs(found.frame)
+    if not codecs:
+        return figures.nothing("no character error rate is recorded")
+    figure, axes = plt.subplots(figsize=(5.6, 3.9))
+    for codec, colour in zip(codecs, figures.colours(codecs)):
+        points = integrity.curve(found.frame, codec)
+        axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=figures.title(codec))
+    axes.set(xscale="log", xlabel=figures.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
+    figures.plain_log(axes.xaxis)
+    axes.legend()
+    return figure
+
+
+def line(place: str, width: int, height: int, codec: str, dataset: str = "samples", lmbdas=LAMBDAS) -> Figure:
+    """A crop as it is and decoded at each lambda, and what was read in it.
+
+    The crop is coded as an image of its own, with a shipped checkpoint of that name or a checkpoint file. Without the
+    reader the pictures stand alone; without the weights there are none, and the reason is given.
+
+    Args:
+        place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
+    """
+    images, masks = datasets.place(dataset)
+    name, left, top = crops.parse(place)[0]
+    found = {stem: (path, mask) for stem, path, mask in data.pair(images, masks, strict=False)}
+    if name not in found:
+        raise InputError(f"no image {name} in {images}; there are: {', '.join(found)}")
+    image = data.read_image(found[name][0])
+    mask = data.read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
+    if codec in CODECS or not (file := integrity.weights(codec) or Path(codec)).exists():
+        return figures.nothing(f"no weights of {codec} here to decode a crop with")
+    part, where = (crops.cut(layer, left, top, width, height) for layer in (image, mask))
+    heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
+    whole = (ocr.block(part, (0, 0, part.shape[1], part.shape[0]), float(np.median(heights))),)
+    pictures = {"original": part}
+    for lmbda in lmbdas:
+        coded = crops.code(str(file), part, where, lmbda)
+        pictures[f"λ = {lmbda:g}, {coded.bpp:.2f} bpp"] = coded.image
+    why = ocr.missing()
+    said = [f"not read: {why}" if why else f"“{ocr.read(picture, whole)[0]}”" for picture in pictures.values()]
+    return _stacked(pictures, said)
+
+
+@figures.styled
+def _stacked(pictures: dict[str, np.ndarray], said: list[str]) -> Figure:
+    """Pictures of one size with a label above and what was read in them below."""
+    size = next(iter(pictures.values())).shape
+    columns = 2 if size[1] < 6 * size[0] else 1
+    rows = -(-len(pictures) // columns)
+    figure, axes = figures.image_axes(size, rows, columns, width=9 if columns > 1 else 7)
+    figure.set_figheight(figure.get_figheight() + 0.25 * rows)
+    for one in axes.flat[len(pictures) :]:
+        one.remove()
+    for one, (label, picture), text in zip(axes.flat, pictures.items(), said):
+        one.imshow(picture)
+        one.set_title(label)
+        one.set_xlabel(text, wrap=True, family="monospace", fontsize=7)
+    return figure

@@ -1,0 +1,130 @@
+"""Table 6 and the error rates from records: signs, sentences in place of numbers, commands for what is missing."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sccore import integrity, paths, readings, report, results, rulers
+from sccore.errors import InputError
+
+RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def row(name, rate, gain=0.0):
+    """A row whose every ruler is better with rate, and with `gain` more."""
+    step = rate + gain
+    return {"name": name, "lmbda": rate, "bpp": rate, "psnr": 20 + 10 * step, "psnr_text": 15 + 10 * step, "ms_ssim": 0.8 + 0.1 * step,
+            "ms_ssim_text": 0.7 + 0.1 * step, "gmsd": 0.3 - 0.2 * step, "vsi": 0.9 + 0.1 * step, "mdsi": 0.5 - 0.2 * step,
+            "cer": 0.6 - 0.5 * step, "cer_weight": 100 if name == "a.png" else 300}  # fmt: skip
+
+
+def record(codec, rows):
+    return {"codec": codec, "checkpoint": {"file": None, "sha256": "0f"}, "command": "made up", "images": rows, "failed": []}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(integrity, "FOLDER", tmp_path / "integrity")
+    (tmp_path / "integrity").mkdir()
+    return tmp_path / "integrity"
+
+
+@pytest.fixture
+def found(folder):
+    """Two codecs, the first of which needs about 0.05 bpp less; and a file that is no codec's record."""
+    for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
+        rows = [row(name, rate, gain) for name in ("a.png", "b.png") for rate in RATES]
+        results.save_record(folder / f"{codec}.json", record(codec, rows))
+    (folder / integrity.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}))
+    return integrity.collect()
+
+
+def plain(html):
+    seen = re.sub(r"<details.*?<summary>(.*?)</summary>.*?</details>", r"\1", html.split("</style>")[1], flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", " ", seen)
+
+
+@pytest.mark.parametrize("name", [name for name in rulers.RULERS if name != "asiqe_r"])
+def test_the_better_codec_saves_bits_by_every_ruler(found, name):
+    value = integrity.compare(found.frame, name)
+    assert value["bd_rate"] < -10 and value["low"] <= value["bd_rate"] <= value["high"]
+    assert integrity.compare(found.frame, name, integrity.PLAIN, integrity.WEIGHTED)["bd_rate"] > 10
+
+
+def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
+    shown = plain(integrity.html(found))
+    assert "−21.3" in shown and "ASIQE-R" in shown and "not measured by this ruler" in shown
+    assert shown.count("−") > 20 and set(found.missing) == {"wacnn-variable", "jpeg", "webp", "avif"}
+    assert "python -m sccore anchors --codec jpeg --quality 5 10 20 40 --images samples" in found.missing["jpeg"]
+    assert "evaluate --checkpoint data/checkpoints/wacnn-variable.safetensors --name wacnn-variable" in found.missing["wacnn-variable"]
+
+
+def test_a_curve_that_does_not_rise_gives_a_sentence(found):
+    found.frame.loc[found.frame["lmbda"] == 0.3, "cer"] = 0.9
+    assert "does not rise in quality with every step in rate" in integrity.compare(found.frame, "cer")
+    assert "No BD-rate: the anchor curve does not rise" in plain(integrity.html(found))
+
+
+def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    found = integrity.collect()
+    assert set(found.missing) == set(integrity.CODECS) and found.frame.empty
+    assert f"suite --only {integrity.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[integrity.PLAIN]
+    assert report.MISSING in plain(integrity.html(found))
+    assert report.MISSING in integrity.reading_table(found) and report.MISSING in integrity.monotone_table(found)
+    assert readings.cer_curves(found).axes
+    assert readings.line("graph+10+10", 64, 32, integrity.PLAIN).axes
+
+
+def test_records_without_the_reader_are_drawn_too(folder):
+    rows = [{k: v for k, v in row("a.png", rate).items() if not k.startswith("cer")} for rate in RATES]
+    results.save_record(folder / "jpeg.json", record("jpeg", rows))
+    found = integrity.collect()
+    assert integrity.read_codecs(found.frame) == [] and readings.cer_curves(found).axes
+    assert "not measured by this ruler" in integrity.compare(found.frame, "cer", "jpeg", "jpeg")
+
+
+def test_error_rates_are_of_all_characters_together(found):
+    rows = found.frame["name"] == "a.png"
+    found.frame.loc[rows, "cer"] = 0.2
+    found.frame.loc[~rows, "cer"] = 0.6
+    points = integrity.curve(found.frame, integrity.WEIGHTED)
+    assert points["cer"].tolist() == pytest.approx([0.5] * 5) and points["characters"].tolist() == [400] * 5
+    assert "50.0 % | 400" in integrity.reading_table(found)
+
+
+def test_what_rises_is_named(found):
+    assert integrity.monotone(found.frame, integrity.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
+    found.frame.loc[(found.frame["name"] == "a.png") & (found.frame["lmbda"] == 0.5), "cer"] = 1.0
+    seen = integrity.monotone(found.frame, integrity.PLAIN)
+    assert seen["images"] == {"a.png": False, "b.png": True} and (seen["steps"], seen["rises"]) == (8, 1)
+    assert "| **no** | 1 of 2 | 1 of 8 | a |" in integrity.monotone_table(found)
+
+
+def test_only_what_is_lower_the_better_is_turned():
+    frame = pd.DataFrame({"gmsd": [0.1], "vsi": [0.9]})
+    assert integrity.risen(frame, "gmsd")["gmsd"].item() == -0.1 and integrity.risen(frame, "vsi")["vsi"].item() == 0.9
+    assert integrity.risen(frame, "cer") is frame
+
+
+def test_a_line_is_shown_at_every_rate():
+    figure = readings.line("windows95+204+168", 96, 36, integrity.WEIGHTED, lmbdas=(0.0018, 0.025))
+    assert len(figure.axes) == 3 and all(axes.get_xlabel() for axes in figure.axes)
+    with pytest.raises(InputError, match="no image nowhere in .*there are: codec_wiki"):
+        readings.line("nowhere+0+0", 96, 36, integrity.WEIGHTED)
+
+
+def test_a_folder_is_measured_when_asked(tmp_path, monkeypatch, screen):
+    from PIL import Image
+
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(integrity, "usable", lambda: ["ms_ssim_text"])
+    for name, layer in zip(("images", "masks"), screen(176, 192)):
+        (tmp_path / "shots" / name).mkdir(parents=True)
+        Image.fromarray(np.asarray(layer)).save(tmp_path / "shots" / name / "x.png")
+    found = integrity.collect(str(tmp_path / "shots"), "jpeg", measure=True)
+    assert found.frame["quality"].tolist() == list(integrity.POINTS["jpeg"]) and found.frame["ms_ssim_text"].is_monotonic_increasing
