@@ -6,8 +6,9 @@ and scene alone; some also go through the learned codecs, at every rate. Labels 
 
 import io
 import json
-import math
+import tarfile
 from collections.abc import Iterator
+from itertools import islice, zip_longest
 from pathlib import Path
 
 import cv2
@@ -88,33 +89,28 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
-def scenes(sources: list[Path], count: int, seed: int = 0) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(name, source, crop uint8 SIZE + (3,)) of screens drawn from folders and tar shards, in equal parts if they suffice.
+def scenes(sources: list[Path], seed: int = 0) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(name, source, crop uint8 SIZE + (3,)) of screens drawn from folders and tar shards, from each in turn.
 
     Photographs of the catalogue are left out, as are images smaller than a scene and those without a lively crop.
     """
+    drawn = [_drawn(source, (seed, at)) for at, source in enumerate(sources)]
+    yield from (scene for turn in zip_longest(*drawn) for scene in turn if scene is not None)
+
+
+def _drawn(source, seed):
     from sccore.data import read_image
 
-    catalogue = pd.read_csv(paths.DATA / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
-    photos = set(catalogue.loc[catalogue["kind"] != "screens", "stem"])
-    taken = 0
-    for at, source in enumerate(sources):
-        share, begun = math.ceil((count - taken) / (len(sources) - at)), taken
-        images = _entries(source, photos)
-        for index in np.random.default_rng((seed, at)).permutation(len(images)):
-            if taken - begun == share:
-                break
-            name, content = images[index]
-            crop = _crop(read_image(io.BytesIO(content()), name), np.random.default_rng((seed, at, index)))
-            if crop is not None:
-                taken += 1
-                yield name, source.name, crop
+    images = _entries(source)
+    for index in np.random.default_rng(seed).permutation(len(images)):
+        name, content = images[index]
+        crop = _crop(read_image(io.BytesIO(content()), name), np.random.default_rng((*seed, index)))
+        if crop is not None:
+            yield name, source.name, crop
 
 
-def _entries(source, photos):
+def _entries(source):
     """(name, function that gives the bytes) of the images of a folder or shard, in order of names."""
-    import tarfile
-
     from sccore.data import pair
 
     if source.suffix != ".tar":
@@ -123,6 +119,8 @@ def _entries(source, photos):
         tar = tarfile.open(source)
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{source}: not a readable tar shard ({error})") from None
+    catalogue = pd.read_csv(paths.DATA / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
+    photos = set(catalogue.loc[catalogue["kind"] != "screens", "stem"])
     members = sorted((m for m in tar.getmembers() if m.isfile() and m.name.startswith("images/")), key=lambda m: m.name)
     return [(Path(m.name).stem, lambda m=m: tar.extractfile(m).read()) for m in members if Path(m.name).stem not in photos]
 
@@ -148,46 +146,43 @@ def distorted(scene: np.ndarray, seed: int) -> Iterator[tuple[str, float | None,
             yield kind, float(level), distort(scene, level, rng)
 
 
-def learned(scene: np.ndarray, model) -> Iterator[tuple[str, float, np.ndarray]]:
-    """(checkpoint, lambda, image) of a scene through a learned codec, as files decode; text everywhere is its mask."""
+def learned(scene: np.ndarray, model) -> Iterator[tuple[float, np.ndarray]]:
+    """(lambda, image) of a scene through a learned codec, as files decode; text everywhere is its mask."""
     from sccore import codec
     from sccore.models import LAMBDAS
 
     latents = codec.analyse(scene, model)
     for lmbda in LAMBDAS:
-        yield model.checkpoint, lmbda, codec.decode(codec.encode(scene, model, lmbda, latents=latents), model)
+        yield lmbda, codec.decode(codec.encode(scene, model, lmbda, latents=latents), model)
 
 
-def make(sources: list[Path], work: Path | str, count: int = 100, with_learned: int = 30, seed: int = 0,
+def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: int = 4, seed: int = 0,
          progress: bool = True) -> pd.DataFrame:  # fmt: skip
     """The training table, a row an image: scene, source, type, level, features x0 ... x19, labels sqms and gmsd.
 
     Args:
         sources: folders of pristine screens and tar shards.
-        work: JSON-lines file, a line a scene, written as they are made; a run that was stopped goes on from it.
-        with_learned: every (count / with_learned)-th scene goes through the codecs of LEARNED.
+        work: JSON-lines file, a line a scene, written as they are made; a run that was stopped goes on from it, and
+            one that ended goes on to a larger count.
+        learned_every: every so many scenes one goes through the codecs of LEARNED; 0: none does.
     """
     from sccore.checkpoint import load_model
 
     if skipped := anchors.choose(list(CLASSICAL))[1]:  # also tells Pillow of its plugins
         raise InputError("; ".join(skipped))
-    work, models = Path(work), []
-    identity = {"sources": [s.name for s in sources], "count": count, "learned": with_learned, "seed": seed}
+    work, models = Path(work), {}
+    identity = {"sources": [s.name for s in sources], "learned_every": learned_every, "seed": seed}
     done = _begun(work, identity)
-    every = max(1, count // with_learned) if with_learned else 0
     with tqdm(total=count, desc="scenes", disable=not progress) as bar:
-        for index, (name, source, scene) in enumerate(scenes(sources, count, seed)):
+        for index, (name, source, scene) in enumerate(islice(scenes(sources, seed), count)):
             bar.update()
             if name in done:
                 continue
             images = distorted(scene, seed + index)
             rows = [_row(scene, *image) for image in images]
-            if every and index % every == 0 and index // every < with_learned:
-                if not models:
-                    models = [load_model(label) for label in LEARNED]
-                    for label, model in zip(LEARNED, models):
-                        model.checkpoint = label
-                rows += [_row(scene, *image) for model in models for image in learned(scene, model)]
+            if learned_every and index // len(sources) % learned_every == 0:  # of every source alike
+                models = models or {label: load_model(label) for label in LEARNED}
+                rows += [_row(scene, label, *image) for label, model in models.items() for image in learned(scene, model)]
             done[name] = [{"scene": name, "source": source} | row for row in rows]
             with open(work, "a") as file:
                 file.write(json.dumps(done[name]) + "\n")
