@@ -2,7 +2,7 @@
 
 ASIQE (Gu et al., "No-Reference Quality Assessment of Screen Content Pictures", 2017) is the index of the paper's
 Table 6. Neither its program nor its weights are public. What is known is its form: picture complexity, statistics of
-screen content, brightness and sharpness, put together by support vector regression on labels that a full-reference
+screen content, brightness and sharpness of details, put together by support vector regression on labels that a full-reference
 metric gave. ASIQE-R has that form, with formulas, training images and labels of its own (:mod:`sccore.asiqe_training`), so
 that its numbers are **not** those of ASIQE.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sccore import paths
+from sccore.edges import surroundings
 from sccore.errors import InputError
 from sccore.files import replacing
 from sccore.free_energy import free_energy
@@ -26,12 +27,12 @@ FORMAT = "asiqe-r-1"
 STEP = 7  # of the accelerated free energy; 7 meets all columns and rows of 8x8 blocks alike
 NOISY = 5.0  # bits of free energy, above which structure terms count as negative (NFERM)
 SMALLEST = 50  # pixels a side
-FAMILIES = {"complexity": slice(0, 1), "statistics": slice(1, 13), "brightness": slice(13, 17), "sharpness": slice(17, 20)}
-COUNT = 20  # features
+FAMILIES = {"complexity": slice(0, 1), "statistics": slice(1, 13), "brightness": slice(13, 17), "sharpness": slice(17, 20), "edges": slice(20, 35)}
+COUNT = 35  # features
 
 
 def features(image: np.ndarray, step: int = STEP) -> np.ndarray:
-    """The 20 raw features of an image, float64: FAMILIES in their order.
+    """The raw features (COUNT,) of an image, float64: FAMILIES in their order.
 
     Args:
         image: uint8 (H, W, 3) RGB or (H, W) grey; at least SMALLEST pixels a side, otherwise InputError.
@@ -40,7 +41,8 @@ def features(image: np.ndarray, step: int = STEP) -> np.ndarray:
     luma = grey(np.asarray(image))
     if min(luma.shape) < SMALLEST:
         raise InputError(f"ASIQE-R needs {SMALLEST} pixels a side, the image is {luma.shape[1]}x{luma.shape[0]}")
-    return np.array([free_energy(luma, step), *structure(luma), *brightness(luma), *sharpness(luma)])
+    return np.array([free_energy(luma, step), *structure(luma), *brightness(luma), *sharpness(luma),
+                     *surroundings(luma)])  # fmt: skip
 
 
 def asiqe_r(image: np.ndarray, weights: "Weights | None" = None) -> float:
@@ -55,28 +57,28 @@ class Weights:
 
     alpha: np.ndarray  # (12,) free energy of pristine screens = alpha * structure + beta
     beta: np.ndarray  # (12,)
-    low: np.ndarray  # (20,) of the features in training, which are scaled to -1 ... 1
-    high: np.ndarray  # (20,)
-    vectors: np.ndarray  # (n, 20) support vectors
+    low: np.ndarray  # (COUNT,) of the features in training, which are scaled to -1 ... 1
+    high: np.ndarray  # (COUNT,)
+    vectors: np.ndarray  # (n, COUNT) support vectors
     dual: np.ndarray  # (n,) their coefficients
     gamma: np.ndarray  # () of the kernel
     intercept: np.ndarray  # ()
     meta: dict
 
     def score(self, raw: np.ndarray) -> np.ndarray:
-        """Scores (m,) of raw features (m, 20): support vector regression with a Gaussian kernel."""
+        """Scores (m,) of raw features (m, COUNT): support vector regression with a Gaussian kernel."""
         x = self.scaled(raw)
         distances = ((x**2).sum(1)[:, None] + (self.vectors**2).sum(1) - 2 * x @ self.vectors.T).clip(0)  # (m, n)
         return np.exp(-self.gamma * distances) @ self.dual + self.intercept
 
     def scaled(self, raw: np.ndarray) -> np.ndarray:
-        """What the regression sees (m, 20); features beyond those met in training count as the outermost of these."""
+        """What the regression sees (m, COUNT); features beyond those met in training count as the outermost of these."""
         x = linear(raw, self.alpha, self.beta)
         return (2 * (x - self.low) / np.maximum(self.high - self.low, 1e-9) - 1).clip(-1, 1)
 
 
 def linear(raw: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """Raw features (m, 20) with the structure terms S in place: alpha * S + beta - F, 0 for pristine screens."""
+    """Raw features (m, COUNT) with the structure terms S in place: alpha * S + beta - F, 0 for pristine screens."""
     complexity, terms = raw[:, :1], signed(raw)
     return np.hstack([complexity, alpha * terms + beta - complexity, raw[:, 13:]])
 

@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from sccore import anchors, asiqe, paths, sqms
+from sccore import anchors, asiqe, edges, paths, sqms
 from sccore.errors import InputError
 
 SIZE = 360, 640  # of a scene
@@ -132,7 +132,7 @@ def _crop(image, rng):
     for _ in range(8):
         y, x = rng.integers(image.shape[0] - height + 1), rng.integers(image.shape[1] - width + 1)
         crop = image[y : y + height, x : x + width]
-        if crop.std() >= LIVELY and sqms.gradient(sqms.grey(crop).astype(float), sqms.SCHARR).mean() >= BUSY:
+        if crop.std() >= LIVELY and edges.gradient(sqms.grey(crop), edges.SCHARR).mean() >= BUSY:
             return np.ascontiguousarray(crop)
     return None
 
@@ -158,7 +158,7 @@ def learned(scene: np.ndarray, model) -> Iterator[tuple[float, np.ndarray]]:
 
 def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: int = 4, seed: int = 0,
          progress: bool = True) -> pd.DataFrame:  # fmt: skip
-    """The training table, a row an image: scene, source, type, level, features x0 ... x19, labels sqms and gmsd.
+    """The training table, a row an image: scene, source, type, level, features x0, x1 ..., labels sqms and gmsd.
 
     Args:
         sources: folders of pristine screens and tar shards.

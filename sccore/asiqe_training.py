@@ -12,7 +12,7 @@ from sccore.errors import InputError
 from sccore.files import file_hash
 
 FOLDS = 6  # groups of scenes
-SVR = {"C": 4.0, "epsilon": 0.02, "gamma": 0.1}  # of features scaled to -1 ... 1 and labels in [0, 1]
+SVR = {"C": 4.0, "epsilon": 0.02, "gamma": 0.5 / COUNT}  # of features scaled to -1 ... 1 and labels in [0, 1]
 FEATURES = [f"x{i}" for i in range(COUNT)]
 LABEL = "sqms"
 LABELS = {"sqms": lambda v: v, "gmsd": lambda v: 1 - 3 * v}  # as quality: higher is better, about 0 to 1

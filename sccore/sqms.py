@@ -9,14 +9,13 @@ Images are uint8 (H, W, 3) or grey (H, W).
 import cv2
 import numpy as np
 
+from sccore.edges import PREWITT, SCHARR, gradient
 from sccore.errors import InputError
 from sccore.screen_statistics import halved
 
 STABLE = 170.0  # of squared gradients
 FIXATION = 1.5  # sigma of the Gaussian, pixels
 SACCADE = 9  # pixels of horizontal motion
-PREWITT = np.array([[1, 0, -1], [1, 0, -1], [1, 0, -1]]) / 3
-SCHARR = np.array([[3, 0, -3], [10, 0, -10], [3, 0, -3]]) / 16
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -39,12 +38,6 @@ def sqms_like(reference: np.ndarray, image: np.ndarray) -> float:
 def gmsd(reference: np.ndarray, image: np.ndarray) -> float:
     """Gradient magnitude similarity deviation: 0 for the reference itself, larger is worse."""
     return float(similarity(*(gradient(halved(one), PREWITT) for one in _pair(reference, image))).std())
-
-
-def gradient(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Magnitude of the gradient under a 3x3 kernel and its transpose, where it fits: (H - 2, W - 2)."""
-    across, along = (cv2.filter2D(values, cv2.CV_64F, k)[1:-1, 1:-1] for k in (kernel, kernel.T))
-    return np.hypot(across, along)
 
 
 def similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ SAMPLES = sorted((paths.SAMPLES / "images").glob("*.png"))
 
 def some_weights(n=5):
     rng = np.random.default_rng(0)
-    return Weights(rng.normal(size=12), rng.normal(size=12), np.zeros(20), np.ones(20), rng.normal(size=(n, 20)).astype(np.float32),
+    return Weights(rng.normal(size=12), rng.normal(size=12), np.zeros(asiqe.COUNT), np.ones(asiqe.COUNT), rng.normal(size=(n, asiqe.COUNT)).astype(np.float32),
                    rng.normal(size=n), np.array(0.1), np.array(0.5), {"format": asiqe.FORMAT, "step": 7})  # fmt: skip
 
 
@@ -60,17 +60,17 @@ def test_features(screen):
 def test_weights_survive_saving(tmp_path):
     weights = some_weights()
     asiqe.save(weights, tmp_path / "w.npz")
-    raw = np.random.default_rng(1).uniform(size=(4, 20))
+    raw = np.random.default_rng(1).uniform(size=(4, asiqe.COUNT))
     assert asiqe.load(tmp_path / "w.npz").score(raw) == pytest.approx(weights.score(raw))
 
 
 def test_the_score_is_scikit_learns():
     svm = pytest.importorskip("sklearn.svm")
     rng = np.random.default_rng(0)
-    x, y = rng.uniform(-1, 1, (60, 20)), rng.uniform(size=60)
+    x, y = rng.uniform(-1, 1, (60, asiqe.COUNT)), rng.uniform(size=60)
     fitted = svm.SVR(gamma=0.2, epsilon=0.05).fit(x, y)
     zero = np.zeros(12)
-    weights = Weights(zero, zero, -np.ones(20), np.ones(20), fitted.support_vectors_, fitted.dual_coef_[0], np.array(0.2),
+    weights = Weights(zero, zero, -np.ones(asiqe.COUNT), np.ones(asiqe.COUNT), fitted.support_vectors_, fitted.dual_coef_[0], np.array(0.2),
                       fitted.intercept_[0], {})  # fmt: skip
     x[:, 0] = 0
     x[:, asiqe.FAMILIES["statistics"]] = 0  # alpha * S + beta - F
@@ -78,7 +78,7 @@ def test_the_score_is_scikit_learns():
 
 
 def test_noise_turns_the_structure_terms():
-    raw = np.ones((2, 20))
+    raw = np.ones((2, asiqe.COUNT))
     raw[:, 0] = 1, 6
     assert asiqe.signed(raw)[:, 0].tolist() == [1, -1]
 

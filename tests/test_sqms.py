@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore import sqms
+from sccore import edges, sqms
 from sccore.errors import InputError
 
 
@@ -18,10 +18,10 @@ def loops(values, kernel):
     return out
 
 
-@pytest.mark.parametrize("kernel", [sqms.SCHARR, sqms.PREWITT], ids=["scharr", "prewitt"])
+@pytest.mark.parametrize("kernel", [edges.SCHARR, edges.PREWITT], ids=["scharr", "prewitt"])
 def test_gradients_are_those_of_loops(kernel):
     values = np.random.default_rng(0).uniform(0, 255, (14, 19))
-    assert sqms.gradient(values, kernel) == pytest.approx(loops(values, kernel), abs=1e-6)
+    assert edges.gradient(values, kernel) == pytest.approx(loops(values, kernel), abs=1e-6)
 
 
 def test_gmsd_is_that_of_others(screen):
