@@ -15,6 +15,7 @@ FOLDS = 6  # groups of scenes
 SVR = {"C": 4.0, "epsilon": 0.02, "gamma": 0.5 / COUNT}  # of features scaled to -1 ... 1 and labels in [0, 1]
 FEATURES = [f"x{i}" for i in range(COUNT)]
 LABEL = "sqms"
+LEVELLED = {kind for kind, (_, count) in asiqe_data.DISTORTIONS.items() if count > 2} | set(asiqe_data.LEARNED)
 LABELS = {"sqms": lambda v: v, "gmsd": lambda v: 1 - 3 * v}  # as quality: higher is better, about 0 to 1
 
 
@@ -73,7 +74,7 @@ def evaluate(table: pd.DataFrame) -> dict:
 
     Returns:
         held_out_scenes: all rows; by_type: those of one type; by_source: those of one source; within_scene: mean over scenes
-        of SRCC, and the lowest; held_out_types: of each type, by weights that saw no image of it; ablation: without a
+        of SRCC, and the lowest; within_scene_by_type: the same among the levels of one type; held_out_types: of each type, by weights that saw no image of it; ablation: without a
         family of features, or with one alone; labels: trained and tested on another label, and tested on the other one.
     """
     truth, scores = table[LABEL], held_out(table)
@@ -98,6 +99,7 @@ def evaluate(table: pd.DataFrame) -> dict:
     return {
         "held_out_scenes": correlations(truth, scores),
         "within_scene": {"mean": float(within.mean()), "lowest": float(within.min()), "scenes": len(within)},
+        "within_scene_by_type": {kind: ranked(own, scores) for kind, own in table.groupby("type", sort=False) if kind in LEVELLED},
         "by_type": parts("type"),
         "by_source": parts("source"),
         "held_out_types": unseen,
@@ -109,6 +111,13 @@ def evaluate(table: pd.DataFrame) -> dict:
             "GMSD, tested on SQMS-like": correlations(truth, other),
         },
     }
+
+
+def ranked(rows: pd.DataFrame, scores: pd.Series) -> dict:
+    """Mean over scenes of the SRCC among a scene's images in `rows`, and how many scenes; ties in the labels have none."""
+    own = [correlations(some[LABEL].to_numpy(), scores[some.index].to_numpy())["srcc"] for _, some in rows.groupby("scene")]
+    own = [value for value in own if value is not None]
+    return {"mean": float(np.mean(own)) if own else None, "scenes": len(own)}
 
 
 def train(sources: list[Path], out: Path | str, record: Path | str, work: Path | str, count: int = 60, learned_every: int = 4,
