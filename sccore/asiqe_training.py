@@ -55,16 +55,15 @@ def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
     return {"srcc": float(spearmanr(truth, score)[0]), "plcc": float(pearsonr(truth, score)[0]), "images": len(truth)}
 
 
-def held_out(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUNT), without: str | None = None,
+def held_out(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUNT), without: Iterable[str] = (),
              folds: int = FOLDS, seed: int = 0) -> pd.Series:  # fmt: skip
-    """The score of every row by weights that saw none of its scene (and, if named, no image of the type `without`)."""
+    """The score of every row by weights that saw none of its scene; of the types `without`, if any, which they saw nothing of."""
     names = sorted(table["scene"].unique())
     order = np.random.default_rng(seed).permutation(len(names))
     fold = table["scene"].map({names[i]: place % folds for place, i in enumerate(order)})
-    scores = pd.Series(np.nan, table.index)
+    excluded, scores = table["type"].isin(without), pd.Series(np.nan, table.index)
     for number in range(folds):
-        seen = table[(fold != number) & (table["type"] != without)]
-        rest = table[(fold == number) & ((table["type"] == without) if without else True)]
+        seen, rest = table[(fold != number) & ~excluded], table[(fold == number) & (excluded | (not without))]
         scores[rest.index] = fit(seen, label, use).score(rest[FEATURES].to_numpy())
     return scores
 
@@ -73,9 +72,9 @@ def evaluate(table: pd.DataFrame) -> dict:
     """Correlations with the labels, all on scenes that the weights had not seen.
 
     Returns:
-        held_out_scenes: all rows; by_type: those of one type; by_source: those of one source; within_scene: mean over scenes
-        of SRCC, and the lowest; within_scene_by_type: the same among the levels of one type; held_out_types: of each type, by weights that saw no image of it; ablation: without a
-        family of features, or with one alone; labels: trained and tested on another label, and tested on the other one.
+        held_out_scenes: all rows; by_type, by_source: those of one type or source; within_scene: mean and lowest SRCC of the
+        scenes; within_scene_by_type: its mean among the levels of one type; held_out_types: of each type, by weights that saw
+        no image of it; ablation: without a family of features, or with one alone; labels: with each of LABELS, tested on both.
     """
     truth, scores = table[LABEL], held_out(table)
     some = lambda rows: correlations(truth[rows], scores[rows])
@@ -85,13 +84,10 @@ def evaluate(table: pd.DataFrame) -> dict:
     unseen = {}
     for kind in kinds:
         own = table.index[table["type"] == kind]
-        unseen[kind] = correlations(truth[own], held_out(table, without=kind)[own])
-    learned = table[~table["type"].isin(asiqe_data.LEARNED)]  # neither of the two, which are alike
-    weights_without = fit(learned)
-    rest = table[table["type"].isin(asiqe_data.LEARNED)]
-    if len(rest):
-        unseen["both learned codecs"] = correlations(rest[LABEL], weights_without.score(rest[FEATURES].to_numpy())) | {
-            "scenes": "seen with other distortions"}  # fmt: skip
+        unseen[kind] = correlations(truth[own], held_out(table, without=[kind])[own])
+    own = table.index[table["type"].isin(asiqe_data.LEARNED)]
+    if len(own):  # the two are alike
+        unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=asiqe_data.LEARNED)[own])
     index = {name: set(range(COUNT)[part]) for name, part in FAMILIES.items()}
     families = {f"without {name}": set(range(COUNT)) - own for name, own in index.items()} | {
         f"{name} alone": own for name, own in index.items()}  # fmt: skip

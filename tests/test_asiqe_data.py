@@ -98,7 +98,7 @@ def test_weights_seen_none_of_a_held_out_scene(monkeypatch):
     rows, seen = table(), []
     weights = type("W", (), {"score": lambda self, raw: np.zeros(len(raw))})()
     monkeypatch.setattr(asiqe_training, "fit", lambda part, *_: seen.append(part) or weights)
-    assert asiqe_training.held_out(rows, without="noise").notna().sum() == (rows["type"] == "noise").sum()
+    assert asiqe_training.held_out(rows, without=["noise"]).notna().sum() == (rows["type"] == "noise").sum()
     assert len(seen) == asiqe_training.FOLDS and all("noise" not in set(part["type"]) for part in seen)
     assert all(part.groupby("scene").size().eq(4).all() for part in seen)  # scenes are seen as a whole or not at all
 
