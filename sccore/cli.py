@@ -142,6 +142,21 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--licence", default="", help="of the pages; kept in the file")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
 
+    sub = command("train-asiqe", "train and evaluate the quality index ASIQE-R; can be killed and started again")
+    sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="folders of pristine screens and tar shards")
+    sub.add_argument("--count", type=int, default=60, help="of scenes; default 60")
+    sub.add_argument("--learned-every", type=int, default=4, metavar="N", help="one scene in N goes through our codecs too; 0: none")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--work", type=Path, help="file of what is made on the way; default: data/runs/asiqe/rows.jsonl")
+    sub.add_argument("--out", type=Path, help="file of the weights; default: the shipped one, data/asiqe/asiqe-r.npz")
+    sub.add_argument("--record", type=Path, help="record to write (JSON); default: data/results/asiqe/asiqe-r.json")
+
+    sub = command("score", "score decoded images with ASIQE-R, beside their rates; goes on where an earlier run stopped")
+    sub.add_argument("--codec", nargs="+", required=True, metavar="NAME", help="of those that `anchors --list` shows, or checkpoints")
+    sub.add_argument("--images", type=Path, required=True, help="folder of images, or a data set")
+    sub.add_argument("--limit", type=int, nargs=2, metavar=("H", "W"), help="larger images are cut to this size in their middle")
+    sub.add_argument("--out", type=Path, required=True, help="record to write (JSON)")
+
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")

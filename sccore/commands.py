@@ -226,6 +226,23 @@ def train_detector(a) -> int:
                            device=device)))  # fmt: skip
 
 
+def train_asiqe(a) -> int:
+    from sccore import paths
+    from sccore.asiqe_training import train
+
+    out, record = a.out or paths.ASIQE, a.record or paths.RESULTS / "asiqe" / "asiqe-r.json"
+    made = train(a.sources, out, record, a.work or paths.RUNS / "asiqe" / "rows.jsonl", a.count, a.learned_every, a.seed)
+    print(json.dumps(made["evaluation"]["held_out_scenes"]))
+
+
+def score(a) -> int:
+    from sccore import datasets
+    from sccore.scores import measure
+
+    record = measure(datasets.place(a.images)[0], a.codec, a.out, a.limit and tuple(a.limit))
+    print(f"{a.out}: {len(record['images'])} decoded images scored")
+
+
 def suite(a) -> int:
     import torch
 

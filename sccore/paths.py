@@ -11,5 +11,6 @@ DATA = ROOT / "data"
 SAMPLES = DATA / "samples"  # ten CC0 screenshots: images/STEM.png, masks/STEM.png
 CHECKPOINTS = DATA / "checkpoints"  # shipped weights
 DETECTORS = DATA / "detectors"  # shipped weights of text detectors: east and rrd
+ASIQE = DATA / "asiqe" / "asiqe-r.npz"  # shipped weights of the quality index ASIQE-R
 RESULTS = DATA / "results"  # recorded measurements: DATASET/CODEC.json
 RUNS = DATA / "runs"  # training runs in progress, not in git

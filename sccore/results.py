@@ -48,9 +48,14 @@ def surroundings(dataset_dir: Path | str, command: str | None = None, masks_dir:
         "dataset": dataset(dataset_dir, masks_dir),
         "versions": versions(),
         "machine": machine(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "command": command or command_line(),
     }
+
+
+def now() -> str:
+    """Date and time to the second, UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def codec_name(spec: dict) -> str:

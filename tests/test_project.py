@@ -60,7 +60,7 @@ def test_pins_satisfy_the_requirements():
 
 def imported(folder):
     """Distributions that the Python files of a folder import, the standard library and the project left out."""
-    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python"}
+    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python", "sklearn": "scikit-learn"}
     found = set()
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -74,6 +74,7 @@ def test_what_is_imported_is_declared():
     name = lambda requirement: normal(re.match(r"[\w.-]+", requirement)[0])
     core, everything = set(map(name, PROJECT["dependencies"])), set(map(name, requirements()))
     optional = {"click", "nbformat", "papermill"}  # _papermill.py, which papermill loads
+    optional |= {"scikit-learn"}  # trains ASIQE-R
     optional |= {"craft_text_detector"}  # a detector for those who have it
     optional |= {"pytesseract", "rapidfuzz"}  # the reader and its errors
     assert imported(ROOT / "sccore") - core <= optional
