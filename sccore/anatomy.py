@@ -149,3 +149,23 @@ def site_channels(module: nn.Module) -> int:
 def is_activation(module: nn.Module) -> bool:
     """Whether a layer has no weights of its own that mix positions or channels: GELU, ReLU, LeakyReLU."""
     return not any(True for _ in module.parameters())
+
+
+def size(step: int) -> str:
+    """H/2 for step 2."""
+    return "H" if step == 1 else f"H/{step}"
+
+
+def sources(stage: Stage) -> str:
+    """What a stage reads, with channels: "g′ 3 + x 3"."""
+    return " + ".join(f"{name} {channels}" for name, channels in stage.inputs)
+
+
+def short(module: nn.Module) -> str:
+    """FEM for a FEM, CB for a ConditionBlock."""
+    return "".join(letter for letter in type(module).__name__ if letter.isupper())
+
+
+def lines_of(stage: Stage, heading: str) -> list[str]:
+    """A heading and a stage's layers without its activations."""
+    return [heading, *(describe(layer) for layer in layers(stage.module) if not is_activation(layer))]

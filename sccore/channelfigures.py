@@ -35,16 +35,18 @@ def maps(image: np.ndarray, mask: np.ndarray | None, spent: dict[str, np.ndarray
     shown = REGIONS[:3]
     extent = (0, STEP * kinds.shape[1], STEP * kinds.shape[0], 0)
     axes[0, 1].imshow(255 - (255 - image.mean(2)) * 0.5, cmap="gray", vmin=0, vmax=255)
-    axes[0, 1].imshow(kinds, cmap=ListedColormap(list(COLOURS.values())), vmin=0, vmax=len(REGIONS) - 1, alpha=0.55, extent=extent,
-                      interpolation="nearest")  # fmt: skip
-    axes[0, 1].set_title("regions: " + ", ".join(f"{name} {(kinds == i).mean():.0%}" for i, name in enumerate(shown)))
+    tones = ListedColormap([COLOURS[name] for name in REGIONS])
+    blocks = {"extent": extent, "interpolation": "nearest"}
+    axes[0, 1].imshow(kinds, cmap=tones, vmin=0, vmax=len(REGIONS) - 1, alpha=0.55, **blocks)
+    areas = ", ".join(f"{name} {(kinds == i).mean():.0%}" for i, name in enumerate(shown))
+    axes[0, 1].set_title(f"regions: {areas}")
     patches = [plt.Rectangle((0, 0), 1, 1, fc=COLOURS[name], ec="0.6", alpha=0.7) for name in shown]
     figure.legend(patches, shown, loc="outside lower center", ncols=len(shown))
     for one in axes[0, 2:]:
         one.remove()
     for one, (codec, channel) in zip(axes[1], chosen.items()):
         values = spent[codec][channel]
-        drawn = one.imshow(values, cmap="YlOrRd", vmin=0, vmax=top, extent=extent, interpolation="nearest")
+        drawn = one.imshow(values, cmap="YlOrRd", vmin=0, vmax=top, **blocks)
         one.set_title(f"{title(codec)}: channel {channel}, {values.sum() / spent[codec].sum():.1%} of the bits of y")
     for one in figure.axes:
         one.set(xlim=(0, width), ylim=(height, 0))
@@ -66,12 +68,13 @@ def interval(values: np.ndarray, resamples: int = 10_000, seed: int = 0) -> tupl
 
 
 def table(codecs: tuple[str, str], part: str = "all") -> str:
-    """Shares of area and of bits by region, means over the recorded images with their 95 % intervals, and the difference.
+    """Shares of area and of bits by region and their difference, means over images with their 95 % intervals.
 
     A record that is missing is named, with the command that makes it.
     """
     if missing := [codec for codec in codecs if not channels.record_path(codec).exists()]:
-        return f"{report.MISSING.capitalize()}: {', '.join(missing)}. The command is `python -m sccore.channels {' '.join(missing)}`."
+        command = f"python -m sccore.channels {' '.join(missing)}"
+        return f"{report.MISSING.capitalize()}: {', '.join(missing)}. The command is `{command}`."
     first, second = records = [channels.load(channels.record_path(codec)) for codec in codecs]
     area = shares(first, "positions")
     if not area.equals(shares(second, "positions")) or first["lmbda"] != second["lmbda"]:
@@ -79,7 +82,8 @@ def table(codecs: tuple[str, str], part: str = "all") -> str:
     before, after = (shares(record, part) for record in records)
     rows = [[region, f"{area[region].mean():.1f}", *(_mean(values[region]) for values in (before, after)),
              _mean(after[region] - before[region], "+")] for region in REGIONS]  # fmt: skip
-    return report.table(["region", "area (%)", *(f"{title(codec)}, bits (%)" for codec in codecs), "difference (points)"], rows)
+    head = ["region", "area (%)", *(f"{title(codec)}, bits (%)" for codec in codecs), "difference (points)"]
+    return report.table(head, rows)
 
 
 def _mean(values, sign=""):
@@ -95,5 +99,5 @@ def described(codecs: tuple[str, str]) -> str:
         return ""
     record = found[0]
     kept = [results.relative(channels.record_path(codec)) for codec in codecs]
-    return (f"{len(record['images'])} images, λ = {record['lmbda']:g}; means of the images' own shares, in brackets 95 % intervals by bootstrap "
-            f"over images. From `{'` and `'.join(kept)}`.")  # fmt: skip
+    return (f"{len(record['images'])} images, λ = {record['lmbda']:g}; means of the images' own shares, in brackets "
+            f"95 % intervals by bootstrap over images. From `{'` and `'.join(kept)}`.")  # fmt: skip

@@ -34,7 +34,8 @@ DATASET = "regions"  # folder of the records in data/results
 
 
 @torch.no_grad()
-def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask: np.ndarray | None = None) -> np.ndarray:
+def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None,
+         mask: np.ndarray | None = None) -> np.ndarray:
     """Estimated bits of y, (M, h, w): each channel at each position of the padded image.
 
     Args:
@@ -90,7 +91,8 @@ def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA
     record |= {"codec": Path(name).stem, "lmbda": lmbda, "flat": FLAT, "text": TEXT}
     record["images"] = _begun(out, record)
     done = {row["name"] for row in record["images"]}
-    for _, image_path, mask_path in tqdm(data.pair(folder / "images", folder / "masks"), desc=record["codec"], disable=not progress):
+    pairs = data.pair(folder / "images", folder / "masks")
+    for _, image_path, mask_path in tqdm(pairs, desc=record["codec"], disable=not progress):
         if image_path.name in done:
             continue
         image = data.read_image(image_path)

@@ -4,39 +4,30 @@ What is drawn was seen by :mod:`sccore.anatomy` while the network ran; here it o
 the backbone, orange what the paper adds, grey what becomes bits.
 """
 
-from collections.abc import Iterable
-
 import sccore._compat  # noqa: F401
-import matplotlib.pyplot as plt
 from compressai.layers import GDN
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from torch import nn
 
-from sccore.anatomy import Stage, describe, is_activation, layers, trace
+from sccore.anatomy import Stage, describe, is_activation, layers, lines_of, short, size, sources, trace
 from sccore.attention import WAM
+from sccore.boxes import Page, Place, tall
 from sccore.entropy import SliceEntropyModel
 from sccore.figures import styled
 
-BACKBONE, ATTENTION, ADDED, BITS = (("#DBE9F6", "#0072B2"), ("#9CC5E5", "#0072B2"), ("#FDEBD0", "#E08A00"), ("#EEEEEE", "#777777"))
-ARROW = {"arrowstyle": "-|>", "color": "0.35", "lw": 0.8, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 7}
-TALL, THIN, GAP, WIDE, SIDE = 0.27, 0.16, 0.12, 1.42, 1.16  # inches: boxes, space between them, widths of columns
-LINE, FONT, LEAD = 0.115, 7, 0.18  # between lines; size of letters; above the slices
-PRIORS = {  # Preset's prior -> what the first prior features see of it
+BACKBONE, ATTENTION = ("#DBE9F6", "#0072B2"), ("#9CC5E5", "#0072B2")
+ADDED, BITS = ("#FDEBD0", "#E08A00"), ("#EEEEEE", "#777777")
+THICK, THIN, GAP = 0.27, 0.16, 0.12  # inches: boxes of layers and of activations, space between them
+WIDE, SIDE, LEAD = 1.42, 1.16, 0.18  # columns of layers and of FEM's stages; above the slices
+PRIORS = {  # model's prior -> what the first prior features see of it
     "text+structure": "g′ = (M + ε) g / (1 + ε)",
     "structure": "g′ = g, no text in it",
     "uniform": "g′ = 1 everywhere",
 }
+COLUMNS = (("g_a", "sem_a", "fem.a"), ("h_a", "sem_h", "fem.h"), ("h_mean_s", None, None), ("g_s", "sem_s", "fem.s"))
 
-
-def size(step: int) -> str:
-    """H/2 for step 2."""
-    return "H" if step == 1 else f"H/{step}"
-
-
-def sources(stage: Stage) -> str:
-    """What a stage reads, with channels: "g′ 3 + x 3"."""
-    return " + ".join(f"{name} {channels}" for name, channels in stage.inputs)
+Stages = dict[str, Stage]
+Places = dict[str, Place]
 
 
 @styled
@@ -47,22 +38,145 @@ def architecture(model: SliceEntropyModel) -> Figure:
     """
     stages = trace(model)
     steered = "fem.w" in stages
-    paths = {name: [s for s in stages.values() if _belongs(s.name, name)] for name in ("g_a", "h_a", "h_mean_s", "h_scale_s", "g_s")}
-    slices = _slices(model, stages)
-    height = max(*map(_height, paths.values()), _height(paths["h_mean_s"]) + LEAD + _tall(slices))
-    figure, axes = _page(4 * WIDE + 1.5 + (3 * SIDE + 0.75) * steered, height, 1.3 if steered else 0.4)
+    paths = {name: children(stages, name, sites) for name, sites, _ in COLUMNS}
+    words = slices_in_words(model, stages)
+    heights = {name: stack(stage.module for stage in path) - GAP for name, path in paths.items()}
+    height = max(*heights.values(), heights["h_mean_s"] + LEAD + tall(words))
+    page = Page(4 * WIDE + 1.5 + (3 * SIDE + 0.75) * steered, height, below=1.3 if steered else 0.4, above=0.55)
     left, places = SIDE + 0.25 if steered else 0, {}
-    for transform, branch, upwards in (("g_a", "a", False), ("h_a", "h", True), ("h_mean_s", None, False), ("g_s", "s", True)):
-        x = left + WIDE / 2
-        places |= _column(axes, x, paths[transform], 0 if upwards else height, 1 if upwards else -1)
+    for name, _, branch in COLUMNS:
+        x, upwards = left + WIDE / 2, name in ("h_a", "g_s")
+        places |= column(page, x, paths[name], 0 if upwards else height, 1 if upwards else -1)
         if steered and branch:
-            beside = x + (1 if branch == "s" else -1) * (WIDE / 2 + 0.25 + SIDE / 2)
-            places |= _prior_branch(axes, beside, [s for s in stages.values() if s.name.startswith(f"fem.{branch}.")], stages, places, capitals(model.fem))
-        left += WIDE + 0.5 + (SIDE + 0.25) * (steered and transform == "g_a")
-    _headings(axes, paths, places, height)
-    places["slices"] = _entropy(axes, slices, places[paths["h_mean_s"][-1].name])
-    _flows(axes, model, stages, places, height)
-    return figure
+            beside = x + (1 if name == "g_s" else -1) * (WIDE / 2 + 0.25 + SIDE / 2)
+            places |= prior_branch(page, beside, stages, branch, places, short(model.fem))
+        page.write(x, height + 0.4, " and ".join(alike(stages, name)), 2, weight="bold")
+        left += WIDE + 0.5 + (SIDE + 0.25) * (steered and name == "g_a")
+    last = places[paths["h_mean_s"][-1].name]
+    top = last.bottom()[1] - LEAD
+    page.arrow(last.bottom(), (last.x, top))
+    places["slices"] = page.box(last.x, top - tall(words) / 2, WIDE + 0.3, tall(words), words, BITS, heading=True)
+    ends = {name: (places[path[0].name], places[path[-1].name]) for name, path in paths.items()}
+    flows(page, ends, places["slices"], height, f"{model.entropy_bottleneck.channels} channels, bits of z")
+    if steered:
+        prior_inputs(page, stages, places, ends["g_s"][0].x, PRIORS[model.prior], short(model.fem))
+    return page.figure
+
+
+def children(stages: Stages, *parents: str | None) -> list[Stage]:
+    """The stages right below these modules, in the order of running."""
+    return [stage for stage in stages.values() if stage.name.rpartition(".")[0] in parents]
+
+
+def alike(stages: Stages, name: str) -> list[str]:
+    """The name, and after it those of other modules that are built like it: the two h_s."""
+    built = lambda n: [describe(stage.module) for stage in children(stages, n)]
+    return [name, *(n for n in stages if "." not in n and n != name and built(n) == built(name))]
+
+
+def stack(chain) -> float:
+    """Height of a chain of layers with a gap behind each."""
+    return sum(thickness(layer) + GAP for layer in chain)
+
+
+def thickness(layer: nn.Module) -> float:
+    return THIN if is_activation(layer) or isinstance(layer, GDN) else THICK
+
+
+def column(page: Page, x: float, path: list[Stage], y: float, direction: int) -> Places:
+    """A chain of boxes from y on, up (1) or down (-1)."""
+    places, step = {}, None
+    for stage in path:
+        if step is not None:
+            page.arrow((x, y), (x, y + direction * GAP))
+            y += direction * GAP
+        height = thickness(stage.module)
+        added = stage.name.startswith("sem_")
+        colours = ADDED if added else ATTENTION if isinstance(stage.module, WAM) else BACKBONE
+        note = "" if step == stage.step else size(stage.step)
+        middle = y + direction * height / 2
+        places[stage.name] = page.box(x, middle, WIDE, height, [describe(stage.module)], colours, note)
+        step, y = stage.step, y + direction * height
+    return places
+
+
+def prior_branch(page: Page, x: float, stages: Stages, branch: str, places: Places, kind: str) -> Places:
+    """The stages of FEM, each level with the site that it feeds."""
+    drawn = {}
+    for stage in children(stages, branch):
+        site = places[next(s.name for s in stages.values() if s.features == stage.name)]
+        lines = lines_of(stage, f"{kind} {stage.name.removeprefix('fem.')}")
+        drawn[stage.name] = page.box(x, site.y, SIDE, tall(lines), lines, ADDED, size(stage.step), heading=True)
+        side = 1 if site.x > x else -1
+        page.arrow((x + side * SIDE / 2, site.y), (site.x - side * WIDE / 2, site.y))
+    chain = list(drawn.values())
+    for one, other in zip(chain, chain[1:]):
+        page.arrow(*((one.top(), other.bottom()) if other.y > one.y else (one.bottom(), other.top())))
+    return drawn
+
+
+def slices_in_words(model: SliceEntropyModel, stages: Stages) -> list[str]:
+    """The entropy model of y: how many slices, what each sees, through which layers."""
+    nets = {name: children(stages, name) for name in model.predictors}
+    slices = nets[model.predictors[0]]
+    seen = {name: [sum(channels for _, channels in s.inputs) for s in net] for name, net in nets.items()}
+    kernel = describe(layers(slices[0].module)[0]).split(",")[0]
+    chains = {", ".join(lines_of(s, "")[1:]).replace(f"{kernel}, ", "") for net in nets.values() for s in net}
+    labels = zip(model.predictors, ("mean μ", "scale σ", "residual"))
+    return [
+        f"{len(slices)} slices of {slices[0].channels} channels",
+        "each sees the features and",
+        f"the first decoded, {max(len(s.inputs) for s in slices) - 1} at most;",
+        "channels that go into its",
+        *(f"{label}: {min(seen[name])} to {max(seen[name])}" for name, label in labels),
+        *(line for chain in sorted(chains) for line in (f"through {kernel}", chain)),
+        "bits of y",
+    ]
+
+
+FOOT = -0.32  # height of the lines along the page's foot
+
+
+def flows(page: Page, ends: dict[str, tuple[Place, Place]], slices: Place, height: float, bits_of_z: str):
+    """What goes from column to column: x, y, z, their decoded selves."""
+    (x_in, y_out), (y_in, z_out), (z_in, _), (y_hat_in, x_hat_out) = (ends[name] for name, *_ in COLUMNS)
+    head = height + 0.14
+    for place, sign, name in ((x_in, -1, "x"), (x_hat_out, 1, "x̂")):
+        x, y = place.top()
+        page.arrow(*((x, y + at) for at in (0.16, 0)[::-sign]))
+        page.write(x + 0.1, y + 0.1, name, 1)
+    page.arrow(y_out.bottom(), (y_out.x, FOOT), (slices.x - 0.3, FOOT), slices.bottom(-0.3))
+    page.arrow((y_in.x, FOOT), y_in.bottom())
+    page.write(y_out.x + 0.1, FOOT + 0.1, "y", 1)
+    page.arrow(z_out.top(), (z_out.x, head), (z_in.x, head), z_in.top())
+    page.box((z_out.x + z_in.x) / 2, head, WIDE - 0.1, THIN + 0.02, [bits_of_z], BITS)
+    page.write(z_out.x - 0.1, head - 0.1, "z", 1)
+    page.write(z_in.x + 0.1, head - 0.02, "ẑ", 1)
+    page.arrow(slices.bottom(0.3), (slices.x + 0.3, FOOT), (y_hat_in.x, FOOT), y_hat_in.bottom())
+    page.write(slices.x + 0.4, FOOT + 0.1, "ŷ", 1)
+
+
+def prior_inputs(page: Page, stages: Stages, places: Places, decoded: float, prior: str, kind: str):
+    """Where FEM's branches begin: the prior and x, the prior and y, w and ŷ, whose line ends at `decoded`."""
+    a, h, s = (places[f"fem.{branch}.0"] for branch in "ahs")
+    x, y = a.top()
+    page.arrow((x, y + 0.12), (x, y))
+    page.write(x, y + 0.27, f"{prior}\n{sources(stages['fem.a.0'])}")
+    (guide, channels), (known, count) = stages["fem.h.0"].inputs
+    page.arrow((h.x - 0.3, FOOT), h.bottom(-0.3))
+    page.write(h.x - 0.1, FOOT + 0.1, f"{known} {count}")
+    x, y = h.bottom(0.3)
+    page.arrow((x, y - 0.12), (x, y))
+    page.write(x, y - 0.2, f"{guide} {channels}")
+    w, (_, (known, count)) = stages["fem.w"], stages["fem.s.0"].inputs
+    lines = lines_of(w, f"{kind} w")
+    box = page.box(s.x, FOOT - 0.12 - tall(lines) / 2, SIDE, tall(lines), lines, ADDED, size(w.step), heading=True)
+    page.arrow(box.top(0.3), s.bottom(0.3))
+    page.arrow((decoded, FOOT), (s.x - 0.3, FOOT), s.bottom(-0.3))
+    page.write(s.x - 0.1, FOOT + 0.1, f"{known} {count}")
+    x, y = box.bottom()
+    page.arrow((x, y - 0.12), (x, y))
+    page.write(x, y - 0.2, sources(w))
 
 
 @styled
@@ -73,231 +187,52 @@ def enhancement(models: dict[str, SliceEntropyModel], site: str = "sem_a.0") -> 
         models: {title: SFTIP}; with sem="nesft" it is FEM and NESFT, with "sft" the condition block and SFT.
         site: one with a single transform that is fed by a branch's first stage.
     """
-    traced = {title: (model, trace(model)) for title, model in models.items()}
-    panels = {title: (capitals(model.fem), stages[stages[site].features], stages[site]) for title, (model, stages) in traced.items()}
-    height = max(_stack(layers(first.module)) + _stack(layers(here.module.shared)) + TALL for _, first, here in panels.values()) + 1.0
-    width = 4.3
-    figure, axes = _page(width * len(panels) - 0.3, height, 0.1, 0.4)
+    panels = {}
+    for title, model in models.items():
+        stages = trace(model)
+        panels[title] = short(model.fem), stages[stages[site].features], stages[site]
+    chains = [stack([*layers(first.module), *layers(here.module.shared)]) for _, first, here in panels.values()]
+    height, width = max(chains) + THICK + 1.0, 4.3
+    page = Page(width * len(panels) - 0.3, height, below=0.1, above=0.4)
     for i, (title, (kind, first, here)) in enumerate(panels.items()):
-        x = width * i + WIDE / 2 + 0.15
-        axes.text(width * i, height + 0.28, title, fontsize=FONT + 2, weight="bold", va="center")
-        _name(axes, x, height + 0.02, f"{sources(first)}, {size(first.step)}", 0)
-        y = _frame(axes, x, height - 0.2, layers(first.module), f"{kind} {first.name.removeprefix('fem.')}", WIDE + 0.8)
+        x, right = width * i + WIDE / 2 + 0.15, width * i + 3.25
+        page.write(width * i, height + 0.28, title, 2, weight="bold", ha="left")
+        page.write(x, height + 0.02, f"{sources(first)}, {size(first.step)}")
+        page.arrow((x, height - 0.08), (x, height - 0.3))
+        y = framed(page, x, height - 0.2, layers(first.module), f"{kind} {first.name.removeprefix('fem.')}")
         pooled = f"\naveraged to {size(here.step)}" * (first.step != here.step)
-        _name(axes, x + 0.75, y - 0.19, f"Φ, {first.channels} channels, {size(first.step)}{pooled}", 0)
-        y = _frame(axes, x, y - 0.38, [*layers(here.module.shared), here.module.affine], type(here.module).__name__, WIDE + 0.8)
-        _affine(axes, x + WIDE / 2, y + 0.1 + TALL / 2, width * i + 3.25, height, here)
-    return figure
+        page.write(x + 0.75, y - 0.19, f"Φ, {first.channels} channels, {size(first.step)}{pooled}")
+        page.arrow((x, y), (x, y - 0.48))
+        transform = [*layers(here.module.shared), here.module.affine]
+        y = framed(page, x, y - 0.38, transform, type(here.module).__name__)
+        ((source, channels),) = here.inputs
+        page.write(right, height + 0.02, f"F, {channels} channels, {size(here.step)}\nfrom {source}")
+        affine(page, (x + WIDE / 2, y + 0.1 + THICK / 2), (right, height - 0.13), here.module.affine.out_channels // 2)
+    return page.figure
 
 
-def capitals(module) -> str:
-    """FEM for a FEM, CB for a ConditionBlock."""
-    return "".join(letter for letter in type(module).__name__ if letter.isupper())
-
-
-def _stack(chain):
-    return sum((THIN if _thin(layer) else TALL) + GAP for layer in chain)
-
-
-def _frame(axes, x, y, chain, heading, width) -> float:
+def framed(page: Page, x: float, y: float, chain: list[nn.Module], heading: str) -> float:
     """A chain of layers from y down, in a frame with a heading at its right; returns the frame's lower edge."""
-    low = y - _stack(chain) - 0.1 + GAP - 0.1
-    axes.add_patch(FancyBboxPatch((x - WIDE / 2 - 0.1, low), width, y - low, boxstyle="round,pad=0,rounding_size=0.06", fc="none",
-                                  ec=ADDED[1], lw=0.7, ls=(0, (4, 3))))  # fmt: skip
-    axes.text(x + WIDE / 2 + 0.12, y - 0.14, heading, fontsize=FONT + 1, weight="bold", color=ADDED[1], va="center")
-    _arrow(axes, (x, y + 0.12 if heading[-1].isdigit() else y + 0.38), (x, y - 0.1))
-    at = y - 0.1
+    low = y - stack(chain) + GAP - 0.2
+    page.frame(x - WIDE / 2 - 0.1, low, WIDE + 0.8, y - low, ADDED[1])
+    page.write(x + WIDE / 2 + 0.12, y - 0.14, heading, 1, ha="left", weight="bold", color=ADDED[1])
+    y -= 0.1
     for layer in chain:
-        tall = THIN if _thin(layer) else TALL
-        _box(axes, x, at - tall / 2, WIDE, tall, describe(layer), ADDED)
+        place = page.box(x, y - thickness(layer) / 2, WIDE, thickness(layer), [describe(layer)], ADDED)
+        y -= thickness(layer) + GAP
         if layer is not chain[-1]:
-            _arrow(axes, (x, at - tall), (x, at - tall - GAP))
-        at -= tall + GAP
+            page.arrow(place.bottom(), (x, y))
     return low
 
 
-def _affine(axes, x, y, right, height, stage):
-    """F x (1 + gamma) + beta, right of the convolution at (x, y) that gives gamma and beta."""
-    (source, channels), = stage.inputs
-    _name(axes, right, height + 0.02, f"F, {channels} channels, {size(stage.step)}\nfrom {source}", 0)
-    half = stage.module.affine.out_channels // 2
-    gamma, beta = y + 0.35, y - 0.05
-    for at, sign, name, before in ((gamma, "×", f"1 + γ, {half}", height - 0.13), (beta, "+", f"β, {half}", gamma - 0.09)):
-        _arrow(axes, (right, before), (right, at + 0.09))
-        axes.add_patch(plt.Circle((right, at), 0.09, fc=BACKBONE[0], ec=BACKBONE[1], lw=0.7, zorder=3))
-        axes.text(right, at, sign, ha="center", va="center_baseline", fontsize=FONT + 2, zorder=4)
-        _name(axes, right - 0.55, at + 0.09, name, 0)
-    _arrow(axes, (x, y + 0.05), (x + 0.18, y + 0.05), (x + 0.18, gamma), (right - 0.09, gamma))
-    _arrow(axes, (x, y - 0.05), (right - 0.09, beta))
-    _arrow(axes, (right, beta - 0.09), (right, beta - 0.3))
-
-
-def _belongs(name, transform):
-    """Layers of a transform and the sites in it."""
-    return name.startswith((f"{transform}.", f"sem_{transform[0] if transform == 'h_a' else transform[-1]}.")) and (
-        transform in ("g_a", "h_a", "g_s") or name.startswith(transform))  # fmt: skip
-
-
-def _thin(module):
-    return is_activation(module) or isinstance(module, GDN)
-
-
-def _height(path: Iterable[Stage]) -> float:
-    return sum((THIN if _thin(s.module) else TALL) + GAP for s in path) - GAP
-
-
-def _page(width, height, below, above=0.55):
-    """A page in inches, without ticks: (0, 0) is the lower left corner of what is `height` high."""
-    figure = plt.figure(figsize=(width + 0.1, height + below + above), layout="none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-0.05, width + 0.05), ylim=(-below, height + above))
-    axes.axis("off")
-    return figure, axes
-
-
-def _box(axes: Axes, x, y, width, height, lines: list[str] | str, colours, note="", bold_first=False):
-    """A box around (x, y) with lines of text; a note, like a size, stands at the right end of the first line."""
-    left = x - width / 2
-    axes.add_patch(FancyBboxPatch((left, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.04",
-                                  fc=colours[0], ec=colours[1], lw=0.7, zorder=3))  # fmt: skip
-    lines = [lines] if isinstance(lines, str) else lines
-    rows = [y + ((len(lines) - 1) / 2 - i) * LINE for i in range(len(lines))]
-    for at, line, weight in zip(rows, lines, ["bold" if bold_first else "normal"] + ["normal"] * len(lines)):
-        axes.text(left + 0.07, at, line, va="center_baseline", fontsize=FONT, weight=weight, color="0.1", zorder=4)
-    axes.text(left + width - 0.06, rows[0], note, ha="right", va="center_baseline", fontsize=FONT, color="0.4", zorder=4)
-
-
-def _arrow(axes, *points):
-    """A line along the points with a tip at its end."""
-    for start, end in zip(points, points[1:-1]):
-        axes.plot(*zip(start, end), color=ARROW["color"], lw=ARROW["lw"], solid_capstyle="round")
-    axes.annotate("", points[-1], points[-2], arrowprops=ARROW)
-
-
-def _colours(stage):
-    added = stage.name.startswith(("sem_", "fem."))
-    return ADDED if added else ATTENTION if isinstance(stage.module, WAM) else BACKBONE
-
-
-def _column(axes, x, path: list[Stage], y, direction) -> dict[str, tuple[float, float, float]]:
-    """A chain of boxes from y on; {name: (x, y, half its height)}."""
-    places, before = {}, None
-    for stage in path:
-        tall = THIN if _thin(stage.module) else TALL
-        if before is not None:
-            _arrow(axes, (x, y), (x, y + direction * GAP))
-            y += direction * GAP
-        note = size(stage.step) if before is None or before != stage.step else ""
-        _box(axes, x, y + direction * tall / 2, WIDE, tall, describe(stage.module), _colours(stage), note)
-        places[stage.name] = (x, y + direction * tall / 2, tall / 2)
-        before, y = stage.step, y + direction * tall
-    return places
-
-
-def _prior_branch(axes, x, branch: list[Stage], stages, places, kind) -> dict[str, tuple[float, float, float]]:
-    """The stages of FEM, each level with the site that it feeds."""
-    drawn = {}
-    for stage in branch:
-        site = next(s.name for s in stages.values() if s.features == stage.name)
-        lines = [describe(layer) for layer in layers(stage.module) if not is_activation(layer)]
-        tall = _tall(lines) + LINE
-        site_x, y, _ = places[site]
-        _box(axes, x, y, SIDE, tall, [f"{kind} {stage.name.removeprefix('fem.')}", *lines], ADDED, size(stage.step), bold_first=True)
-        side = 1 if site_x > x else -1
-        _arrow(axes, (x + side * SIDE / 2, y), (site_x - side * WIDE / 2, y))
-        drawn[stage.name] = (x, y, tall / 2)
-    for one, other in zip(branch, branch[1:]):
-        (_, start, half), (_, end, other_half) = drawn[one.name], drawn[other.name]
-        sign = 1 if end > start else -1
-        _arrow(axes, (x, start + sign * half), (x, end - sign * other_half))
-    return drawn
-
-
-def _headings(axes, paths, places, height):
-    alike = [name for name in paths if [describe(s.module) for s in paths[name]] == [describe(s.module) for s in paths["h_mean_s"]]]
-    for name, heading in (("g_a", "g_a"), ("h_a", "h_a"), ("h_mean_s", " and ".join(alike)), ("g_s", "g_s")):
-        axes.text(places[paths[name][0].name][0], height + 0.4, heading, ha="center", va="center", fontsize=FONT + 2, weight="bold")
-
-
-def _slices(model, stages) -> list[str]:
-    """The entropy model of y in words."""
-    nets = {name: [s for s in stages.values() if s.name.startswith(f"{name}.")] for name in model.predictors}
-    slices = nets[model.predictors[0]]
-    seen = {name: [sum(channels for _, channels in s.inputs) for s in all] for name, all in nets.items()}
-    chains = {", ".join(describe(layer) for layer in layers(s.module) if not is_activation(layer)) for all in nets.values() for s in all}
-    kernel = describe(layers(slices[0].module)[0]).split(",")[0]
-    return [
-        f"{len(slices)} slices of {slices[0].channels} channels", "each sees the features and",
-        f"the first decoded, {max(len(s.inputs) for s in slices) - 1} at most;", "channels that go into its",
-        *(f"{label}: {min(seen[name])} to {max(seen[name])}" for name, label in zip(model.predictors, ("mean μ", "scale σ", "residual"))),
-        *(line for chain in sorted(chains) for line in (f"through {kernel}", chain.replace(f"{kernel}, ", ""))), "bits of y",
-    ]  # fmt: skip
-
-
-def _entropy(axes, lines, place) -> tuple[float, float, float]:
-    """The box of the slices, below the last layer of h_s."""
-    x, y, half = place
-    tall, top = _tall(lines), y - half - LEAD
-    _arrow(axes, (x, y - half), (x, top))
-    _box(axes, x, top - tall / 2, WIDE + 0.3, tall, lines, BITS, bold_first=True)
-    return x, top - tall / 2, tall / 2
-
-
-def _tall(lines):
-    return len(lines) * LINE + 0.09
-
-
-def _flows(axes, model, stages, places, height):
-    """What goes from column to column: y, z, their decoded selves, and the prior."""
-    ends = {name: [places[s] for s in places if _belongs(s, name)] for name in ("g_a", "h_a", "h_mean_s", "g_s")}
-    under = lambda place, shift=0: (place[0] + shift, place[1] - place[2])
-    over = lambda place: (place[0], place[1] + place[2])
-    foot, head = -0.32, height + 0.14
-    x, y = over(ends["g_a"][0])
-    _arrow(axes, (x, y + 0.16), (x, y))
-    _name(axes, x + 0.1, y + 0.1, "x")
-    start, to_h, slices, first = under(ends["g_a"][-1]), under(ends["h_a"][0]), places["slices"], over(ends["h_mean_s"][0])
-    _arrow(axes, start, (start[0], foot), (slices[0] - 0.3, foot), under(slices, -0.3))
-    _arrow(axes, (to_h[0], foot), to_h)
-    _name(axes, start[0] + 0.1, foot + 0.1, "y")
-    x, y = over(ends["h_a"][-1])  # z, over the top
-    _arrow(axes, (x, y), (x, head), (first[0], head), first)
-    _box(axes, (x + first[0]) / 2, head, WIDE - 0.1, THIN + 0.02, f"{model.entropy_bottleneck.channels} channels, bits of z", BITS)
-    _name(axes, x - 0.1, head - 0.1, "z")
-    _name(axes, first[0] + 0.1, head - 0.02, "ẑ")
-    start, end = under(slices, 0.3), under(ends["g_s"][0])
-    _arrow(axes, start, (start[0], foot), (end[0], foot), end)
-    _name(axes, start[0] + 0.1, foot + 0.1, "ŷ")
-    x, y = over(ends["g_s"][-1])
-    _arrow(axes, (x, y), (x, y + 0.16))
-    _name(axes, x + 0.1, y + 0.1, "x̂")
-    if "fem.a.0" in stages:
-        _prior_inputs(axes, stages, places, foot, under, over, end[0], model)
-
-
-def _prior_inputs(axes, stages, places, foot, under, over, decoded, model):
-    """Where each of FEM's branches begins: the prior and x, the prior and y, w and ŷ."""
-    x, y = over(places["fem.a.0"])
-    _arrow(axes, (x, y + 0.12), (x, y))
-    _name(axes, x, y + 0.27, f"{PRIORS[model.prior]}\n{sources(stages['fem.a.0'])}", 0)
-    (guide, channels), (known, count) = stages["fem.h.0"].inputs
-    left, right = under(places["fem.h.0"], -0.3), under(places["fem.h.0"], 0.3)
-    _arrow(axes, (left[0], foot), left)
-    _name(axes, left[0] + 0.2, foot + 0.1, f"{known} {count}", 0)
-    _arrow(axes, (right[0], right[1] - 0.12), right)
-    _name(axes, right[0], right[1] - 0.2, f"{guide} {channels}", 0)
-    w, (_, (known, count)) = stages["fem.w"], stages["fem.s.0"].inputs
-    lines = [describe(layer) for layer in layers(w.module) if not is_activation(layer)]
-    left, right = under(places["fem.s.0"], -0.3), under(places["fem.s.0"], 0.3)
-    tall = _tall(lines) + LINE
-    box = (left[0] + 0.3, foot - 0.12 - tall / 2, tall / 2)
-    _box(axes, box[0], box[1], SIDE, tall, [f"{capitals(model.fem)} w", *lines], ADDED, size(w.step), bold_first=True)
-    _arrow(axes, (right[0], over(box)[1]), right)
-    _arrow(axes, (decoded, foot), (left[0], foot), left)
-    _name(axes, left[0] + 0.2, foot + 0.1, f"{known} {count}", 0)
-    _arrow(axes, (box[0], under(box)[1] - 0.12), under(box))
-    _name(axes, box[0], under(box)[1] - 0.2, sources(w), 0)
-
-
-def _name(axes, x, y, text, larger=1):
-    axes.text(x, y, text, fontsize=FONT + larger, ha="center", va="center", color="0.1", linespacing=1.25)
+def affine(page: Page, maker: tuple[float, float], features: tuple[float, float], channels: int):
+    """F x (1 + gamma) + beta (Eq. 7): from the convolution that gives gamma and beta, and from the backbone above."""
+    (x, y), (right, _) = maker, features
+    scale, shift = page.sign(right, y + 0.35, "×", BACKBONE), page.sign(right, y - 0.05, "+", BACKBONE)
+    page.arrow(features, scale.top())
+    page.arrow(scale.bottom(), shift.top())
+    page.arrow(shift.bottom(), (right, shift.y - 0.3))
+    page.arrow((x, y + 0.05), (x + 0.18, y + 0.05), (x + 0.18, scale.y), (right - scale.half, scale.y))
+    page.arrow((x, shift.y), (right - shift.half, shift.y))
+    page.write(right - 0.55, scale.y + 0.09, f"1 + γ, {channels}")
+    page.write(right - 0.55, shift.y + 0.09, f"β, {channels}")

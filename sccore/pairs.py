@@ -1,7 +1,7 @@
 """Figures 3 and 10: the same crop from two models at equal size of file, one of them without a part of the method.
 
-The paper's model sets the rate, the other's lambda is searched for (:mod:`sccore.crops`). Most of the weights that such a
-comparison needs are trained at home, not shipped: where they are missing, what trains them is said.
+The paper's model sets the rate, the other's lambda is searched for (:mod:`sccore.crops`). Where weights of a run are
+missing, what trains them is said.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,8 @@ def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
             raise InputError(f"no image {name} in {dataset}; there are: {', '.join(files)}")
         image = data.read_image(files[name][0])
         mask = files[name][1] and data.read_mask(files[name][1], image.shape[:2])
-        pictures[f"{name}+{left}+{top}"] = tuple(None if layer is None else crops.cut(layer, left, top, width, height) for layer in (image, mask))
+        part = lambda layer: None if layer is None else crops.cut(layer, left, top, width, height)
+        pictures[f"{name}+{left}+{top}"] = part(image), part(mask)
     return pictures
 
 
@@ -75,7 +76,8 @@ def draw(pictures: Pictures, coded: dict[str, list[Coded]]) -> Figure:
     size = next(iter(pictures.values()))[0].shape
     figure, axes = image_axes(size, len(pictures), 3)
     for row, (label, (image, _)) in zip(axes, pictures.items()):
-        for one, picture, text in zip(row, (image, *(c.image for c in coded[label])), (label, *map(_caption, coded[label]))):
+        shown = [(label, image), *((_caption(c), c.image) for c in coded[label])]
+        for one, (text, picture) in zip(row, shown):
             one.imshow(picture, interpolation="nearest")
             one.set_title(text)
     return figure
