@@ -155,9 +155,9 @@ def read_codecs(frame: pd.DataFrame) -> list[str]:
 
 def reading_table(found: Benchmark) -> str:
     """Character error rate by codec and rate, a Markdown table."""
-    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}"]
+    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
             for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
-    return report.table(["codec", "λ or quality", "bpp", "characters read wrongly", "of"], rows or [[report.MISSING, *[None] * 4]])
+    return report.table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows or [[report.MISSING, *[None] * 5]])
 
 
 def monotone(frame: pd.DataFrame, codec: str) -> dict:

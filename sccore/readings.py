@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sccore import crops, data, datasets, figures, integrity, ocr
+from sccore import crops, data, datasets, figures, integrity, ocr, report
 from sccore.anchors import CODECS
 from sccore.benchmark import Benchmark
 from sccore.errors import InputError
@@ -15,17 +15,19 @@ from sccore.models import LAMBDAS
 
 @figures.styled
 def cer_curves(found: Benchmark) -> Figure:
-    """Character error rate against rate, all characters of the data set together, one line a codec."""
+    """Character error rate against rate, one line a codec: all characters together of the images that all codecs have."""
     codecs = integrity.read_codecs(found.frame)
-    if not codecs:
+    frame = report.common(found.frame, codecs) if codecs else found.frame.iloc[:0]
+    if frame.empty:
         return figures.nothing("no character error rate is recorded")
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, figures.colours(codecs)):
-        points = integrity.curve(found.frame, codec)
+        points = integrity.curve(frame, codec)
         axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=figures.title(codec))
     axes.set(xscale="log", xlabel=figures.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
     figures.plain_log(axes.xaxis)
-    axes.legend()
+    count = frame["name"].nunique()
+    axes.legend(title=f"all text of {count} image{'s' * (count != 1)}", alignment="left")
     return figure
 
 

@@ -94,7 +94,7 @@ def test_error_rates_are_of_all_characters_together(found):
     found.frame.loc[~rows, "cer"] = 0.6
     points = integrity.curve(found.frame, integrity.WEIGHTED)
     assert points["cer"].tolist() == pytest.approx([0.5] * 5) and points["characters"].tolist() == [400] * 5
-    assert "50.0 % | 400" in integrity.reading_table(found)
+    assert "50.0 % | 400 | 2 |" in integrity.reading_table(found)
 
 
 def test_what_rises_is_named(found):
