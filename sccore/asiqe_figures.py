@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from sccore import paths, report, results, scores
+from sccore import asiqe_data, paths, report, results, scores
 from sccore.errors import InputError
 from sccore.figures import CODECS, nothing, rank, styled, title
 
@@ -47,8 +47,9 @@ def types_table() -> str:
     within = lambda kind: _number(e["within_scene_by_type"].get(kind, {}).get("mean"))
     unseen = lambda kind: e["held_out_types"].get(kind, {}).get("srcc")
     mark = lambda value: "" if value is None else "yes" if value >= GOALS["held_out_types"] else "no"
+    kinds = [kind for kind in [*asiqe_data.DISTORTIONS, *asiqe_data.LEARNED] if kind in e["by_type"]]
     rows = [[kind, value["images"], _number(value["srcc"]), within(kind), _number(unseen(kind)), mark(unseen(kind))]
-            for kind, value in e["by_type"].items() if value["srcc"] is not None]  # fmt: skip
+            for kind in kinds for value in [e["by_type"][kind]]]  # fmt: skip
     if both := e["held_out_types"].get("both learned codecs"):
         rows.append(["both learned codecs, neither seen", both["images"], None, None, _number(both["srcc"]), mark(both["srcc"])])
     return report.table(["type", "images", "SRCC, type seen", "SRCC within a scene", "SRCC, type unseen",
@@ -76,15 +77,15 @@ def order_table() -> str:
 
 
 @styled
-def score_curves(codecs: tuple[str, ...] = ("sftip-variable", "wacnn-variable", "avif", "jpeg")) -> Figure:
+def score_curves() -> Figure:
     """ASIQE-R against rate for every sample; the dotted line is the score of the original."""
     try:
         frame = _scores()
     except InputError:
         return nothing(f"ASIQE-R against rate: {report.MISSING}")
     originals = json.loads((paths.RESULTS / "asiqe" / "scores.json").read_text())["originals"]
-    names = sorted(frame["name"].unique())
-    figure, axes = plt.subplots((len(names) + 4) // 5, min(len(names), 5), figsize=(10, 2.2 * ((len(names) + 4) // 5)), sharey=True,
+    names, codecs = sorted(frame["name"].unique()), sorted(frame["codec"].unique(), key=rank)
+    figure, axes = plt.subplots((len(names) + 4) // 5, min(len(names), 5), figsize=(10, 2.2 * ((len(names) + 4) // 5)), sharex=True, sharey=True,
                                 squeeze=False)  # fmt: skip
     for name, ax in zip(names, axes.flat):
         for codec in codecs:
@@ -94,7 +95,7 @@ def score_curves(codecs: tuple[str, ...] = ("sftip-variable", "wacnn-variable", 
         ax.set(title=name.removesuffix(".png"), xscale="log")
     figure.supxlabel("bpp (real file)", fontsize=9)
     figure.supylabel("ASIQE-R", fontsize=9)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(codecs))
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(codecs))
     return figure
 
 

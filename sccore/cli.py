@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("score", "score decoded images with ASIQE-R, beside their rates; goes on where an earlier run stopped")
     sub.add_argument("--codec", nargs="+", required=True, metavar="NAME", help="of those that `anchors --list` shows, or checkpoints")
     sub.add_argument("--images", type=Path, required=True, help="folder of images, or a data set")
-    sub.add_argument("--limit", type=int, nargs=2, metavar=("H", "W"), help="larger images are cut to this size in their middle")
+    sub.add_argument("--limit", type=int, nargs=2, metavar=("H", "W"), help="of larger images the part of this size with most detail")
     sub.add_argument("--out", type=Path, required=True, help="record to write (JSON)")
 
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")

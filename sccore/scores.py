@@ -24,7 +24,7 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
 
     Args:
         codecs: names of classical codecs or of checkpoints; each is measured over its whole sweep.
-        limit: (H, W); larger images are cut to this size in their middle.
+        limit: (H, W); of larger images the part of this size with most detail is measured.
 
     Returns:
         the record: images, a row an image and point {"name", "codec", "lmbda" or "quality", "width", "height", "bpp", "psnr",
@@ -43,7 +43,7 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
     done = {(row["name"], row["codec"], row.get("lmbda", row.get("quality"))) for row in record["images"]}
     with tqdm(total=len(pairs) * sum(map(len, sweeps.values())), initial=len(done), disable=not progress) as bar:
         for _, path, _ in pairs:
-            image = middle(data.read_image(path), limit)
+            image = busiest(data.read_image(path), limit)
             if path.name not in record["originals"]:
                 record["originals"][path.name] = asiqe_r(image)
             for name, sweep in sweeps.items():
@@ -63,12 +63,19 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
     return record
 
 
-def middle(image: np.ndarray, limit: tuple[int, int] | None) -> np.ndarray:
-    """The middle of an image (H, W, 3), at most `limit` (H, W) large."""
+def busiest(image: np.ndarray, limit: tuple[int, int] | None, grid: int = 80) -> np.ndarray:
+    """The part of an image (H, W, 3), at most `limit` (H, W) large, whose green differs most from column to column.
+
+    Its corner lies on a grid of so many pixels.
+    """
     if not limit:
         return image
-    y, x = (max(n - most, 0) // 2 for n, most in zip(image.shape, limit))
-    return np.ascontiguousarray(image[y : y + limit[0], x : x + limit[1]])
+    height, width = (min(n, most) for n, most in zip(image.shape, limit))
+    green = image[..., 1].astype(int)
+    corners = [(y, x) for y in range(0, len(image) - height + 1, grid) for x in range(0, image.shape[1] - width + 1, grid)]
+    detail = lambda y, x: np.abs(np.diff(green[y : y + height, x : x + width], axis=1)).sum()
+    y, x = max(corners, key=lambda corner: detail(*corner))
+    return np.ascontiguousarray(image[y : y + height, x : x + width])
 
 
 def _begun(out, subject):

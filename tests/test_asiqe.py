@@ -10,6 +10,7 @@ from sccore import asiqe, paths
 from sccore.asiqe import Weights
 from sccore.data import read_image
 from sccore.errors import InputError
+from sccore.scores import busiest
 
 SAMPLES = sorted((paths.SAMPLES / "images").glob("*.png"))
 
@@ -20,18 +21,9 @@ def some_weights(n=5):
                    rng.normal(size=n), np.array(0.1), np.array(0.5), {"format": asiqe.FORMAT, "step": 7})  # fmt: skip
 
 
-def busy(image, size=(360, 640)):
-    """The part of an image of this size with most text or detail, of a coarse grid."""
-    height, width = (min(n, m) for n, m in zip(size, image.shape))
-    corners = [(y, x) for y in range(0, image.shape[0] - height + 1, 120) for x in range(0, image.shape[1] - width + 1, 160)]
-    detail = lambda y, x: np.abs(np.diff(image[y : y + height, x : x + width, 1].astype(int), axis=1)).mean()
-    y, x = max(corners, key=lambda corner: detail(*corner))
-    return image[y : y + height, x : x + width]
-
-
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
 def test_the_score_falls_with_the_rate(path):
-    image = busy(read_image(path))
+    image = busiest(read_image(path), (360, 640))
     scores = [asiqe.asiqe_r(image)]
     for quality in (70, 30, 10):
         file = io.BytesIO()

@@ -81,7 +81,9 @@ def test_what_is_no_record_of_scores_is_refused(tmp_path):
         scores.load(tmp_path / "s.json")
 
 
-def test_the_middle():
-    image = np.arange(60).reshape(6, 10, 1)
-    assert np.array_equal(scores.middle(image, (2, 4)), image[2:4, 3:7])
-    assert scores.middle(image, (9, 4)).shape == (6, 4, 1) and scores.middle(image, None) is image
+def test_the_busiest_part():
+    image = np.zeros((200, 300, 3), np.uint8)
+    image[100:150, 90:200:2] = 255
+    part = scores.busiest(image, (60, 120))
+    assert np.array_equal(part, image[80:140, 80:200])
+    assert scores.busiest(image, (900, 100)).shape == (200, 100, 3) and scores.busiest(image, None) is image

@@ -1,0 +1,26 @@
+"""Tables and figure of ASIQE-R, from the shipped records and without any."""
+
+import pytest
+
+from sccore import asiqe_figures, paths
+from sccore.errors import InputError
+
+
+def test_tables_show_what_the_record_holds():
+    e = asiqe_figures.record()["evaluation"]
+    assert f"| {e['held_out_scenes']['srcc']:.3f} |" in asiqe_figures.summary()
+    assert all(f"| {kind} |" in asiqe_figures.types_table() for kind in ("avif", "sftip-variable"))
+    assert "without edges" in asiqe_figures.ablation_table() and "rendered" in asiqe_figures.data_table()
+    assert "SFTIP" in asiqe_figures.order_table()
+
+
+def test_the_figure_has_a_panel_an_image():
+    panels = asiqe_figures.score_curves().axes
+    assert len(panels) == 10 and all(panel.lines for panel in panels)
+
+
+def test_without_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert asiqe_figures.score_curves().axes
+    with pytest.raises(InputError, match="asiqe-r.json"):
+        asiqe_figures.summary()
