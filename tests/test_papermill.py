@@ -9,10 +9,11 @@ from pathlib import Path
 import nbformat
 import papermill  # noqa: F401  papermill loads sccore._papermill, not the other way round
 import pytest
+from PIL import Image
 
 from sccore import _papermill, parameters
 from sccore.errors import InputError
-from sccore.paths import ROOT
+from sccore.paths import ROOT, SAMPLES
 
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 DEFAULTS = {"lmbda": 0.0035, "steps": 3, "fast": False, "model": "sftip"}
@@ -130,11 +131,15 @@ def test_what_is_not_a_number_is_refused(value):
 
 
 def test_the_real_notebook_trains(tmp_path, monkeypatch):
-    """The README's command, with two steps."""
+    """The README's command, with two steps, on corners of the samples."""
     monkeypatch.chdir(tmp_path)
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        for path in sorted((SAMPLES / kind).glob("*.png"))[:4]:
+            Image.open(path).crop((0, 0, 256, 192)).save(tmp_path / kind / path.name)
     out = tmp_path / "run"
-    words = "-p lmbda 0.0035 -p steps 2 -p batch 1 -p crop 128".split()
-    done = run(str(ROOT / "notebooks/train.ipynb"), str(tmp_path / "done.ipynb"), *words, "-p", "out", str(out))
+    words = f"-p lmbda 0.0035 -p steps 2 -p batch 1 -p crop 128 -p images {tmp_path} -p out {out}".split()
+    done = run(str(ROOT / "notebooks/train.ipynb"), str(tmp_path / "done.ipynb"), *words)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2/2" in done.stderr  # the progress bar is seen
     assert (out / "model.safetensors").exists() and (out / "log.csv").read_text().count("\n") >= 2
