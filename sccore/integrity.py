@@ -46,17 +46,22 @@ def collect(dataset: str = "samples", codecs: str = "", measure: bool = False) -
 
 
 def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -> Benchmark:
-    """What a folder holds of these codecs, and the commands that make the rest."""
+    """What a folder holds of these codecs, and the commands that make the rest.
+
+    The same files measured by further rulers, in a record of their own, add their columns.
+    """
     rows, records, failed = [], {}, {}
     for path in sorted(folder.glob("*.json")):
         if path.name == OF_OTHERS or (record := results.load_record(path))["codec"] not in codecs:
             continue
         rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
-        records[record["codec"]] = [record]
+        records.setdefault(record["codec"], []).append(record)
         failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
     frame = pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *rulers.ALWAYS])
     numbers = frame.columns.difference(["codec", "name"])
     frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    files = frame.columns.intersection(["codec", "name", "lmbda", "quality", "bytes"]).tolist()
+    frame = frame.groupby(files, dropna=False, as_index=False).first()
     missing = {codec: f"not recorded; {command(codec, dataset, folder)}" for codec in codecs if codec not in records}
     return Benchmark(name, frame, records, missing, failed)
 

@@ -62,6 +62,16 @@ def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
     assert "evaluate --checkpoint data/checkpoints/wacnn-variable.safetensors --name wacnn-variable" in found.missing["wacnn-variable"]
 
 
+def test_a_record_of_another_ruler_adds_its_column(folder, found):
+    for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
+        rows = [row(name, rate, gain) | {"asiqe_r": 0.5 + rate + gain} for name in ("a.png", "b.png") for rate in RATES]
+        results.save_record(folder / f"{codec}+asiqe_r.json", record(codec, rows))
+    both = integrity.collect()
+    assert len(both.frame) == len(found.frame) and len(both.records[integrity.PLAIN]) == 2
+    for name in ("asiqe_r", "cer"):
+        assert integrity.compare(both.frame, name)["bd_rate"] < -10
+
+
 def test_a_curve_that_does_not_rise_gives_a_sentence(found):
     found.frame.loc[found.frame["lmbda"] == 0.3, "cer"] = 0.9
     assert "does not rise in quality with every step in rate" in integrity.compare(found.frame, "cer")
