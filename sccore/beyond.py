@@ -1,6 +1,6 @@
 """What the paper does not ask: when does the prior pay, and what does it hang on?
 
-Pages whose words are known (:mod:`sccore.pages`) give the true mask, the share of text and the height of its words.
+Pages whose words are known (:mod:`sccore.words`) give the true mask, the share of text and the height of its words.
 On them a model is compared with the baseline page by page, and with itself told other masks (:mod:`sccore.remasking`).
 """
 
@@ -12,9 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sccore import ablations, data, detection, evaluation, figures, pages, paths, rd, report, results
+from sccore import ablations, data, detection, evaluation, figures, paths, rd, report, results
 from sccore.errors import InputError
 from sccore.files import replacing
+from sccore.words import by_hash, oracle, read_words
 
 CODEC, ANCHOR = ablations.FULL, report.BASELINE
 PAGES = "pages"  # the data set's folder of records
@@ -48,15 +49,15 @@ def measure(folder: Path | str, told: str = "", count: int | None = None, record
 
 def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[str, dict]]:
     """Pages as a data set under data/runs: folders of links to the pages and of their true masks, and what is on them."""
-    stems = pages.by_hash([stem for stem, *_ in data.pair(folder)])[:count]
+    stems = by_hash([stem for stem, *_ in data.pair(folder)])[:count]
     place, about = paths.RUNS / PAGES / folder.name, {}
     for kind in ("images", "masks"):
         (place / kind).mkdir(parents=True, exist_ok=True)
         for old in (place / kind).glob("*.png"):
             old.unlink()
     for stem in stems:
-        image, words = data.read_image(folder / f"{stem}.png"), pages.read_words(folder / f"{stem}.json")
-        mask = pages.oracle(words, image.shape[:2])
+        image, words = data.read_image(folder / f"{stem}.png"), read_words(folder / f"{stem}.json")
+        mask = oracle(words, image.shape[:2])
         (place / "images" / f"{stem}.png").symlink_to((folder / f"{stem}.png").resolve())
         with replacing(place / "masks" / f"{stem}.png") as part:
             Image.fromarray(mask).save(part, "PNG")

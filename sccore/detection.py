@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from sccore import data, pages, results, text
+from sccore import data, results, text
 from sccore.anchors import choose
 from sccore.errors import InputError
 from sccore.files import file_hash
+from sccore.words import held_back_of, oracle, read_words
 
 COVERED = 0.5  # share of a word's box from which on it counts as found
 
@@ -32,14 +33,14 @@ def evaluate_detector(folder: Path | str, detector: str = "craft", weights: Path
     Args:
         detector, scale: see :func:`sccore.text.detect`.
         weights: of the detector, looked for unless given.
-        held_back: only the pages that :func:`sccore.pages.held_back` keeps from training.
+        held_back: only the pages that :func:`sccore.words.held_back_of` keeps from training.
         out: JSON file, written after every page; what it holds of the same measurement is not measured again.
 
     Returns:
         the record: provenance, and a row a page with counts of pixels and words and the detector's processor seconds.
     """
     pairs = data.pair(folder)
-    kept = pages.held_back([stem for stem, _, _ in pairs])
+    kept = held_back_of([stem for stem, _, _ in pairs])
     pairs.sort(key=lambda pair: pair[0] not in kept)  # these first: an unfinished record can be compared on them
     if held_back:
         pairs = pairs[: len(kept)]
@@ -48,7 +49,7 @@ def evaluate_detector(folder: Path | str, detector: str = "craft", weights: Path
     record["dataset"] |= {"words_sha256": _words_hash(pairs), "part": "held back" if held_back else "all"}
 
     def rows(path, missing):
-        words = pages.read_words(path.with_suffix(".json"))
+        words = read_words(path.with_suffix(".json"))
         image = data.read_image(path, path.name)
         start = process_time()
         quads = text.detect(image, finder, scale)
@@ -115,7 +116,7 @@ def score(mask: np.ndarray, words: list[dict]) -> dict:
         if x1 > x0 and y1 > y0:
             covered.append(mask[y0:y1, x0:x1].mean())
     found = int((np.array(covered) >= COVERED).sum())
-    return overlap(mask, pages.oracle(words, mask.shape)) | {"words": len(covered), "found": found}
+    return overlap(mask, oracle(words, mask.shape)) | {"words": len(covered), "found": found}
 
 
 def total(rows: Iterable[dict]) -> dict:

@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sccore import detection, pages, paths, report
+from sccore import detection, paths, report, words
 from sccore.figures import image_axes, styled, nothing
 from sccore.priors import external_prior
 
@@ -44,7 +44,7 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
     measured = records(dataset)
     names = {row["name"] for record in measured.values() for row in record["images"]}
     if held_back:
-        names = {f"{stem}.png" for stem in pages.held_back([Path(name).stem for name in names])}
+        names = {f"{stem}.png" for stem in words.held_back_of([Path(name).stem for name in names])}
     percent = lambda share: None if share is None else f"{100 * share:.1f}"
     rows = []
     for name in dict.fromkeys([*DETECTORS, *measured]):

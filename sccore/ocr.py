@@ -75,7 +75,7 @@ def cer(original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None, word
     Args:
         original, decoded: uint8 (H, W, 3).
         mask: of the original's text, bool (H, W).
-        words: the words of a rendered page, as `pages.read_words` returns them; they are the truth then.
+        words: the words of a rendered page, as `words.read_words` returns them; they are the truth then.
 
     Raises:
         InputError: the reader is not installed; says the command that brings it.

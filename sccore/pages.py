@@ -13,10 +13,9 @@ from contextlib import ExitStack
 from itertools import chain, zip_longest
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from sccore import looks, text
+from sccore import looks
 from sccore.browser import Browser, PageError, find
 from sccore.errors import InputError
 from sccore.files import replacing
@@ -228,36 +227,3 @@ def page(browser: Browser, path: Path, look: looks.Look) -> tuple[bytes, list[di
     if browser.evaluate(WORDS) != words:
         raise PageError("the page moved while it was taken")
     return shot, [{"text": w["text"], "box": [round(look.zoom * v, 1) for v in w["box"]]} for w in words]
-
-
-def read_words(path: Path | str) -> list[dict]:
-    """The words of STEM.json; InputError if it is missing or something else."""
-    try:
-        words = json.loads(Path(path).read_text(encoding="utf-8"))
-        np.array([word["box"] for word in words], np.float32).reshape(-1, 4)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f'{path}: not a list of {{"text": word, "box": [x0, y0, x1, y1]}}') from None
-    return words
-
-
-def quads(words: list[dict]) -> np.ndarray:
-    """The boxes of words as quads, float32 (N, 4, 2), clockwise from the upper left."""
-    x0, y0, x1, y1 = np.array([word["box"] for word in words], np.float32).reshape(-1, 4).T
-    return np.stack([x0, y0, x1, y0, x1, y1, x0, y1], 1).reshape(-1, 4, 2)
-
-
-def oracle(words: list[dict], size: tuple[int, int]) -> np.ndarray:
-    """The mask of a detector that knows: the boxes of words, filled as every detector's are; bool (H, W)."""
-    return text.fill(quads(words), size)
-
-
-def by_hash(stems: list[str]) -> list[str]:
-    """Stems of pages in the order of their SHA-256: any beginning of it is a fair choice."""
-    return sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).hexdigest())
-
-
-def held_back(stems: list[str]) -> list[str]:
-    """The third of a set of pages that no detector is trained on: the first in the order of their hashes."""
-    return by_hash(stems)[: len(stems) // 3]

@@ -20,14 +20,14 @@ def cer_curves(found: Benchmark) -> Figure:
     frame = report.common(found.frame, codecs) if codecs else found.frame.iloc[:0]
     if frame.empty:
         return figures.nothing("no character error rate is recorded")
-    figure, axes = plt.subplots(figsize=(5.6, 3.9))
+    figure, axes = plt.subplots(figsize=(7.4, 3.9))
     for codec, colour in zip(codecs, figures.colours(codecs)):
         points = integrity.curve(frame, codec)
         axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=figures.title(codec))
     axes.set(xscale="log", xlabel=figures.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
     figures.plain_log(axes.xaxis)
     count = frame["name"].nunique()
-    axes.legend(title=f"all text of {count} image{'s' * (count != 1)}", alignment="left")
+    axes.legend(title=f"all text of {count} image{'s' * (count != 1)}", alignment="left", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -169,7 +169,7 @@ def truth(names: Sequence[str], image: Path) -> list[dict] | None:
     beside = Path(image).with_suffix(".json")
     if not any(RULERS[name].words for name in names) or not beside.exists():
         return None
-    from sccore.pages import read_words
+    from sccore.words import read_words
 
     return read_words(beside)
 

@@ -1,22 +1,57 @@
-"""Pages with the places of their words, and crops of them to train detectors with.
+"""Pages with the places of their words: reading them, the mask that is right, and crops to train detectors with.
 
 A folder of pages is what :mod:`sccore.pages` renders: STEM.png, and STEM.json with the boxes of its words in pixels.
 """
 
 import hashlib
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from sccore import text
 from sccore.data import pair, read_image
-from sccore.pages import read_words
+from sccore.errors import InputError
 from sccore.quads import upright
 
 LEAST = 5.0  # pixels; what is lower, or cut narrower by the crop, counts neither as text nor as none
 SCALES = 0.6, 1.6  # of half of the crops
 QUALITY = 40, 95  # of JPEG, for a third of the crops
+
+
+def read_words(path: Path | str) -> list[dict]:
+    """The words of STEM.json; InputError if it is missing or something else."""
+    try:
+        words = json.loads(Path(path).read_text(encoding="utf-8"))
+        np.array([word["box"] for word in words], np.float32).reshape(-1, 4)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f'{path}: not a list of {{"text": word, "box": [x0, y0, x1, y1]}}') from None
+    return words
+
+
+def quads(words: list[dict]) -> np.ndarray:
+    """The boxes of words as quads, float32 (N, 4, 2), clockwise from the upper left."""
+    x0, y0, x1, y1 = np.array([word["box"] for word in words], np.float32).reshape(-1, 4).T
+    return np.stack([x0, y0, x1, y0, x1, y1, x0, y1], 1).reshape(-1, 4, 2)
+
+
+def oracle(words: list[dict], size: tuple[int, int]) -> np.ndarray:
+    """The mask of a detector that knows: the boxes of words, filled as every detector's are; bool (H, W)."""
+    return text.fill(quads(words), size)
+
+
+def by_hash(stems: list[str]) -> list[str]:
+    """Stems of pages in the order of their SHA-256: any beginning of it is a fair choice."""
+    return sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).hexdigest())
+
+
+def held_back_of(stems: list[str]) -> list[str]:
+    """The third of a set of pages that no detector is trained on: the first in the order of their hashes."""
+    return by_hash(stems)[: len(stems) // 3]
 
 
 class Pages:

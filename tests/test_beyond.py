@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import beyond, create_model, paths, pages, save_model
+from sccore import beyond, create_model, paths, save_model
+from sccore.words import by_hash
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def folder(tmp_path):
 def test_pages_as_a_data_set_with_true_masks(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     images, masks, about = beyond.prepare(folder, 2)
-    chosen = pages.by_hash(["0", "1", "2"])[:2]
+    chosen = by_hash(["0", "1", "2"])[:2]
     assert sorted(p.stem for p in images.iterdir()) == sorted(p.stem for p in masks.iterdir()) == sorted(chosen) == sorted(about)
     for stem in chosen:
         height = 10 + 10 * int(stem)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import detection, pages, text
+from sccore import detection, text, words
 from sccore.cli import main
 from sccore.errors import InputError
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 
 def test_the_oracle_is_perfect():
-    row = detection.score(pages.oracle(WORDS, (64, 128)), WORDS)
+    row = detection.score(words.oracle(WORDS, (64, 128)), WORDS)
     assert row["precision"] == row["recall"] == row["iou"] == 1 and row["words"] == row["found"] == 2
 
 
@@ -80,7 +80,7 @@ def test_a_record_says_what_was_measured_and_goes_on(folder, tmp_path, monkeypat
 
 def test_only_the_pages_held_back(folder):
     record = detection.evaluate_detector(folder, "heuristic", held_back=True, progress=False)
-    assert [row["name"][:-4] for row in record["images"]] == pages.held_back(["a", "b", "c"])
+    assert [row["name"][:-4] for row in record["images"]] == words.held_back_of(["a", "b", "c"])
 
 
 def test_faulty_pages_are_named(folder, tmp_path, capsys):

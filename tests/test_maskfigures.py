@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sccore import maskfigures, pages, paths
+from sccore import maskfigures, paths, words
 from sccore.errors import InputError
 
 
@@ -34,7 +34,7 @@ def test_table_of_all_pages_or_of_those_held_back(record):
     assert "| `own` | own | 1 of 6 | 100.0 | 80.0 | 40.0 | 36.4 | 2 |" == lines[-1]
     assert any(line.startswith("| `east` |") and "not recorded yet" in line for line in lines)
     assert "2 of 2" in maskfigures.detector_table("pages")
-    assert len(pages.held_back([name[:-4] for name in names])) == 2
+    assert len(words.held_back_of([name[:-4] for name in names])) == 2
 
 
 def test_table_without_records_says_so(record):

@@ -12,6 +12,7 @@ from sccore import browser, looks, pages
 from sccore.cli import main
 from sccore.data import read_image
 from sccore.errors import InputError
+from sccore.words import oracle
 
 try:
     browser.find()
@@ -63,7 +64,7 @@ def test_ink_is_inside_the_boxes_and_every_box_has_some(running, documents, zoom
     image, words = show(running, documents, looks.Look(640, 480, zoom, 0.0, "light", "", ()))
     assert abs(image.shape[0] - 480) <= 1 and abs(image.shape[1] - 640) <= 1
     ink = image.min(2) < 128
-    assert (ink & ~pages.oracle(words, ink.shape)).sum() <= 0.01 * ink.sum()
+    assert (ink & ~oracle(words, ink.shape)).sum() <= 0.01 * ink.sum()
     for word in words:
         x0, y0, x1, y1 = np.round(word["box"]).astype(int)
         assert ink[y0:y1, x0:x1].any(), word
@@ -155,28 +156,3 @@ def test_sources_take_turns(tmp_path):
 def test_stems_tell_seeds_and_namesakes_apart():
     stems = {pages.stem(name, seed) for name in ("a/b.html", "a-b.html") for seed in (0, 1)}
     assert len(stems) == 4 and all(stem.startswith("a-b-") for stem in stems)
-
-
-def test_a_third_is_held_back_whatever_the_order():
-    stems = [f"page{k}" for k in range(10)]
-    kept = pages.held_back(stems)
-    assert len(kept) == 3 and set(kept) == set(pages.held_back(stems[::-1])) < set(stems)
-
-
-def test_the_oracle_fills_the_boxes():
-    mask = pages.oracle([{"text": "x", "box": [2.2, 3.0, 5.8, 6.4]}], (10, 12))
-    assert mask.sum() == 5 * 4 and mask[3:7, 2:7].all()
-    assert not pages.oracle([], (10, 12)).any()
-
-
-def test_words_are_read_or_refused(tmp_path):
-    path = tmp_path / "a.json"
-    for content in ("", "{}", '[{"text": "x", "box": [1, 2, 3]}]', '[{"text": "x"}]', '[{"box": [1, 2, 3, "x"]}]'):
-        path.write_text(content)
-        if content != "{}":
-            with pytest.raises(InputError, match="a.json"):
-                pages.read_words(path)
-    path.write_text(json.dumps([{"text": "x", "box": [1, 2, 3, 4]}]))
-    assert pages.quads(pages.read_words(path)).tolist() == [[[1, 2], [3, 2], [3, 4], [1, 4]]]
-    with pytest.raises(InputError, match="b.json"):
-        pages.read_words(tmp_path / "b.json")

@@ -69,3 +69,28 @@ def test_recolouring_keeps_size_and_contrast():
         other = words.recolour(image, np.random.default_rng(seed))
         assert other.shape == image.shape and other.dtype == np.uint8
         assert abs(float(other[16, 16, 0]) - float(other[2, 2, 0])) > 40
+
+
+def test_a_third_is_held_back_whatever_the_order():
+    stems = [f"page{k}" for k in range(10)]
+    kept = words.held_back_of(stems)
+    assert len(kept) == 3 and set(kept) == set(words.held_back_of(stems[::-1])) < set(stems)
+
+
+def test_the_oracle_fills_the_boxes():
+    mask = words.oracle([{"text": "x", "box": [2.2, 3.0, 5.8, 6.4]}], (10, 12))
+    assert mask.sum() == 5 * 4 and mask[3:7, 2:7].all()
+    assert not words.oracle([], (10, 12)).any()
+
+
+def test_words_are_read_or_refused(tmp_path):
+    path = tmp_path / "a.json"
+    for content in ("", "{}", '[{"text": "x", "box": [1, 2, 3]}]', '[{"text": "x"}]', '[{"box": [1, 2, 3, "x"]}]'):
+        path.write_text(content)
+        if content != "{}":
+            with pytest.raises(InputError, match="a.json"):
+                words.read_words(path)
+    path.write_text(json.dumps([{"text": "x", "box": [1, 2, 3, 4]}]))
+    assert words.quads(words.read_words(path)).tolist() == [[[1, 2], [3, 2], [3, 4], [1, 4]]]
+    with pytest.raises(InputError, match="b.json"):
+        words.read_words(tmp_path / "b.json")
