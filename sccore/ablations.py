@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sccore import figures, paths, rd, report
+from sccore import paths, rd, report, style
 from sccore.errors import InputError
 
 FULL, CONTROL = "sftip-variable", "sftip-uniform-variable"
@@ -136,7 +136,7 @@ def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") 
     return "{} {:.1f} % ({:.1f} to {:.1f})".format(verb, *numbers)
 
 
-@figures.styled
+@style.styled
 def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dict[str, float] | None = None) -> Figure:
     """BD-rates with their intervals, picture and text, a line a comparison.
 

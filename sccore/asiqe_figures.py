@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from sccore import asiqe_data, paths, report, results, scores
 from sccore.errors import InputError
-from sccore.figures import CODECS, nothing, rank, styled, title
+from sccore.style import CODECS, nothing, rank, styled, title
 
 GOALS = {"held_out_scenes": 0.9, "held_out_types": 0.8}  # of SRCC, set before training
 

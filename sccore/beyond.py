@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sccore import ablations, data, detection, evaluation, figures, paths, rd, report, results
+from sccore import ablations, data, detection, evaluation, paths, rd, report, results, style
 from sccore.errors import InputError
 from sccore.files import replacing
 from sccore.words import by_hash, oracle, read_words
@@ -100,14 +100,14 @@ def correlation(table: pd.DataFrame, x: str, resamples: int = 2000, seed: int = 
             f"{len(table)} images").replace("-", "−")  # fmt: skip
 
 
-@figures.styled
+@style.styled
 def scatter(tables: dict[str, pd.DataFrame], x: str) -> Figure:
     """BD-rate of each image against x, a colour a data set, with the rank correlation in the legend."""
     tables = {name: table for name, table in tables.items() if len(table) and x in table}
     if not tables:
-        return figures.nothing(report.MISSING)
+        return style.nothing(report.MISSING)
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
-    for (name, table), colour in zip(tables.items(), figures.SPARE[4:] + figures.SPARE):
+    for (name, table), colour in zip(tables.items(), style.SPARE[4:] + style.SPARE):
         axes.plot(table[x], table["bd_rate"], "o", color=colour, alpha=0.8, label=f"{name}: {correlation(table, x)}")
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set(xlabel=X[x], ylabel="BD-rate of the image [%]")
@@ -129,17 +129,17 @@ def seconds() -> pd.DataFrame:
     for codec in (ANCHOR, CODEC):
         own = report.of(report.measured("samples"), codec)
         if len(own):
-            rows.append({"what": f"encoding with {figures.title(codec)}",
+            rows.append({"what": f"encoding with {style.title(codec)}",
                          "seconds": (1e6 * own["encode_s"] / own["width"] / own["height"]).mean()})  # fmt: skip
     return pd.DataFrame(rows, columns=["what", "seconds"]).sort_values("seconds")
 
 
-@figures.styled
+@style.styled
 def cost() -> Figure:
     """What a mask costs beside the encoding that it is for, seconds a megapixel."""
     table = seconds()
     if table.empty:
-        return figures.nothing(report.MISSING)
+        return style.nothing(report.MISSING)
     figure, axes = plt.subplots(figsize=(6.4, 0.8 + 0.3 * len(table)))
     colours = ["#D55E00" if what.startswith("encoding") else "#0072B2" for what in table["what"]]
     bars = axes.barh(table["what"], table["seconds"], color=colours)

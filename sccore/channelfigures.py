@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sccore import channels, report, results
 from sccore.channels import REGIONS, STEP
 from sccore.errors import InputError
-from sccore.figures import image_axes, styled, title
+from sccore.style import image_axes, styled, title
 
 COLOURS = {"text": "#D55E00", "structure": "#0072B2", "flat": "#F0F0F0", "padding": "#FFFFFF"}
 PARTS = {"all": "all channels of y", "loudest": "the channel of highest entropy"}

@@ -13,7 +13,7 @@ from sccore.anatomy import Stage, describe, is_activation, layers, lines_of, sho
 from sccore.attention import WAM
 from sccore.boxes import Page, Place, tall
 from sccore.entropy import SliceEntropyModel
-from sccore.figures import styled
+from sccore.style import styled
 
 BACKBONE, ATTENTION = ("#DBE9F6", "#0072B2"), ("#9CC5E5", "#0072B2")
 ADDED, BITS = ("#FDEBD0", "#E08A00"), ("#EEEEEE", "#777777")

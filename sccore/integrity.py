@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore import anchors, checkpoint, figures, paths, rd, report, results, rulers, table1, traces
+from sccore import anchors, checkpoint, paths, rd, report, results, rulers, style, table1, traces
 from sccore.benchmark import Benchmark
 
 FOLDER = paths.RESULTS / "integrity"  # of the samples
@@ -135,7 +135,7 @@ def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
             cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
         lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
         notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
-    return traces.table(head, lines, f"BD-rate in percent of {escape(figures.title(codec))} against {escape(figures.title(against))} on "
+    return traces.table(head, lines, f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
                         f"<b>{escape(found.name)}</b>, with 95 % intervals; negative numbers are savings.", notes)  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def read_codecs(frame: pd.DataFrame) -> list[str]:
     """The codecs whose pictures were read, in the order of the figures."""
     if not {"cer", "cer_weight"} <= set(frame):
         return []
-    return sorted(frame.dropna(subset=["cer"])["codec"].unique(), key=figures.rank)
+    return sorted(frame.dropna(subset=["cer"])["codec"].unique(), key=style.rank)
 
 
 def reading_table(found: Benchmark) -> str:

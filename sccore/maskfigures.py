@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sccore import detection, paths, report, words
-from sccore.figures import image_axes, styled, nothing
+from sccore.style import image_axes, styled, nothing
 from sccore.priors import external_prior
 
 DETECTORS = {  # record's name: what it is

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sccore import crops, data, datasets, report, suite
 from sccore.crops import Coded
 from sccore.errors import InputError
-from sccore.figures import image_axes, nothing, styled, title
+from sccore.style import image_axes, nothing, styled, title
 from sccore.plan import RUNS
 
 Pictures = dict[str, tuple[np.ndarray, np.ndarray | None]]  # label: crop (H, W, 3) and its text mask (H, W)

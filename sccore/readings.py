@@ -6,26 +6,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sccore import crops, data, datasets, figures, integrity, ocr, report
+from sccore import crops, data, datasets, integrity, ocr, report, style
 from sccore.anchors import CODECS
 from sccore.benchmark import Benchmark
 from sccore.errors import InputError
 from sccore.models import LAMBDAS
 
 
-@figures.styled
+@style.styled
 def cer_curves(found: Benchmark) -> Figure:
     """Character error rate against rate, one line a codec: all characters together of the images that all codecs have."""
     codecs = integrity.read_codecs(found.frame)
     frame = report.common(found.frame, codecs) if codecs else found.frame.iloc[:0]
     if frame.empty:
-        return figures.nothing("no character error rate is recorded")
+        return style.nothing("no character error rate is recorded")
     figure, axes = plt.subplots(figsize=(7.4, 3.9))
-    for codec, colour in zip(codecs, figures.colours(codecs)):
+    for codec, colour in zip(codecs, style.colours(codecs)):
         points = integrity.curve(frame, codec)
-        axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=figures.title(codec))
-    axes.set(xscale="log", xlabel=figures.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
-    figures.plain_log(axes.xaxis)
+        axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=style.title(codec))
+    axes.set(xscale="log", xlabel=style.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
+    style.plain_log(axes.xaxis)
     count = frame["name"].nunique()
     axes.legend(title=f"all text of {count} image{'s' * (count != 1)}", alignment="left", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -48,7 +48,7 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
     image = data.read_image(found[name][0])
     mask = data.read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
     if codec in CODECS or not (file := integrity.weights(codec) or Path(codec)).exists():
-        return figures.nothing(f"no weights of {codec} here to decode a crop with")
+        return style.nothing(f"no weights of {codec} here to decode a crop with")
     part, where = (crops.cut(layer, left, top, width, height) for layer in (image, mask))
     heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
     whole = (ocr.block(part, (0, 0, part.shape[1], part.shape[0]), float(np.median(heights))),)
@@ -61,13 +61,13 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
     return _stacked(pictures, said)
 
 
-@figures.styled
+@style.styled
 def _stacked(pictures: dict[str, np.ndarray], said: list[str]) -> Figure:
     """Pictures of one size with a label above and what was read in them below."""
     size = next(iter(pictures.values())).shape
     columns = 2 if size[1] < 6 * size[0] else 1
     rows = -(-len(pictures) // columns)
-    figure, axes = figures.image_axes(size, rows, columns, width=9 if columns > 1 else 7)
+    figure, axes = style.image_axes(size, rows, columns, width=9 if columns > 1 else 7)
     figure.set_figheight(figure.get_figheight() + 0.25 * rows)
     for one in axes.flat[len(pictures) :]:
         one.remove()

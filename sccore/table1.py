@@ -8,7 +8,7 @@ from html import escape
 
 import pandas as pd
 
-from sccore import figures, rd, report, traces
+from sccore import rd, report, style, traces
 from sccore.benchmark import Benchmark
 from sccore.errors import InputError
 
@@ -43,7 +43,7 @@ def rows(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
     A codec that was measured on some of the images is compared on these; `images` says on how many.
     """
     made = []
-    for codec in sorted(found.records, key=figures.rank):
+    for codec in sorted(found.records, key=style.rank):
         own, shared = report.of(found.frame, codec), report.common(found.frame, [codec, anchor])
         bd = lambda metric, to=anchor: compare(found.frame, codec, to, metric)
         made.append({"codec": codec, "images": shared["name"].nunique(), "psnr": bd("psnr"), "psnr_text": bd("psnr_text"),
@@ -100,7 +100,7 @@ def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
 
         times = [row[key] for key in ("encode_s", "decode_s")]
         lines.append([
-            f"{escape(figures.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
+            f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
             f"{span(own, 'psnr', 1)} dB</small>",
             paper_cell(paper, name, column),
             cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other),
@@ -112,9 +112,9 @@ def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
     for name in (name for name in paper["rows"] if name not in present):
         lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 5])
         notes.append(escape(REASONS.get(name, "")))
-    head = [text.format(other=figures.title(other)) for text in HEAD]
+    head = [text.format(other=style.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
-    return traces.table(head, lines, f"BD-rate in percent against {escape(figures.title(anchor))} on <b>{escape(found.name)}</b>, with "
+    return traces.table(head, lines, f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
                         "95 % intervals; negative numbers are savings. Click a number for the records behind it.", notes)  # fmt: skip
 
 

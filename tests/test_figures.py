@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sccore import figures
+from sccore import figures, style
 from sccore.errors import InputError
 
 
@@ -76,7 +76,7 @@ def test_without_measurements_there_is_an_error_or_a_frame_with_the_reason(frame
     for empty in (frame[:0], frame.drop(columns="psnr"), frame.assign(psnr=None)):
         with pytest.raises(InputError, match="no psnr to draw"):
             figures.rd_curves(empty)
-    assert figures.nothing("not recorded yet").axes[0].texts[0].get_text() == "not recorded yet"
+    assert style.nothing("not recorded yet").axes[0].texts[0].get_text() == "not recorded yet"
 
 
 def test_training_curves_show_training_and_held_out_values(tmp_path):
