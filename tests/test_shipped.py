@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import sccore
-from sccore import anchors, checkpoint, data, evaluation, paths, results, suite
+from sccore import anchors, checkpoint, data, evaluation, integrity, paths, results, suite
 from sccore.models import create_model
 from sccore.plan import BASE, RUNS
 
@@ -103,3 +103,14 @@ def test_a_classical_record_can_be_measured_again(path):
     new, _ = evaluation.measure_classical(codec, image, None, quality, ms_ssim=False)
     assert new["bytes"] == pytest.approx(old["bytes"], rel=0.05)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.5)
+
+
+@pytest.mark.parametrize("codec", [integrity.WEIGHTED, integrity.PLAIN])
+def test_asiqe_r_rises_with_rate_on_every_sample(codec):
+    rows = integrity.collect().frame.query("codec == @codec").sort_values("bpp")
+    assert rows["asiqe_r"].notna().all() and rows["name"].nunique() == 10
+    assert (rows.groupby("name")["asiqe_r"].diff().dropna() > 0).all()
+
+
+def test_the_error_rate_of_the_paper_s_model_falls_with_rate():
+    assert integrity.monotone(integrity.collect().frame, integrity.WEIGHTED)["mean"]
