@@ -178,11 +178,13 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
 
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the part between the marker comments made anew."""
+    from sccore import chance
+
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
     note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval." if count else ""
     begin, end = MARKS
-    beside = beside_classical(frame) if count else ""
+    beside = f"{chance.sentence(frame)} {beside_classical(frame)}" if count else ""
     part = "\n\n".join(filter(None, [begin, comparison(frame, dataset=dataset), note, beside, end]))
     return re.sub(f"{begin}.*{end}", lambda _: part, readme, flags=re.DOTALL)
 
