@@ -66,6 +66,19 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {report.MISSING}."
 
 
+def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
+    """BD-rate of the models that were trained twice against the baseline, rate and quality of each image as means over both seeds."""
+    known = {run.name: run.name.removesuffix(f"-seed{seed(run)}") for run in runs(folder)}
+    twins = {codec for name, codec in known.items() if name != codec}
+    own = frame[frame["codec"].map(known).isin(twins)]
+    if own["codec"].nunique() < 4 or report.BASELINE not in twins:
+        return f"Both seeds together: {report.MISSING}."
+    means = own.assign(codec=own["codec"].map(known)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean()
+    parts = [f"`{codec}` against `{report.BASELINE}`, the picture {report.bd_rate(means, codec)}, text regions "
+             f"{report.bd_rate(means, codec, metric='psnr_text')}" for codec in sorted(twins - {report.BASELINE})]  # fmt: skip
+    return f"Both seeds together: {'; '.join(parts)}."
+
+
 def percent(value: float, of: float) -> str:
     """A change in percent with its sign."""
     return f"{100 * (value / of - 1):+.1f} %".replace("-", "−")

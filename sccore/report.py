@@ -182,10 +182,10 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
-    note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval." if count else ""
+    note = f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval."
     begin, end = MARKS
-    beside = f"{chance.sentence(frame)} {beside_classical(frame)}" if count else ""
-    part = "\n\n".join(filter(None, [begin, comparison(frame, dataset=dataset), note, beside, end]))
+    said = [note, f"{chance.sentence(frame)} {chance.together(frame)}", beside_classical(frame)] if count else []
+    part = "\n\n".join([begin, comparison(frame, dataset=dataset), *said, end])
     return re.sub(f"{begin}.*{end}", lambda _: part, readme, flags=re.DOTALL)
 
 

@@ -35,6 +35,14 @@ def test_a_twin_is_compared_with_its_own(folder, frame):
     assert "`wacnn-variable`: held-out loss +5.0 %, BD-rate of the picture +10.0 % (+10.0 to +10.0)" in said and "sftip" not in said
 
 
+def test_both_seeds_together(folder, frame):
+    assert chance.together(frame, folder) == f"Both seeds together: {report.MISSING}."
+    (folder / "sftip-variable-seed1.csv").write_bytes((folder / "sftip-variable.csv").read_bytes())
+    twin = frame[frame["codec"] == "sftip-variable"].assign(codec="sftip-variable-seed1")
+    said = chance.together(pd.concat([frame, twin]), folder)
+    assert f"the picture {100 * (0.9 / 1.05 - 1):+.1f} %".replace("-", "−") in said
+
+
 def test_what_is_not_trained_or_measured_is_said(folder, frame, tmp_path):
     assert report.MISSING in chance.table(frame.iloc[:0], folder)
     empty = tmp_path / "empty"
