@@ -39,7 +39,8 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
     Args:
         dataset: a name in data/results or data/, or any folder of images; a folder is measured.
         masks: folder of text masks; those beside the images unless given, or made with `detector` if there are none.
-        codecs: names of classical codecs, shipped checkpoints or checkpoint files, with blanks between; all unless given.
+        codecs: names of classical codecs, shipped checkpoints or checkpoint files, with blanks between; all but the variants
+            of one model (:mod:`sccore.plan`) unless given.
         records: folder of the records, data/results/DATASET for what is recorded and data/runs/records/DATASET for what
             is measured unless given.
         measure: measure a recorded data set anew, too.
@@ -60,7 +61,7 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
 
 def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
     """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
-    compared = [run.name for run in RUNS if run.measured and run.lmbda is None]
+    compared = [run.name for run in RUNS if run.measured and run.lmbda is None and not run.variant]
     shipped = {path.stem: path for path in checkpoint.shipped()}
     files = [name for name in names if name not in anchors.CODECS]
     models = {}
@@ -92,7 +93,7 @@ def _measure(models, classical, images, masks, folder, detector):
 
 
 def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
-    """What a folder of records holds; of some codecs only, if they are named."""
+    """What a folder of records holds, without the variants of one model; or the codecs that are named."""
     folder = folder.resolve()
     frame, records, failed = results.load_dataset(folder), {}, {}
     for path in sorted(folder.glob("*.json")):
@@ -100,11 +101,11 @@ def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
         del record["images"]
         records.setdefault(record["codec"], []).append(record)
         failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
-    if codecs:
-        frame = frame[frame["codec"].isin(codecs)]
-        records = {codec: own for codec, own in records.items() if codec in codecs}
-        if not records:
-            raise InputError(f"no records of {', '.join(codecs)} in {results.relative(folder)}")
+    variants = {run.codec for run in RUNS if run.variant}
+    records = {codec: own for codec, own in records.items() if (codec in codecs if codecs else codec not in variants)}
+    frame = frame[frame["codec"].isin(records)]
+    if not records:
+        raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {results.relative(folder)}")
     wanted = codecs or anchors.CODECS
     missing = {codec: "not recorded; " + (anchors.CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
                for codec in wanted if codec in anchors.CODECS and codec not in records}  # fmt: skip

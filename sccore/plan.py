@@ -56,6 +56,11 @@ class Planned:
         """The masks it is told in measuring, of :mod:`sccore.remasking`; None for those of the data set, by CRAFT."""
         return "ones" if self.change.get("masks") == "ones" else self.detector if self.detector != "craft" else None
 
+    @property
+    def variant(self) -> bool:
+        """Whether it is another run with something changed: an ablation, a control, a second seed; no system of its own."""
+        return bool(self.switches or self.change) or self.detector != "craft"
+
     def recipe(self, scale: str) -> Recipe:
         first, then = SCALES[scale]
         return replace(first if self.start is None else then, **self.change)
