@@ -26,11 +26,11 @@ import torch
 from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 
-from sccore import data, paths, results
+from sccore import data, device, paths, results
 from sccore.loss import rate_distortion
 from sccore.models import LAMBDAS, create_model
 from sccore.recipe import Recipe
-from sccore.step import Run, native_bf16
+from sccore.step import Run
 
 MODELS = ("wacnn", "sftip")
 
@@ -84,7 +84,7 @@ def plain(name: str, preset: str, a, folder: Path):
 
 def ours(name: str, preset: str, a, samples: data.Samples):
     recipe = Recipe(steps=10**6, batch=a.batch, crop=a.crop)
-    run = Run(create_model(name, preset, rate="variable"), recipe, None, a.device, native_bf16(a.device))
+    run = Run(create_model(name, preset, rate="variable"), recipe, None, a.device, device.native_bf16(a.device))
     crops = data.Crops(samples, a.crop, a.batch, 0, a.device)
     while True:
         begun = time.perf_counter()
@@ -136,7 +136,7 @@ def measure(a) -> dict:
     samples = data.load(a.folder, progress=False)
     if a.way == "ours":
         return timed(ours(a.model, a.preset, a, samples), a) | {"profile": profiled(ours(a.model, a.preset, a, samples), a)}
-    jobs = os.cpu_count() if a.device == "cpu" else 4
+    jobs = device.jobs(a.device)
     with multiprocessing.get_context("fork").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         rows = pool.starmap(one_of_many, [(a, samples)] * jobs, chunksize=1)
     return {key: sum(row[key] for row in rows) for key in ("steps_s", "images_s", "memory")} | {
@@ -151,7 +151,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a tar shard")
     parser.add_argument("--images", type=int, default=120, help="how many of its images are used")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=device.best())
     parser.add_argument("--presets", nargs="+", default=["companion"])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=256)

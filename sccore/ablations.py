@@ -85,18 +85,14 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
         data: tar shards or folders, with blanks between.
         validation: folder with images/ and masks/ of held-out screens, or nothing.
     """
-    import os
-
-    import torch
-
+    from sccore import device
     from sccore.data import load
     from sccore.suite import Suite, run_suite, shipped_scale
 
     if names := lacking(tables):
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        job = Suite(shipped_scale(), {"samples": paths.SAMPLES}, device)
-        jobs = len(os.sched_getaffinity(0)) if device == "cpu" else 4
-        run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, jobs, names)
+        best = device.best()
+        job = Suite(shipped_scale(), {"samples": paths.SAMPLES}, best)
+        run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, device.jobs(best), names)
 
 
 def table(tables: str = "all", dataset: str = "samples") -> str:

@@ -4,7 +4,6 @@ Imports wait until a command runs, so that help and errors are immediate.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -198,6 +197,7 @@ def train(a) -> int:
     import torch
 
     from sccore import checkpoint, data, training
+    from sccore.device import best
     from sccore.models import create_model
 
     rate = a.rate or ("variable" if a.lmbda is None else "fixed")
@@ -209,7 +209,7 @@ def train(a) -> int:
         checkpoint.warm_start(model, checkpoint.load_model(a.warm_start))
     samples = data.load(*a.data)
     validation = data.load(*a.validation) if a.validation else None
-    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = a.device or best()
     summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
                            minutes=a.minutes, device=device)  # fmt: skip
     print(json.dumps(summary))
@@ -217,11 +217,10 @@ def train(a) -> int:
 
 
 def train_detector(a) -> int:
-    import torch
-
     from sccore.detector_training import train
+    from sccore.device import best
 
-    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = a.device or best()
     print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence,
                            device=device)))  # fmt: skip
 
@@ -244,13 +243,12 @@ def score(a) -> int:
 
 
 def suite(a) -> int:
-    import torch
-
     from sccore import data, paths
+    from sccore.device import best, jobs
     from sccore.plan import RUNS, SCALES
     from sccore.suite import Suite, run_suite, shipped_scale, status
 
-    device = a.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = a.device or best()
     scale = a.scale or (shipped_scale() if a.status else "laptop" if device == "cpu" else "gpu")
     if scale not in SCALES:
         raise InputError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
@@ -264,8 +262,7 @@ def suite(a) -> int:
         if not shards:
             raise InputError("no training data in data/train; name shards or folders with --data")
         held_out = data.load(validation) if validation.is_dir() else None
-        jobs = a.jobs or (len(os.sched_getaffinity(0)) if device == "cpu" else 4)
-        run_suite(job, data.load(*shards), held_out, a.budget, jobs, a.only)
+        run_suite(job, data.load(*shards), held_out, a.budget, a.jobs or jobs(device), a.only)
     print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sccore.detector_weights import module, save
+from sccore.device import native_bf16
 from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
-from sccore.step import native_bf16
 from sccore.words import Pages, crop
 
 WARMUP = 50  # steps

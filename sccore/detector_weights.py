@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from sccore import __version__, paths
+from sccore import __version__, device, paths
 from sccore.files import file_hash
 from sccore.craft import fold
 from sccore.errors import InputError
@@ -52,8 +52,7 @@ class Detector:
             net = module(name).load_published(path)
         else:
             net, self.meta = load(name, path)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.net = fold(net).requires_grad_(False).to(device, memory_format=torch.channels_last)
+        self.net = fold(net).requires_grad_(False).to(device.best(), memory_format=torch.channels_last)
         self.weights = file_hash(path)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -142,10 +142,3 @@ class Run:
         self.aux_optimizer.load_state_dict(state.pop("aux_optimizer"))
         state.pop("identity")
         self.__dict__.update(state)
-
-
-def native_bf16(device: str) -> bool:
-    """Whether bfloat16 arithmetic is native here; emulated it is many times slower than float32."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()

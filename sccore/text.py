@@ -97,11 +97,9 @@ class Craft:
     label = "craft"
 
     def __init__(self, weights: Path | str | None = None):
-        import torch
+        from sccore import craft, device
 
-        from sccore import craft
-
-        self.net = craft.load(weights, "cuda" if torch.cuda.is_available() else "cpu")
+        self.net = craft.load(weights, device.best())
         self.weights = craft.SHA256
 
     def __call__(self, image: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sccore.step import native_bf16
+from sccore.device import native_bf16
 
 STEP = 32  # images are padded to multiples of it
 AREA = 3 * 2**19  # pixels that go through the network at once; CRAFT on an 8K screenshot then takes 1.8 GB in all

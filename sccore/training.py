@@ -12,10 +12,11 @@ from tqdm import tqdm
 
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
+from sccore.device import native_bf16
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.recipe import Recipe, check, jsonable
-from sccore.step import Run, native_bf16
+from sccore.step import Run
 
 LOG_EVERY = 10  # steps; and all of the first ten
 COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")

@@ -1,0 +1,25 @@
+"""What this machine computes with."""
+
+import os
+
+import torch
+
+RUNS_ON_A_GPU = 4  # companions that train side by side; one alone does not fill it
+
+
+def best() -> str:
+    """"cuda" if there is a GPU, else "cpu". The driver is not woken for the answer, so that processes can still be forked."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def jobs(device: str) -> int:
+    """How many runs to train side by side: one a processor core, or RUNS_ON_A_GPU."""
+    return len(os.sched_getaffinity(0)) if torch.device(device).type == "cpu" else RUNS_ON_A_GPU
+
+
+def native_bf16(device: str | torch.device) -> bool:
+    """Whether bfloat16 arithmetic is native here; emulated it is many times slower than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
