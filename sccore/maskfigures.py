@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sccore import detection, paths, report, words
-from sccore.style import image_axes, styled, nothing
+from sccore.style import image_axes, nothing, plain_log, styled
 from sccore.priors import external_prior
 
 DETECTORS = {  # record's name: what it is
@@ -85,6 +85,7 @@ def stability(dataset: str = "stability") -> Figure:
             iou = points["both"] / (points["mask"] + points["truth"] - points["both"])
             axes.plot(points["bpp"], iou, "o-", label=f"{name}, {codec}, {own['name'].nunique()} images")
     axes.set(xlabel="bpp (real file)", ylabel="IoU with the mask of the original", xscale="log", ylim=(None, 1))
+    plain_log(axes.xaxis)
     axes.legend()
     return figure
 
