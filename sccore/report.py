@@ -182,6 +182,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
+    others = complete(measured("validation"))
     begin, end = MARKS
     said = [
         f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval.",
@@ -189,6 +190,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         "training and are not shipped:",
         by_measure(list(COMPARED)),
         f"On the samples: {chance.sentence(frame)} {chance.together(frame)}",
+        f"On the validation screens: {chance.sentence(others)} {chance.together(others)}",
         beside_classical(frame),
     ]
     part = "\n\n".join([begin, comparison(frame, dataset=dataset), *(said if count else []), end])
