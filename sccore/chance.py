@@ -18,6 +18,12 @@ def runs(folder: Path = paths.CHECKPOINTS) -> list[Planned]:
             and (folder / f"{run.name}.csv").exists()]  # fmt: skip
 
 
+def measured(dataset: str) -> pd.DataFrame:
+    """Measurements of the planned runs on a data set, as :func:`report.measured` gives them, of complete records alone."""
+    frame = report.measured(dataset)
+    return report.complete(frame[frame["codec"].isin([run.name for run in RUNS])])
+
+
 def held_out(name: str, folder: Path = paths.CHECKPOINTS) -> pd.Series:
     """The last row of a run's log that measures the held-out screens: step, val_loss, val_bpp, val_psnr."""
     log = pd.read_csv(folder / f"{name}.csv")

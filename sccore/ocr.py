@@ -14,6 +14,7 @@ import json
 import os
 import tempfile
 import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module, metadata
@@ -184,19 +185,35 @@ def _read(image, there):
         return []
     import pytesseract
 
-    os.environ.setdefault("OMP_THREAD_LIMIT", "1")  # on pictures this small its threads only wait for each other
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.png" for i in range(len(there))]
         for file, block in zip(files, there):
             cv2.imwrite(str(file), block.show(image), [cv2.IMWRITE_PNG_COMPRESSION, 1])
         pages = Path(folder) / "pages.txt"
         pages.write_text("\n".join(map(str, files)))
-        table = pytesseract.image_to_data(str(pages), lang="eng", config="--psm 6 --dpi 150", output_type=pytesseract.Output.DICT)
+        with single_threaded():
+            table = pytesseract.image_to_data(str(pages), lang="eng", config="--psm 6 --dpi 150", output_type=pytesseract.Output.DICT)
     words: list[list[tuple[str, float]]] = [[] for _ in there]
     for page, text, sure in zip(table["page_num"], table["text"], table["conf"]):
         if clean(text):
             words[page - 1].append((clean(text), float(sure)))
     return [(" ".join(text for text, _ in own), float(np.mean([sure for _, sure in own])) if own else 0.0) for own in words]
+
+
+@contextmanager
+def single_threaded():
+    """The programs that are started within have one thread: on pictures this small theirs only wait for each other.
+
+    Left in the environment, the limit would reach trainings that are started later, whose convolutions wait for ever
+    for a second thread that they were promised.
+    """
+    before = os.environ.get("OMP_THREAD_LIMIT")
+    os.environ["OMP_THREAD_LIMIT"] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_THREAD_LIMIT"]
 
 
 def clean(text: str) -> str:
