@@ -186,8 +186,8 @@ def with_results(readme: str, dataset: str = "samples") -> str:
     begin, end = MARKS
     said = [
         f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval.",
-        "Against the baseline by PSNR of the whole picture and of its text regions, here and on validation screens, which look like those of the "
-        "training and are not shipped:",
+        "Against the baseline by PSNR of the whole picture and of its text regions, here and on validation screens, which were collected like those of "
+        "the training and are not shipped:",
         by_measure(list(COMPARED)),
         f"On the samples: {chance.sentence(frame)} {chance.together(frame)}",
         f"On the validation screens: {chance.sentence(others)} {chance.together(others)}",
