@@ -48,16 +48,24 @@ class Suite:
     def trained(self, run: Planned) -> dict | None:
         """Finished weights of a run at this scale: "path", "sha256" and meta data; None where there are none.
 
-        Weights that do not travel are known by a record of them; their path is None then.
+        Weights that do not travel are known by the records; their path is None then.
         """
         for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
             if path.exists() and self.fits(run, meta := checkpoint.read_header(path)["meta"]):
                 return {**meta, "path": path, "sha256": checkpoint.file_hash(path)}
-        for name in () if run.ships else self.sets:
-            path = record_path(name, run)
-            if path.exists() and self.fits(run, entry := results.load_record(path)["checkpoint"]):
-                return {**entry, "path": None}
-        return None
+        return None if run.ships else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
+
+    def recorded(self, run: Planned):
+        """Meta data that records hold of a run's weights: its own records, and those of the runs that began with it."""
+        for name in self.sets:
+            for other in RUNS:
+                if other.name != run.name != other.start or not (path := record_path(name, other)).exists():
+                    continue
+                entry = results.load_record(path)["checkpoint"]
+                if other.name == run.name:
+                    yield entry
+                elif entry["history"]:
+                    yield {**entry["history"][-1], "history": entry["history"][:-1]}
 
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start as it is now."""
