@@ -75,7 +75,8 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
     tables = [_tables(frame, metric, rate) for frame in (anchor_frame, test_frame)]
     names = tables[0][0].index
     if unmatched := names.symmetric_difference(tables[1][0].index).tolist():
-        raise InputError(f"not measured with both codecs: {', '.join(unmatched)}")
+        few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
+        raise InputError(f"not measured with both codecs: {few}")
     values = (np.stack(pair).astype(np.float64).tobytes() for pair in tables)  # (2, images, points) each: rates, qualities
     return _compare(tuple(names), *values, metric, rate, resamples, seed) | {}
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import sccore
-from sccore import anchors, checkpoint, data, evaluation, integrity, paths, results, suite
+from sccore import adapter, anchors, checkpoint, codec, data, evaluation, integrity, paths, results, suite
 from sccore.models import create_model
 from sccore.plan import BASE, RUNS
 
@@ -12,7 +12,8 @@ CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in CHECKPOINTS}]
-ABLATIONS = [path for path in ALL if path not in CLASSICAL + RECORDS]
+ADAPTED = paths.RESULTS / "samples" / "dec-adapter.json"
+ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED]]
 
 
 def test_weights_are_there_and_travel_light():
@@ -66,6 +67,19 @@ def test_records_without_weights_are_of_planned_runs(path, tmp_path, monkeypatch
     assert planned.state(run) == ("done", "") and (paths.CHECKPOINTS / f"{run.name}.csv").exists()
 
 
+def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherever_they_are_sent():
+    record, plain = (results.load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn-variable"))
+    assert record["codec"] == adapter.NAME and record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"]
+    assert record["dataset"] == plain["dataset"] and not record["failed"]
+    with_them, without = (pd.DataFrame(r["images"]).set_index(["name", "lmbda"]).sort_index() for r in (record, plain))
+    sent = with_them["adapter_bytes"] > 0
+    assert len(with_them) == len(without) == 50
+    assert (with_them["bytes"] - without["bytes"] == (with_them["adapter_bytes"] + codec.ADAPTER.size) * sent).all()
+    cost = lambda rows: rows.index.get_level_values("lmbda") * 255**2 * 10 ** (-rows["psnr"] / 10) + rows["bpp"]
+    assert sent.any() and (cost(with_them) < cost(without))[sent].all()
+    assert with_them["psnr"][~sent].to_numpy() == pytest.approx(without["psnr"][~sent].to_numpy(), abs=1e-3)
+
+
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_a_record_can_be_measured_again(path):
     """windows95 at one lambda: analysis in float32 may differ in last bits elsewhere, rate and quality may not."""
@@ -96,13 +110,13 @@ def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
 def test_a_classical_record_can_be_measured_again(path):
     """graph at one quality: another version of the encoder may do a little better or worse."""
-    codec, record = anchors.CODECS[path.stem], results.load_record(path)
-    if why := codec.missing():
-        pytest.skip(f"{codec.name}: {why}")
+    classical, record = anchors.CODECS[path.stem], results.load_record(path)
+    if why := classical.missing():
+        pytest.skip(f"{classical.name}: {why}")
     quality = record["qualities"][len(record["qualities"]) // 2]
     old = next(r for r in record["images"] if r["name"] == "graph.png" and r["quality"] == quality)
     image = data.read_image(paths.SAMPLES / "images" / "graph.png")
-    new, _ = evaluation.measure_classical(codec, image, None, quality, ms_ssim=False)
+    new, _ = evaluation.measure_classical(classical, image, None, quality, ms_ssim=False)
     assert new["bytes"] == pytest.approx(old["bytes"], rel=0.05)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.5)
 
