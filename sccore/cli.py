@@ -11,6 +11,7 @@ from sccore.errors import InputError
 
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text, which is slow to import
+FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -128,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with")
     sub.add_argument("--minutes", type=float, help="stop after so many minutes")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
+    sub.add_argument("--float32", action="store_true", help=FLOAT32)
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
                        ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
@@ -168,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--measure", nargs="*", choices=["samples", "validation"], default=["samples", "validation"],
                      help="data sets to measure finished runs on; default: both, as far as they are there")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
+    sub.add_argument("--float32", action="store_true", help=FLOAT32)
     return main
 
 

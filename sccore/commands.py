@@ -211,7 +211,7 @@ def train(a) -> int:
     validation = data.load(*a.validation) if a.validation else None
     device = a.device or best()
     summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
-                           minutes=a.minutes, device=device)  # fmt: skip
+                           minutes=a.minutes, device=device, bf16=False if a.float32 else None)  # fmt: skip
     print(json.dumps(summary))
     return 1 if samples.failed else 0
 
@@ -256,7 +256,8 @@ def suite(a) -> int:
         raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
     validation = a.validation or paths.DATA / "validation"
     folders = {"samples": paths.SAMPLES, "validation": validation}
-    job = Suite(scale, {name: folders[name] for name in a.measure if folders[name].is_dir()}, device)
+    job = Suite(scale, {name: folders[name] for name in a.measure if folders[name].is_dir()}, device,
+                bf16=False if a.float32 else None)
     if not a.status:
         shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
         if not shards:

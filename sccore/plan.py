@@ -94,7 +94,7 @@ RUNS = (
     Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}, ships=True),
     Planned("wacnn-mse-variable", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
     Planned("sftip-signed-variable", "the Laplacian with its sign", switches={"laplacian": "signed"}),
-    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda, ships=True)
+    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
       for lmbda in FIXED for model in ("wacnn", "sftip")),
     Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
     Planned("sftip-east-variable", "Table 5", detector="east"),

@@ -39,11 +39,13 @@ class Suite:
         scale: of :data:`sccore.plan.SCALES`.
         sets: data sets to measure on, name -> folder with images and masks inside.
         device: cpu or cuda.
+        bf16: as in :func:`sccore.training.fit`.
     """
 
     scale: str
     sets: dict[str, Path]
     device: str = "cpu"
+    bf16: bool | None = None
 
     def trained(self, run: Planned) -> dict | None:
         """Finished weights of a run at this scale: "path", "sha256" and meta data; None where there are none.
@@ -129,7 +131,7 @@ class Suite:
         if run.start:
             checkpoint.warm_start(model, checkpoint.load_model(self.trained(named(run.start))["path"]))
         go_on = partial(fit, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
-                        minutes=minutes, device=self.device, position=position, desc=run.name)  # fmt: skip
+                        minutes=minutes, device=self.device, bf16=self.bf16, position=position, desc=run.name)  # fmt: skip
         try:
             go_on()
         except OtherRun:  # begun by another plan, or from a start that is no more

@@ -68,7 +68,7 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
         log.flush()
         run.store(out / "last.pt", identity)
         meta = dict(lmbda=lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds),
-                    recipe=jsonable(recipe), data=data.sha256, images=len(data), skipped=run.skipped,
+                    recipe=jsonable(recipe), bf16=run.bf16, data=data.sha256, images=len(data), skipped=run.skipped,
                     history=model.meta.get("history", []))  # fmt: skip
         save_model(model, out / "model.safetensors", **meta)
 
