@@ -18,6 +18,15 @@ def jobs(device: str) -> int:
     return len(os.sched_getaffinity(0)) if torch.device(device).type == "cpu" else RUNS_ON_A_GPU
 
 
+def trains_in_bf16(device: str | torch.device, crop: int) -> bool:
+    """Whether to train in bfloat16 on crops of this side.
+
+    On a processor only where the prior features at H/64 are more than one pixel wide: oneDNN 3.12 computes the weight's
+    gradient of a strided bfloat16 convolution over a map one pixel wide from memory that nobody wrote.
+    """
+    return native_bf16(device) and (torch.device(device).type == "cuda" or crop > 64)
+
+
 def native_bf16(device: str | torch.device) -> bool:
     """Whether bfloat16 arithmetic is native here; emulated it is many times slower than float32."""
     if torch.device(device).type == "cuda":

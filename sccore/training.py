@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
-from sccore.device import native_bf16
+from sccore.device import trains_in_bf16
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.recipe import Recipe, check, jsonable
@@ -35,7 +35,8 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
         validation: held-out samples; one central crop each, coded with rounding, every `validate_every` steps.
         resume: go on from out/last.pt if it is there; a run of another model or recipe there is an error.
         save_every: seconds between checkpoints.
-        bf16: autocast of the transforms (the entropy model stays in float32); None: where the machine computes it.
+        bf16: autocast of the transforms (the entropy model stays in float32); None: where
+            the machine computes it, see :func:`sccore.device.trains_in_bf16`.
         position, desc: line and name of the progress bar.
 
     Returns:
@@ -44,7 +45,7 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     check(model, lmbda, recipe)
-    run = Run(model, recipe, lmbda, device, native_bf16(device) if bf16 is None else bf16)
+    run = Run(model, recipe, lmbda, device, trains_in_bf16(device, recipe.crop) if bf16 is None else bf16)
     identity = {"spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256,
                 "start": [stage["sha256"] for stage in model.meta.get("history", [])]}  # fmt: skip
     if resume and (out / "last.pt").exists():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import detector_training, east
+from sccore import detector_training, east, tiles
 from sccore.detector_weights import Detector, load
 from sccore.errors import InputError, OtherRun
 
@@ -97,10 +97,11 @@ def test_files_are_whole_or_refused(folder, tmp_path):
         Detector("east", tmp_path / "none.safetensors")
 
 
-def test_folding_changes_nothing(folder, tmp_path):
+def test_folding_changes_nothing(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tiles, "native_bf16", lambda device: False)
     train("east", folder, tmp_path / "east.safetensors", steps=3)
     plain, _ = load("east", tmp_path / "east.safetensors")
     folded = Detector("east", tmp_path / "east.safetensors").net
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    assert np.allclose(east.answer(plain, image), east.answer(folded, image), atol=1e-2, rtol=1e-3)
+    assert np.allclose(east.answer(plain, image), east.answer(folded, image), atol=1e-4, rtol=1e-4)

@@ -90,12 +90,12 @@ def test_killed_ten_times_it_still_does_everything_once(project):
                                                                                    "sftip-0.0035"])  # fmt: skip
     assert output.count("done") == 3
     base = checkpoint.file_hash(project / "data/checkpoints/wacnn-variable-base.safetensors")
+    assert [path.stem for path in project.glob("data/checkpoints/*.safetensors")] == [plan.BASE]  # it alone ships
+    assert seen.get("wacnn-variable-base.safetensors", base) == base
     for name in names:
-        path = project / "data/checkpoints" / f"{name}.safetensors"
-        meta = checkpoint.read_header(path)["meta"]
-        assert meta["steps"] == 12 and seen.get(path.name, checkpoint.file_hash(path)) == checkpoint.file_hash(path)
-        assert not meta["history"] or meta["history"][-1]["sha256"] == base
-        assert path.with_suffix(".csv").exists()
+        meta = checkpoint.read_header(project / "data/runs" / name / "model.safetensors")["meta"]
+        assert meta["steps"] == 12 and (not meta["history"] or meta["history"][-1]["sha256"] == base)
+        assert (project / "data/checkpoints" / f"{name}.csv").exists()
     for name in names[1:]:
         record = results.load_record(project / "data/results/samples" / f"{name}.json")
         assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0]
