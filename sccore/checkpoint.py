@@ -141,15 +141,15 @@ def shipped() -> dict[Path, dict]:
 
 
 def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+structure") -> Path:
-    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the variable-rate one.
+    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the variable-rate one trained longest.
 
-    Shipped files are named by their run in :mod:`sccore.plan`: sftip-0.0035, sftip-variable, sftip-uniform-variable.
+    Shipped files are named by their run in :mod:`sccore.plan`: sftip-0.0035, sftip-long-variable, sftip-uniform-variable.
 
     Raises:
         InputError: none is shipped; says which are.
     """
     stem = model if prior == "text+structure" else f"{model}-{prior}"
-    for name in (f"{stem}-{lmbda}", f"{stem}-variable"):
+    for name in (f"{stem}-{lmbda}", f"{stem}-long-variable", f"{stem}-variable"):
         if (path := paths.CHECKPOINTS / f"{name}.safetensors").exists():
             return path
     names = ", ".join(p.stem for p in shipped()) or "none"

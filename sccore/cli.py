@@ -80,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--coded-with", metavar="MASK", help="tell the model another mask than that: one of a detector (see "
                      "masks), or dilated, eroded, shifted, ones, empty, inverted")  # fmt: skip
-    sub.add_argument("--name", help="the codec's name in the record and in figures; default: the model's and its switches")
+    sub.add_argument("--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches")
     sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
     also_option(sub)

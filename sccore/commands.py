@@ -83,10 +83,13 @@ def evaluate(a) -> int:
         raise InputError("--images is needed, or `--also list`")
     from sccore import checkpoint, datasets
     from sccore.evaluation import evaluate
+    from sccore.plan import codec_of
 
-    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior))
+    path = a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
+    model = checkpoint.load_model(path)
     folders = datasets.place(a.images, a.masks)
-    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=a.name, adapter_steps=a.adapter_steps,
+    name = a.name or (None if a.adapter_steps else codec_of(path))
+    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=name, adapter_steps=a.adapter_steps,
                       coded_with=a.coded_with, also=a.also)  # fmt: skip
     if not a.out:
         print(json.dumps(record, indent=2))

@@ -100,6 +100,31 @@ def held_out(runs: list[dict]) -> Figure:
 
 
 @styled
+def linear_bound(record: dict, widths: dict[str, int], reached: dict[str, float] | None = None) -> Figure:
+    """PSNR that so many linear coefficients keep of each 16x16 block, a line for each data set of benchmarks/linear_bound.py.
+
+    Args:
+        widths: {preset: M}, drawn as vertical lines.
+        reached: {data set: the PSNR of a model at its largest lambda}, drawn at the width of "companion".
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.4))
+    for one in record["sets"]:
+        name = one["dataset"]["name"]
+        psnr = np.mean([row["psnr"] for row in one["images"]], axis=0)
+        line, = axes.plot(record["counts"], psnr, "o-", label=f"linear, {name}")
+        if reached and name in reached:
+            axes.plot(widths["companion"], reached[name], "D", color=line.get_color(), label=f"the network, {name}")
+    for preset, width in widths.items():
+        axes.axvline(width, color="0.6", linestyle=":", zorder=0)
+        axes.annotate(f" {preset}, M = {width}", (width, 1), xycoords=("data", "axes fraction"), va="top", color="0.4", rotation=90,
+                      ha="right")  # fmt: skip
+    axes.set(xscale="log", xlabel="coefficients for 16×16 pixels of three colours", ylabel="PSNR [dB]")
+    plain_log(axes.xaxis)
+    axes.legend()
+    return figure
+
+
+@styled
 def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figure:
     """What the encoder is told (Eq. 5-6): the image, its text mask M, the Laplacian g and the external prior g'.
 

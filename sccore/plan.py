@@ -4,7 +4,9 @@ Compared runs share data, steps, schedule and start; what differs stands in thei
 """
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from sccore import paths
 from sccore.models import LAMBDAS
 from sccore.recipe import Recipe
 
@@ -66,6 +68,12 @@ class Planned:
         return replace(first if self.start is None else then, **self.change)
 
 
+def codec_of(path: Path) -> str | None:
+    """What the weights of a planned run, in data/checkpoints or data/runs, are called in figures; None for others."""
+    places = lambda run: (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors")
+    return next((run.codec for run in RUNS if path.resolve() in map(Path.resolve, places(run))), None)
+
+
 _steps = dict(optimizer="muon", schedule="steps", warmup=100)
 SCALES = {  # (runs without a start, runs with one)
     "laptop": (
@@ -99,6 +107,10 @@ RUNS = (
     Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
     Planned("sftip-east-variable", "Table 5", detector="east"),
     Planned("sftip-rrd-variable", "Table 5", detector="rrd"),
+    Planned("wacnn-long-variable", "what more steps bring; the weights to use", "wacnn", change={"steps": 4000}, ships=True),
+    Planned("sftip-long-variable", "what more steps bring; the weights to use", change={"steps": 4000}, ships=True),
+    Planned("sftip-uniform-long-variable", "what more steps bring to the control", switches={"prior": "uniform"},
+            change={"steps": 4000}),
     *(run for model in ("cheng2020", "ms2020") for run in (
         Planned(f"{model}-variable-base", "start of the next", model, start=None, measured=False),
         Planned(f"{model}-variable", "Table 1", model, start=f"{model}-variable-base"),

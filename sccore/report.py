@@ -178,7 +178,7 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
 
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the part between the marker comments made anew."""
-    from sccore import chance
+    from sccore import chance, longer
 
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
@@ -191,6 +191,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         by_measure(list(COMPARED)),
         f"On the samples: {chance.sentence(frame)} {chance.together(frame)}",
         f"On the validation screens: {chance.sentence(others)} {chance.together(others)}",
+        longer.sentence({"samples": frame, "validation screens": others}),
         beside_classical(frame),
     ]
     part = "\n\n".join([begin, comparison(frame, dataset=dataset), *(said if count else []), end])

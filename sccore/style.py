@@ -35,6 +35,8 @@ CODECS = {  # name in records, without "-variable": name in figures, colour
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
     "sftip-mse": ("SFTIP trained by plain MSE", "#7F3C8D"),
+    "wacnn-long": ("WACNN, more steps", "#003F66"),
+    "sftip-long": ("SFTIP, more steps", "#8C3D00"),
     "cheng2020": ("cheng2020", "#56B4E9"),
     "ms2020": ("ms2020-2-Decoder", "#661100"),
     "Dec-Adapter (reconstruction)": ("Dec-Adapter (reconstruction)", "#6699CC"),

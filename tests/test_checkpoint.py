@@ -199,5 +199,7 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
         (tmp_path / f"wacnn-{name}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
     assert checkpoint.find("wacnn", 0.0035).stem == "wacnn-0.0035"
     assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn-variable"
-    with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn-variable"):
+    (tmp_path / "wacnn-long-variable.safetensors").write_bytes(saved("wacnn")[1].read_bytes())
+    assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn-long-variable"
+    with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn-long-variable, wacnn-variable"):
         checkpoint.find("sftip")

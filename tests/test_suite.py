@@ -60,12 +60,18 @@ def test_the_plan_is_sound():
             assert twins == [run.name]
 
 
+def test_weights_of_a_run_are_named_as_in_figures(tmp_path):
+    assert plan.codec_of(paths.CHECKPOINTS / "sftip-long-variable.safetensors") == "sftip-long-variable"
+    assert plan.codec_of(paths.RUNS / "wacnn-0.0035" / "model.safetensors") == "wacnn"
+    assert plan.codec_of(tmp_path / "sftip-long-variable.safetensors") is None
+
+
 @pytest.mark.parametrize("scale", plan.SCALES)
 def test_compared_runs_share_their_recipe(scale):
     """All but the learning rate at the paper's size, and what a line says that it changes."""
     runs = [run for run in plan.RUNS if run.start]
     assert len({str(run.recipe(scale)) for run in runs if not run.change}) == 1
-    assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks"}
+    assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks", "steps"}
     bases = [run for run in plan.RUNS if not run.start and not run.measured]
     assert {run.start for run in runs} == {base.name for base in bases}
     assert len({str(base.recipe(scale)) for base in bases}) == 1

@@ -1,0 +1,63 @@
+"""What more steps bring: the compared models trained on for as long as the tables say, and four times as long.
+
+Both lengths begin with the same weights and share everything but the number of steps, so that a row is compared with
+the baseline of its own length alone.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sccore import chance, paths, report
+from sccore.models import LAMBDAS
+from sccore.plan import RUNS
+
+MODELS = ("wacnn", "sftip", "sftip-uniform")
+MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
+
+
+def lengths(folder: Path = paths.CHECKPOINTS) -> list[tuple[str, str]]:
+    """(run, baseline of its length), shorter runs first; only runs that have a log."""
+    planned = {run.name for run in RUNS}
+    pairs = [(f"{model}{long}-variable", f"wacnn{long}-variable") for long in ("", "-long") for model in MODELS]
+    return [(name, anchor) for name, anchor in pairs if name in planned and (folder / f"{name}.csv").exists()]
+
+
+def table(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
+    """Steps, held-out loss, and BD-rate against the baseline that had as many steps.
+
+    Args:
+        sets: {data set: measurements, as :func:`chance.measured` gives them}.
+    """
+    rows = []
+    for name, anchor in lengths(folder):
+        last = chance.held_out(name, folder)
+        loss = chance.percent(last["val_loss"], chance.held_out(anchor, folder)["val_loss"]) if name != anchor else None
+        rates = [report.bd_rate(frame, name, anchor, metric) if name != anchor else None
+                 for frame in sets.values() for metric in ("psnr", "psnr_text")]  # fmt: skip
+        rows.append([f"`{name}`", f"{last['step']:,.0f}", f"{last['val_loss']:.3f}", loss, *rates])
+    head = ["run", "steps", "held-out loss", "against WACNN", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))]
+    return report.table(head, rows or [[report.MISSING, *[None] * (len(head) - 1)]])
+
+
+def quality(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
+    """Rate and quality of each run at the middle lambda, means over the images of a data set."""
+    rows = []
+    for name, _ in lengths(folder):
+        own = report.of(frame, name)
+        means = own[own["lmbda"] == MIDDLE][["bpp", "psnr", "psnr_text", "ms_ssim"]].mean()
+        shown = [None] * 4 if own.empty else [f"{value:.{digits}f}" for value, digits in zip(means, (3, 2, 2, 3))]
+        rows.append([f"`{name}`", f"{chance.held_out(name, folder)['step']:,.0f}", *shown])
+    head = ["run", "steps", "bpp", "PSNR (dB)", "text-region PSNR (dB)", "MS-SSIM"]
+    return report.table(head, rows or [[report.MISSING, *[None] * 5]])
+
+
+def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
+    """The full model against the baseline, both at the longer training."""
+    name, anchor = "sftip-long-variable", "wacnn-long-variable"
+    if (name, anchor) not in lengths(folder) or (anchor, anchor) not in lengths(folder):
+        return f"`{name}` against `{anchor}`: {report.MISSING}."
+    steps = chance.held_out(name, folder)["step"]
+    parts = [f"on the {what}, the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
+             for what, frame in sets.items()]  # fmt: skip
+    return f"After {steps:,.0f} steps instead of {chance.held_out('sftip-variable', folder)['step']:,.0f}, `{name}` against `{anchor}`: {'; '.join(parts)}."

@@ -1,0 +1,49 @@
+"""Longer training is compared with longer training, from logs and records, and what is missing is said."""
+
+import pandas as pd
+import pytest
+
+from sccore import longer, report
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Logs of both lengths of baseline and model; the control has the short one alone."""
+    for name, step, loss in (("wacnn-variable", 10, 2.0), ("sftip-variable", 10, 1.9), ("sftip-uniform-variable", 10, 2.1),
+                             ("wacnn-long-variable", 40, 1.5), ("sftip-long-variable", 40, 1.2)):  # fmt: skip
+        pd.DataFrame([{"step": step, "val_loss": loss, "val_bpp": 0.3, "val_psnr": 25.0}]).to_csv(tmp_path / f"{name}.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def frame():
+    """The longer baseline is better by 1 dB; the longer model needs 10 % less than it."""
+    shift = {"wacnn-variable": (1.0, 0), "sftip-variable": (1.0, 0), "wacnn-long-variable": (1.0, 1), "sftip-long-variable": (0.9, 1)}
+    return pd.DataFrame([{"codec": codec, "name": name, "lmbda": lmbda, "bpp": f * k, "psnr": 20.0 + 3 * k + up, "psnr_text": 18.0 + 3 * k + up,
+                          "ms_ssim": 0.9} for codec, (f, up) in shift.items() for name in "ab"
+                         for k, lmbda in enumerate((0.0018, 0.0035, 0.0067, 0.013), 1)])  # fmt: skip
+
+
+def test_each_length_has_its_own_baseline(folder, frame):
+    rows = longer.table({"samples": frame}, folder).splitlines()
+    assert [row.split("`")[1] for row in rows[2:]] == ["wacnn-variable", "sftip-variable", "sftip-uniform-variable", "wacnn-long-variable",
+                                                       "sftip-long-variable"]  # fmt: skip
+    assert rows[-1] == "| `sftip-long-variable` | 40 | 1.200 | −20.0 % | −10.0 % (−10.0 to −10.0) | −10.0 % (−10.0 to −10.0) |"
+    assert rows[4].endswith(f"| 2.100 | +5.0 % | {report.MISSING} | {report.MISSING} |")
+
+
+def test_quality_is_of_the_middle_rate(folder, frame):
+    rows = longer.quality(frame, folder).splitlines()
+    assert rows[2] == "| `wacnn-variable` | 10 | 3.000 | 29.00 | 27.00 | 0.900 |" and rows[-1].startswith("| `sftip-long-variable` | 40 | 2.700 | 30.00 |")
+    assert rows[4] == "| `sftip-uniform-variable` | 10 | – | – | – | – |"
+
+
+def test_in_words(folder, frame, tmp_path):
+    said = longer.sentence({"samples": frame}, folder)
+    assert said == ("After 40 steps instead of 10, `sftip-long-variable` against `wacnn-long-variable`: on the samples, the picture "
+                    "−10.0 % (−10.0 to −10.0), text regions −10.0 % (−10.0 to −10.0).")  # fmt: skip
+    (folder / "sftip-long-variable.csv").unlink()
+    assert report.MISSING in longer.sentence({"samples": frame}, folder)
+    empty = tmp_path / "none"
+    empty.mkdir()
+    assert report.MISSING in longer.table({"samples": frame}, empty) and report.MISSING in longer.quality(frame, empty)
