@@ -35,8 +35,8 @@ def test_compared_models_had_the_same_training():
     metas = {p.stem: checkpoint.read_header(p)["meta"] for p in CHECKPOINTS}
     assert len({meta["data"] for meta in metas.values()}) == 1
     started = [meta for name, meta in metas.items() if name != BASE]
-    assert len({meta["steps"] for meta in started}) == 1
     changes = {run.name: run.change for run in RUNS}
+    assert len({meta["steps"] for name, meta in metas.items() if name != BASE and "steps" not in changes[name]}) == 1
     for name, meta in metas.items():
         if name != BASE:  # the others differ in what the plan says and in nothing else
             assert meta["recipe"] == metas["wacnn-variable"]["recipe"] | changes[name], name
