@@ -4,8 +4,8 @@ import hashlib
 import io
 import tarfile
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,23 +120,24 @@ class Samples:
     sha256: str
 
     @classmethod
-    def of(cls, names: list[str], images: list[np.ndarray], masks: list[np.ndarray], failed: dict[str, str] | None = None,
+    def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None,
            sha256: str = "") -> "Samples":
-        """From uint8 (H, W, 3) images and bool (H, W) masks; the lists are emptied as they are packed."""
-        sizes = [image.shape[:2] for image in images]
-        pixels = np.empty((sum(h * w for h, w in sizes), 4), np.uint8)
-        end = len(pixels)
-        while images:
-            image, mask = images.pop(), masks.pop()
-            start = end - mask.size
+        """From (name, uint8 (H, W, 3) image, bool (H, W) mask), each packed as it comes: no more than one is in memory twice."""
+        names, sizes, end = [], [], 0
+        pixels = np.empty((1, 4), np.uint8)
+        for name, image, mask in items:
+            start, end = end, end + mask.size
+            if end > len(pixels):  # grows in place, by pages that are moved and not copied
+                pixels.resize((max(end, len(pixels) * 5 // 4), 4), refcheck=False)
             pixels[start:end, :3], pixels[start:end, 3] = image.reshape(-1, 3), mask.reshape(-1)
-            end = start
+            names.append(name)
+            sizes.append(mask.shape)
+        pixels.resize((end, 4), refcheck=False)
         return cls(names, sizes, pixels, failed or {}, sha256)
 
     def part(self, chosen: list[int]) -> "Samples":
         """Some of the images, of the same files."""
-        images, masks = (list(kind) for kind in zip(*(self[i] for i in chosen)))
-        return Samples.of([self.names[i] for i in chosen], images, masks, self.failed, self.sha256)
+        return Samples.of(((self.names[i], *self[i]) for i in chosen), self.failed, self.sha256)
 
     @property
     def starts(self) -> np.ndarray:
@@ -163,27 +164,27 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     without masks get a mask of 1 everywhere. Unreadable files are reported and left out; a missing or wrong-sized
     mask is an error.
     """
-    names, images, masks_read, failed, digest = [], [], [], {}, hashlib.sha256()
-    for source in map(Path, sources):
-        entries = _shard(source) if source.suffix == ".tar" else _folder(source, masks)
-        for name, image, mask in tqdm(entries, desc=f"reading {source.name}", unit="image", disable=not progress):
-            digest.update(image)
-            digest.update(mask or b"")
-            try:
-                pixels = read_image(io.BytesIO(image), name)
-            except InputError as error:
-                failed[name] = str(error)
-                tqdm.write(f"left out: {error}")
-                continue
-            size = pixels.shape[:2]
-            masks_read.append(
-                np.ones(size, bool) if mask is None else read_mask(io.BytesIO(mask), size, f"mask of {name}")
-            )
-            images.append(pixels)
-            names.append(name)
-    if not images:
+    failed, digest = {}, hashlib.sha256()
+
+    def items():
+        for source in map(Path, sources):
+            entries = _shard(source) if source.suffix == ".tar" else _folder(source, masks)
+            for name, image, mask in tqdm(entries, desc=f"reading {source.name}", unit="image", disable=not progress):
+                digest.update(image)
+                digest.update(mask or b"")
+                try:
+                    pixels = read_image(io.BytesIO(image), name)
+                except InputError as error:
+                    failed[name] = str(error)
+                    tqdm.write(f"left out: {error}")
+                    continue
+                size = pixels.shape[:2]
+                yield name, pixels, np.ones(size, bool) if mask is None else read_mask(io.BytesIO(mask), size, f"mask of {name}")
+
+    samples = Samples.of(items(), failed)
+    if not len(samples):
         raise InputError(f"no readable image in {', '.join(map(str, sources))}")
-    return Samples.of(names, images, masks_read, failed, digest.hexdigest())
+    return replace(samples, sha256=digest.hexdigest())
 
 
 def _shard(path: Path) -> Iterator[tuple[str, bytes, bytes]]:

@@ -58,6 +58,6 @@ def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) ->
     if (name, anchor) not in lengths(folder) or (anchor, anchor) not in lengths(folder):
         return f"`{name}` against `{anchor}`: {report.MISSING}."
     steps = chance.held_out(name, folder)["step"]
-    parts = [f"on the {what}, the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
+    parts = [f"on `{what}`, the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
              for what, frame in sets.items()]  # fmt: skip
     return f"After {steps:,.0f} steps instead of {chance.held_out('sftip-variable', folder)['step']:,.0f}, `{name}` against `{anchor}`: {'; '.join(parts)}."

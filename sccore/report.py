@@ -191,7 +191,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         by_measure(list(COMPARED)),
         f"On the samples: {chance.sentence(frame)} {chance.together(frame)}",
         f"On the validation screens: {chance.sentence(others)} {chance.together(others)}",
-        longer.sentence({"samples": frame, "validation screens": others}),
+        longer.sentence({"samples": frame, "validation": others}),
         beside_classical(frame),
     ]
     part = "\n\n".join([begin, comparison(frame, dataset=dataset), *(said if count else []), end])

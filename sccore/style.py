@@ -8,6 +8,8 @@ from functools import wraps
 from itertools import cycle
 
 import matplotlib.pyplot as plt
+from matplotlib import color_sequences
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -52,6 +54,7 @@ CODECS = {  # name in records, without "-variable": name in figures, colour
     "vtm-scc-rgb": ("VTM, screen-content tools, RGB", "#44AA99"),
 }
 SPARE = ("#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#D55E00")  # of names not in CODECS, in order
+SECOND = tuple(map(to_hex, color_sequences["tab20b"]))  # where those are used up
 LABELS = {
     "bpp": "bpp (real file)",
     "bpp_estimated": "bpp (estimate)",
@@ -89,7 +92,7 @@ def rank(codec: str) -> tuple:
 def colours(names: list[str]) -> list[str]:
     """A colour a codec, the same in every figure; codecs that are not in CODECS take the spare ones in order."""
     known = {name: CODECS[base][1] for name in names if (base := name.removesuffix("-variable")) in CODECS}
-    spare = cycle([colour for colour in SPARE if colour not in known.values()])
+    spare = cycle([colour for colour in (*SPARE, *SECOND) if colour not in known.values()])
     return [known[name] if name in known else next(spare) for name in names]
 
 

@@ -152,7 +152,7 @@ def test_crops_depend_on_seed_and_step_alone(samples):
 def test_mask_moves_with_its_image():
     """An image that is white exactly where its mask is 1 stays so in every crop and flip."""
     mask = np.random.default_rng(0).integers(0, 2, (90, 50)).astype(bool)
-    one = data.Samples.of(["x"], [np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255], [mask])
+    one = data.Samples.of([("x", np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255, mask)])
     for step in range(5):
         x, m = data.Crops(one, 64, 4)(step)  # wider than the image: extended by its border
         assert torch.equal(x[:, :1], m)
@@ -164,7 +164,7 @@ def test_crops_are_cut_from_the_images():
     masks = [(image[..., 0] + image[..., 1]) % 3 == 0 for image in images]
     seen = set()
     for step in range(20):
-        x, mask = data.Crops(data.Samples.of(["a", "b", "c"], list(images), list(masks)), 64, 4)(step)
+        x, mask = data.Crops(data.Samples.of(zip("abc", images, masks)), 64, 4)(step)
         for crop, m in zip((x * 255).round().int(), mask[:, 0].bool()):
             rows, columns, index = crop[0, :, :1], crop[1, :1], crop[2, 0, 0]
             assert (crop == torch.stack(torch.broadcast_tensors(rows, columns, index))).all()

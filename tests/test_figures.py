@@ -129,3 +129,9 @@ def test_figures_can_be_saved(frame, image, tmp_path):
     figures.rd_curves(frame).savefig(tmp_path / "curves.svg")
     figures.comparison(image, {"wacnn": (image, 1)}).savefig(tmp_path / "crops.png")
     assert (tmp_path / "curves.svg").stat().st_size > 5000 and (tmp_path / "crops.png").stat().st_size > 5000
+
+
+def test_colours_never_run_out():
+    names = [f"{codec}-variable" for codec in style.CODECS] + [f"codec {i}" for i in range(30)]
+    found = style.colours(names)
+    assert len(found) == len(names) and len(set(found[: len(style.CODECS) + 10])) == len(style.CODECS) + 10

@@ -40,7 +40,7 @@ def test_quality_is_of_the_middle_rate(folder, frame):
 
 def test_in_words(folder, frame, tmp_path):
     said = longer.sentence({"samples": frame}, folder)
-    assert said == ("After 40 steps instead of 10, `sftip-long-variable` against `wacnn-long-variable`: on the samples, the picture "
+    assert said == ("After 40 steps instead of 10, `sftip-long-variable` against `wacnn-long-variable`: on `samples`, the picture "
                     "−10.0 % (−10.0 to −10.0), text regions −10.0 % (−10.0 to −10.0).")  # fmt: skip
     (folder / "sftip-long-variable.csv").unlink()
     assert report.MISSING in longer.sentence({"samples": frame}, folder)

@@ -224,7 +224,7 @@ def test_training_images_with_the_masks_of_another_detector(tmp_path):
     from sccore.data import Samples
 
     images = [(np.arange(40 * 60 * 3) % 251).astype(np.uint8).reshape(40, 60, 3), np.zeros((30, 50, 3), np.uint8)]
-    samples = Samples.of(["a", "b"], list(images), [np.ones(i.shape[:2], bool) for i in images], sha256="0")
+    samples = Samples.of(((name, image, np.ones(image.shape[:2], bool)) for name, image in zip("ab", images)), sha256="0")
     other = maskcache.remask(samples, "heuristic", tmp_path, progress=False)
     for (image, mask), source in zip(other, images):
         assert np.array_equal(image, source) and np.array_equal(mask, text.mask(source, "heuristic"))
