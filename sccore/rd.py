@@ -16,7 +16,7 @@ from sccore.errors import InputError
 from sccore.results import settings
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
-MIN_OVERLAP = 0.5  # of the two ranges of quality, intersection over union
+MIN_OVERLAP = 0.5  # of the narrower range of quality
 
 
 def curve(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> pd.DataFrame:
@@ -38,7 +38,7 @@ def bd_rate(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr", rate
     share = overlap(anchor, test, metric)
     if share < MIN_OVERLAP:
         need = f"{MIN_OVERLAP:.0%} are needed"
-        raise InputError(f"no BD-rate: the curves share {share:.0%} of their range in {metric}, {need}")
+        raise InputError(f"no BD-rate: the curves share {share:.0%} of the narrower range in {metric}, {need}")
     points = (points[column] for points in (anchor, test) for column in (rate, metric))
     return float(bjontegaard.bd_rate(*points, method="pchip", require_matching_points=False, min_overlap=0))
 
@@ -56,9 +56,12 @@ def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr", rate: st
 
 
 def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> float:
-    """The part of the two curves' joint range of quality that both reach, 0 to 1."""
-    lows, highs = [[f(points[metric]) for points in (anchor, test)] for f in (min, max)]
-    return max(0.0, float(min(highs) - max(lows)) / float(max(highs) - min(lows) or 1))
+    """The part of the narrower curve's range of quality that the other reaches too, 0 to 1.
+
+    BD-rate looks at that common range alone: a codec that goes far beyond another can be compared where both are.
+    """
+    lows, highs = np.array([[f(points[metric]) for points in (anchor, test)] for f in (min, max)])
+    return max(0.0, float((highs.min() - lows.max()) / ((highs - lows).min() or 1)))
 
 
 def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp",

@@ -66,7 +66,7 @@ def compare(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") 
 
 
 def shares(both: pd.DataFrame, codec: str, anchor: str) -> float | None:
-    """The part of their joint range of PSNR that the mean curves of two codecs share."""
+    """The part of the narrower mean curve's range of PSNR that two codecs share."""
     if both.empty or codec == anchor:
         return None
     return rd.overlap(*(rd.curve(report.of(both, name)) for name in (anchor, codec)))
@@ -136,7 +136,7 @@ def basis(value: dict, key: str, images: str) -> str:
     if key:
         left = f"; {len(value['refused'])} have none" if value["refused"] else ""
         return f"Mean of the BD-rates of {len(value['per_image'])} of {images}{left}; the interval is a bootstrap over them."
-    return (f"BD-rate of the mean curves over {images}, which share {value['overlap']:.0%} of their range; the interval is a "
+    return (f"BD-rate of the mean curves over {images}, which share {value['overlap']:.0%} of the narrower one's range; the interval is a "
             f"bootstrap over images, {value['resamples']} of whose mixtures have a BD-rate.")  # fmt: skip
 
 

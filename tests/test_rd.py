@@ -77,7 +77,7 @@ def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
         (points(psnrs=PSNRS[[0, 2, 1, 3, 4]]), "test curve does not rise"),
         (points(psnrs=PSNRS[[0, 1, 1, 3, 4]]), "test curve does not rise"),
         (points(RATES[[0, 1, 1, 3, 4]]), "test curve does not rise"),
-        (points(psnrs=PSNRS + 4.1), "share 33% of their range in psnr, 50% are needed"),
+        (points(psnrs=PSNRS + 4.1), "share 49% of the narrower range in psnr, 50% are needed"),
         (points(psnrs=PSNRS + 20), "share 0%"),
         (points(RATES[:3], PSNRS[:3]), "3 of the 4 points"),
         (points(psnrs=np.append(PSNRS[:4], np.inf)), "not finite"),
@@ -91,7 +91,15 @@ def test_curves_that_have_no_bd_rate_are_refused(test, reason):
 def test_overlap_at_its_limits():
     assert rd.overlap(points(), points()) == 1
     assert rd.overlap(points(), points(psnrs=PSNRS + 10)) == 0
-    assert rd.overlap(points(), points(psnrs=PSNRS + 8.1 / 3)) == pytest.approx(0.5)
+    assert rd.overlap(points(), points(psnrs=PSNRS + 8.1 / 4)) == pytest.approx(0.75)
+
+
+def test_a_narrow_curve_is_compared_where_a_wide_one_is_too():
+    """The same line in log rate, of which the one curve has a fifth and the other all, at 10 % less rate."""
+    quality = np.linspace(30, 40, 11)
+    wide, narrow = (points(scale * 2.0 ** (q - 30), q) for q, scale in ((quality, 0.9), (np.linspace(33, 35, 5), 1.0)))
+    assert rd.overlap(narrow, wide) == rd.overlap(wide, narrow) == 1
+    assert rd.bd_rate(narrow, wide) == pytest.approx(-10, abs=1e-6)
 
 
 def test_curve_is_the_mean_over_images_by_hand():
