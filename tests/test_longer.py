@@ -38,6 +38,11 @@ def test_quality_is_of_the_middle_rate(folder, frame):
     assert rows[4] == "| `sftip-uniform-variable` | 10 | – | – | – | – |"
 
 
+def test_how_the_distance_moves(folder):
+    sftip, control = longer.growth(folder).splitlines()
+    assert sftip.endswith(": −5.0 % after 10 steps, −20.0 % after 40 steps.") and control.endswith(": +5.0 % after 10 steps.")
+
+
 def test_in_words(folder, frame, tmp_path):
     said = longer.sentence({"samples": frame}, folder)
     assert said == ("After 40 steps instead of 10, `sftip-long-variable` against `wacnn-long-variable`: on `samples`, the picture "
