@@ -18,8 +18,8 @@ def wacnn(saved):
 @pytest.fixture(scope="module")
 def files(wacnn, screen):
     """Picture, file without and file with adapters; even an untrained decoder can gain."""
-    image = screen(100, 140)[0]
-    return image, codec.encode(image, wacnn, 0.025), codec.encode(image, wacnn, 0.025, adapter_steps=40)
+    image = screen(320, 400)[0]
+    return image, codec.encode(image, wacnn, 0.025), codec.encode(image, wacnn, 0.025, adapter_steps=60)
 
 
 def error(a, b):
