@@ -64,11 +64,17 @@ def growth(folder: Path = paths.CHECKPOINTS) -> str:
 
 
 def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
-    """The full model against the baseline, both at the longer training."""
-    name, anchor = "sftip-long-variable", "wacnn-long-variable"
-    if (name, anchor) not in lengths(folder) or (anchor, anchor) not in lengths(folder):
-        return f"`{name}` against `{anchor}`: {report.MISSING}."
-    steps = chance.held_out(name, folder)["step"]
-    parts = [f"on `{what}`, the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
-             for what, frame in sets.items()]  # fmt: skip
-    return f"After {steps:,.0f} steps instead of {chance.held_out('sftip-variable', folder)['step']:,.0f}, `{name}` against `{anchor}`: {'; '.join(parts)}."
+    """The full model and its control against the baseline, all at the longer training."""
+    anchor = "wacnn-long-variable"
+    found = dict(lengths(folder))
+    parts = []
+    for name in ("sftip-long-variable", "sftip-uniform-long-variable"):
+        if not {name, anchor} <= found.keys():
+            parts.append(f"`{name}` {report.MISSING}")
+            continue
+        loss = chance.percent(chance.held_out(name, folder)["val_loss"], chance.held_out(anchor, folder)["val_loss"])
+        rates = [f"on `{what}` the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
+                 for what, frame in sets.items()]  # fmt: skip
+        parts.append(f"`{name}` held-out loss {loss}, {', '.join(rates)}")
+    steps = f"After {chance.held_out(anchor, folder)['step']:,.0f} steps" if anchor in found else "After more steps"
+    return f"{steps}, against `{anchor}`: {'; '.join(parts)}. What the second has too is not the prior's."

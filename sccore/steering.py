@@ -61,7 +61,7 @@ def bars(models: dict[str, SFTIP], image: np.ndarray, mask: np.ndarray) -> Figur
     axes.set_xticks(range(len(sites)), sites, rotation=40, ha="right")
     axes.set_ylabel("moved from the identity [%]")
     axes.grid(axis="x", visible=False)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
