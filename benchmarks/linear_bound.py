@@ -16,16 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore import data, paths, results
-from sccore.data import extend
 
 SIDE = 16  # pixels of a block: the stride of y
 COUNTS = (10, 20, 40, 60, 80, 128, 160, 192, 256, 320, 448, 640)  # of coefficients; 80 and 320 are the presets' M
 
 
 def blocks(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) -> (blocks, 768) in [0, 1], the image extended to whole blocks."""
-    x = torch.from_numpy(extend(image, np.zeros(image.shape[:2], bool), SIDE)[0].copy()).float() / 255
-    x = x[: x.shape[0] // SIDE * SIDE, : x.shape[1] // SIDE * SIDE]
+    """uint8 (H, W, 3) -> (blocks, 768) in [0, 1]; what is no whole block at the right and bottom is left out."""
+    x = torch.from_numpy(np.ascontiguousarray(image)).float() / 255
     return x.unfold(0, SIDE, SIDE).unfold(1, SIDE, SIDE).flatten(0, 1).flatten(1)
 
 

@@ -84,7 +84,7 @@ def plain(name: str, preset: str, a, folder: Path):
 
 def ours(name: str, preset: str, a, samples: data.Samples):
     recipe = Recipe(steps=10**6, batch=a.batch, crop=a.crop)
-    run = Run(create_model(name, preset, rate="variable"), recipe, None, a.device, device.native_bf16(a.device))
+    run = Run(create_model(name, preset, rate="variable"), recipe, None, a.device, device.trains_in_bf16(a.device, a.crop))
     crops = data.Crops(samples, a.crop, a.batch, 0, a.device)
     while True:
         begun = time.perf_counter()

@@ -52,17 +52,6 @@ def quality(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     return report.table(head, rows or [[report.MISSING, *[None] * 5]])
 
 
-def growth(folder: Path = paths.CHECKPOINTS) -> str:
-    """How the distance from the baseline in held-out loss moves with the steps, a line a model."""
-    lines = []
-    for model in MODELS[1:]:
-        own = [(chance.held_out(name, folder), chance.held_out(anchor, folder)) for name, anchor in lengths(folder)
-               if name in (f"{model}-variable", f"{model}-long-variable") and (folder / f"{anchor}.csv").exists()]  # fmt: skip
-        parts = [f"{chance.percent(last['val_loss'], base['val_loss'])} after {last['step']:,.0f} steps" for last, base in own]
-        lines.append(f"- `{model}`, held-out loss against WACNN of as many steps: {', '.join(parts) or report.MISSING}.")
-    return "\n".join(lines)
-
-
 def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
     """The full model and its control against the baseline, all at the longer training."""
     anchor = "wacnn-long-variable"

@@ -135,3 +135,11 @@ def test_colours_never_run_out():
     names = [f"{codec}-variable" for codec in style.CODECS] + [f"codec {i}" for i in range(30)]
     found = style.colours(names)
     assert len(found) == len(names) and len(set(found[: len(style.CODECS) + 10])) == len(style.CODECS) + 10
+
+
+def test_the_linear_bound_stands_beside_what_was_reached():
+    images = [{"name": name, "psnr": [20.0 + shift, 30.0 + shift]} for name, shift in (("a", 0), ("b", 2))]
+    record = {"counts": [10, 80], "sets": [{"dataset": {"name": "samples"}, "images": images}]}
+    found = lines(figures.linear_bound(record, {"companion": 80, "paper": 320}, {"samples": 28.5}))
+    assert list(found["linear, samples"].get_ydata()) == [21.0, 31.0] and list(found["linear, samples"].get_xdata()) == [10, 80]
+    assert list(found["the network, samples"].get_xydata()[0]) == [80, 28.5]

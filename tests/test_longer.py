@@ -38,11 +38,6 @@ def test_quality_is_of_the_middle_rate(folder, frame):
     assert rows[4] == "| `sftip-uniform-variable` | 10 | – | – | – | – |"
 
 
-def test_how_the_distance_moves(folder):
-    sftip, control = longer.growth(folder).splitlines()
-    assert sftip.endswith(": −5.0 % after 10 steps, −20.0 % after 40 steps.") and control.endswith(": +5.0 % after 10 steps.")
-
-
 def test_in_words(folder, frame, tmp_path):
     said = longer.sentence({"samples": frame}, folder)
     assert said.startswith("After 40 steps, against `wacnn-long-variable`: `sftip-long-variable` held-out loss −20.0 %, on `samples` the picture "
