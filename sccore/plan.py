@@ -111,6 +111,10 @@ RUNS = (
     Planned("sftip-long-variable", "what more steps bring; the weights to use", change={"steps": 4000}, ships=True),
     Planned("sftip-uniform-long-variable", "what more steps bring to the control", switches={"prior": "uniform"},
             change={"steps": 4000}),
+    Planned("wacnn-long-variable-seed1", "how much chance moves after more steps", "wacnn", change={"steps": 4000, "seed": 1}),
+    Planned("sftip-long-variable-seed1", "how much chance moves after more steps", change={"steps": 4000, "seed": 1}),
+    Planned("sftip-uniform-long-variable-seed1", "how much chance moves after more steps", switches={"prior": "uniform"},
+            change={"steps": 4000, "seed": 1}),
     *(run for model in ("cheng2020", "ms2020") for run in (
         Planned(f"{model}-variable-base", "start of the next", model, start=None, measured=False),
         Planned(f"{model}-variable", "Table 1", model, start=f"{model}-variable-base"),
