@@ -2,6 +2,9 @@
 
 A difference between two models is one only if it is larger than that of a model to its own twin. Logs are the CSV files
 of :func:`sccore.training.fit`, which lie beside the checkpoints and stay when the weights do not.
+
+Runs are compared that differ from a baseline in nothing of the recipe but the seed; another baseline stands for another
+length of training.
 """
 
 from pathlib import Path
@@ -12,9 +15,10 @@ from sccore import paths, report
 from sccore.plan import RUNS, Planned
 
 
-def runs(folder: Path = paths.CHECKPOINTS) -> list[Planned]:
-    """Finished variable-rate runs of one start and one loss, whose held-out losses can be compared; in the plan's order."""
-    return [run for run in RUNS if run.start == RUNS[0].name and run.lmbda is None and not run.change.keys() - {"seed"}
+def runs(folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> list[Planned]:
+    """Finished variable-rate runs with start, steps and loss of the baseline, whose held-out losses can be compared."""
+    first = next(run for run in RUNS if run.name == baseline)
+    return [run for run in RUNS if run.start == first.start and run.lmbda is None and run.change.items() - {("seed", seed(run))} == first.change.items()
             and (folder / f"{run.name}.csv").exists()]  # fmt: skip
 
 
@@ -35,21 +39,21 @@ def seed(run: Planned) -> int:
     return run.change.get("seed", 0)
 
 
-def anchor(run: Planned) -> str:
+def anchor(run: Planned, baseline: str = report.BASELINE) -> str:
     """The baseline that was trained with the seed of this run."""
-    return report.BASELINE + f"-seed{seed(run)}" * bool(seed(run))
+    return baseline + f"-seed{seed(run)}" * bool(seed(run))
 
 
-def table(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
+def table(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
     """Seed, held-out loss, rate and PSNR of each run, and its BD-rate against the baseline of the same seed.
 
     Args:
         frame: measurements of a data set; runs that are not among them have no BD-rate.
     """
-    known = {run.name for run in runs(folder)}
+    known = {run.name for run in runs(folder, baseline)}
     rows = []
-    for run in runs(folder):
-        last, own = held_out(run.name, folder), anchor(run)
+    for run in runs(folder, baseline):
+        last, own = held_out(run.name, folder), anchor(run, baseline)
         loss = held_out(own, folder)["val_loss"] if own in known else None
         gain = percent(last["val_loss"], loss) if loss is not None and run.name != own else None
         rates = [None, None] if run.name == own else [report.bd_rate(frame, run.name, own, metric) for metric in ("psnr", "psnr_text")]
@@ -59,9 +63,9 @@ def table(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     return report.table(head, rows or [[report.MISSING, *[None] * 7]])
 
 
-def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
+def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
     """What another seed changes in each model that was trained twice, in loss and in BD-rate of a model against its twin."""
-    known = {run.name: run for run in runs(folder)}
+    known = {run.name: run for run in runs(folder, baseline)}
     parts = []
     for name, run in known.items():
         twin = name.removesuffix(f"-seed{seed(run)}")
@@ -72,16 +76,17 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {report.MISSING}."
 
 
-def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
+def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
     """BD-rate of the models that were trained twice against the baseline, rate and quality of each image as means over both seeds."""
-    known = {run.name: run.name.removesuffix(f"-seed{seed(run)}") for run in runs(folder)}
-    twins = {codec for name, codec in known.items() if name != codec}
-    own = frame[frame["codec"].map(known).isin(twins)]
-    if own["codec"].nunique() < 4 or report.BASELINE not in twins:
+    known = {run.name: run.name.removesuffix(f"-seed{seed(run)}") for run in runs(folder, baseline)}
+    twins = {twin for name, twin in known.items() if name != twin and {name, twin} <= set(frame["codec"])}
+    others = [name for name in known if name in twins - {baseline}]
+    if baseline not in twins or not others:
         return f"Both seeds together: {report.MISSING}."
+    own = frame[frame["codec"].map(known).isin(twins)]
     means = own.assign(codec=own["codec"].map(known)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean()
-    parts = [f"`{codec}` against `{report.BASELINE}`, the picture {report.bd_rate(means, codec)}, text regions "
-             f"{report.bd_rate(means, codec, metric='psnr_text')}" for codec in sorted(twins - {report.BASELINE})]  # fmt: skip
+    parts = [f"`{codec}` against `{baseline}`, the picture {report.bd_rate(means, codec, baseline)}, text regions "
+             f"{report.bd_rate(means, codec, baseline, 'psnr_text')}" for codec in others]  # fmt: skip
     return f"Both seeds together: {'; '.join(parts)}."
 
 
