@@ -4,14 +4,15 @@
 
 The plain loop is written in the manner of CompressAI's example: a PIL data set that opens and decodes its files for
 every crop, a DataLoader with workers, float32, the default Adam. Ours is `sccore.training`'s. Each is timed in a process
-of its own, after steps that are not counted; the result is a record in data/results/speed, with the operators that take
-the time.
+of its own, after steps that are not counted; the result is a record in data/results/speed, one a machine, with the
+operators that take the time.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def main():
     record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": results.versions(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": results.command_line(),
               "batch": a.batch, "crop": a.crop, "images": a.images, "rows": rows}  # fmt: skip
-    path = paths.RESULTS / "speed" / f"training-{a.device}.json"
+    path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1))
     print(path)

@@ -76,18 +76,25 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: st
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {report.MISSING}."
 
 
+def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = report.BASELINE) -> tuple[pd.DataFrame, int]:
+    """Rate and quality of each image as means over the seeds with which both codecs were measured, and how many those are."""
+    there = set(frame["codec"])
+    suffixes = [f"-seed{seed(run)}" * bool(seed(run)) for run in RUNS if run.name.startswith(codec)]
+    both = [suffix for suffix in dict.fromkeys(suffixes) if {codec + suffix, baseline + suffix} <= there]
+    twins = {name + suffix: name for name in (codec, baseline) for suffix in both}
+    own = frame[frame["codec"].isin(twins)]
+    return own.assign(codec=own["codec"].map(twins)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean(), len(both)
+
+
 def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
-    """BD-rate of the models that were trained twice against the baseline, rate and quality of each image as means over both seeds."""
-    known = {run.name: run.name.removesuffix(f"-seed{seed(run)}") for run in runs(folder, baseline)}
-    twins = {twin for name, twin in known.items() if name != twin and {name, twin} <= set(frame["codec"])}
-    others = [name for name in known if name in twins - {baseline}]
-    if baseline not in twins or not others:
-        return f"Both seeds together: {report.MISSING}."
-    own = frame[frame["codec"].map(known).isin(twins)]
-    means = own.assign(codec=own["codec"].map(known)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean()
-    parts = [f"`{codec}` against `{baseline}`, the picture {report.bd_rate(means, codec, baseline)}, text regions "
-             f"{report.bd_rate(means, codec, baseline, 'psnr_text')}" for codec in others]  # fmt: skip
-    return f"Both seeds together: {'; '.join(parts)}."
+    """BD-rate against the baseline of each model that was trained with two seeds, from the means over both."""
+    parts = []
+    for run in runs(folder, baseline):
+        means, seeds = over_seeds(frame, run.name, baseline)
+        if run.name != baseline and seeds > 1:
+            rates = [report.bd_rate(means, run.name, baseline, metric) for metric in ("psnr", "psnr_text")]
+            parts.append(f"`{run.name}` against `{baseline}`, the picture {rates[0]}, text regions {rates[1]}")
+    return f"Both seeds together: {'; '.join(parts) or report.MISSING}."
 
 
 def percent(value: float, of: float) -> str:

@@ -1,7 +1,7 @@
 """What more steps bring: the compared models trained on for as long as the tables say, and four times as long.
 
 Both lengths begin with the same weights and share everything but the number of steps, so that a row is compared with
-the baseline of its own length alone.
+the baseline of its own length and seed alone.
 """
 
 from pathlib import Path
@@ -14,17 +14,19 @@ from sccore.plan import RUNS
 
 MODELS = ("wacnn", "sftip", "sftip-uniform")
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
+LONG = "wacnn-long-variable"
 
 
 def lengths(folder: Path = paths.CHECKPOINTS) -> list[tuple[str, str]]:
-    """(run, baseline of its length), shorter runs first; only runs that have a log."""
+    """(run, baseline of its length and seed), shorter runs first; only runs that have a log."""
     planned = {run.name for run in RUNS}
-    pairs = [(f"{model}{long}-variable", f"wacnn{long}-variable") for long in ("", "-long") for model in MODELS]
+    ends = ("-variable", "-variable-seed1", "-long-variable", "-long-variable-seed1")
+    pairs = [(model + end, "wacnn" + end) for end in ends for model in MODELS]
     return [(name, anchor) for name, anchor in pairs if name in planned and (folder / f"{name}.csv").exists()]
 
 
 def table(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
-    """Steps, held-out loss, and BD-rate against the baseline that had as many steps.
+    """Steps, held-out loss, and BD-rate against the baseline that had as many steps and the same seed.
 
     Args:
         sets: {data set: measurements, as :func:`chance.measured` gives them}.
@@ -53,17 +55,21 @@ def quality(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
 
 
 def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
-    """The full model and its control against the baseline, all at the longer training."""
-    anchor = "wacnn-long-variable"
+    """The full model and its control against the baseline, all at the longer training, from the means over their seeds."""
     found = dict(lengths(folder))
+    loss = lambda name: chance.held_out(name, folder)["val_loss"]
     parts = []
-    for name in ("sftip-long-variable", "sftip-uniform-long-variable"):
-        if not {name, anchor} <= found.keys():
-            parts.append(f"`{name}` {report.MISSING}")
+    for codec in ("sftip-long-variable", "sftip-uniform-long-variable"):
+        pairs = [(name, anchor) for name, anchor in found.items() if name.startswith(codec) and anchor in found]
+        if not pairs:
+            parts.append(f"`{codec}` {report.MISSING}")
             continue
-        loss = chance.percent(chance.held_out(name, folder)["val_loss"], chance.held_out(anchor, folder)["val_loss"])
-        rates = [f"on `{what}` the picture {report.bd_rate(frame, name, anchor)}, text regions {report.bd_rate(frame, name, anchor, 'psnr_text')}"
-                 for what, frame in sets.items()]  # fmt: skip
-        parts.append(f"`{name}` held-out loss {loss}, {', '.join(rates)}")
-    steps = f"After {chance.held_out(anchor, folder)['step']:,.0f} steps" if anchor in found else "After more steps"
-    return f"{steps}, against `{anchor}`: {'; '.join(parts)}. What the second has too is not the prior's."
+        losses = " and ".join(chance.percent(loss(name), loss(anchor)) for name, anchor in pairs)
+        rates = []
+        for what, frame in sets.items():
+            means, seeds = chance.over_seeds(frame, codec, LONG)
+            picture, text = (report.bd_rate(means, codec, LONG, metric) for metric in ("psnr", "psnr_text"))
+            rates.append(f"on `{what}` ({seeds} seed{'s' * (seeds != 1)}) the picture {picture}, text regions {text}")
+        parts.append(f"`{codec}` held-out loss {losses}, {', '.join(rates)}")
+    steps = f"After {chance.held_out(LONG, folder)['step']:,.0f} steps" if LONG in found else "After more steps"
+    return f"{steps}, against `{LONG}`: {'; '.join(parts)}. What the second has too is not the prior's."

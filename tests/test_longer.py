@@ -38,9 +38,21 @@ def test_quality_is_of_the_middle_rate(folder, frame):
     assert rows[4] == "| `sftip-uniform-variable` | 10 | – | – | – | – |"
 
 
+def test_seeds_of_the_longer_runs_stand_beside_one_another(folder, frame):
+    for name, loss in (("wacnn-long-variable-seed1", 2.0), ("sftip-long-variable-seed1", 1.9)):
+        pd.DataFrame([{"step": 40, "val_loss": loss, "val_bpp": 0.3, "val_psnr": 25.0}]).to_csv(folder / f"{name}.csv", index=False)
+    twins = [frame[frame["codec"] == f"{model}-long-variable"].assign(codec=f"{model}-long-variable-seed1") for model in ("wacnn", "sftip")]
+    twins[1]["bpp"] *= 0.8 / 0.9  # this seed saves 20 %
+    both = pd.concat([frame, *twins])
+    row = longer.table({"samples": both}, folder).splitlines()[-1]
+    assert row == "| `sftip-long-variable-seed1` | 40 | 1.900 | −5.0 % | −20.0 % (−20.0 to −20.0) | −20.0 % (−20.0 to −20.0) |"
+    said = longer.sentence({"samples": both}, folder)
+    assert "held-out loss −20.0 % and −5.0 %, on `samples` (2 seeds) the picture −15.0 % (−15.0 to −15.0)" in said
+
+
 def test_in_words(folder, frame, tmp_path):
     said = longer.sentence({"samples": frame}, folder)
-    assert said.startswith("After 40 steps, against `wacnn-long-variable`: `sftip-long-variable` held-out loss −20.0 %, on `samples` the picture "
+    assert said.startswith("After 40 steps, against `wacnn-long-variable`: `sftip-long-variable` held-out loss −20.0 %, on `samples` (1 seed) the picture "
                            "−10.0 % (−10.0 to −10.0), text regions −10.0 % (−10.0 to −10.0); `sftip-uniform-long-variable` " + report.MISSING)  # fmt: skip
     (folder / "sftip-long-variable.csv").unlink()
     assert report.MISSING in longer.sentence({"samples": frame}, folder)

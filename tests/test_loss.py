@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sccore.loss import SEGMENTATION, lagrange_map, rate, rate_distortion
+from sccore.loss import SEGMENTATION, lagrange_map, rate, rate_distortion, worth_of_mask
 
 LMBDA = 0.0067
 
@@ -77,3 +77,16 @@ def test_a_second_task_adds_to_the_loss():
         values = rate_distortion(output | {"segmentation": torch.full((2, 1, 32, 32), logit)}, x, None, LMBDA)
         bits[name] = (values["loss"] - values["bpp"]).item()
     assert bits["undecided"] == pytest.approx(SEGMENTATION) and bits["right"] == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", [0.2, 0.5])
+def test_worth_of_the_mask_is_the_gap_between_the_two_best_allocations(text):
+    distortions = torch.linspace(0.2, 2.0, 20_001, dtype=torch.float64)
+    cost = lambda weight: -distortions.log2() / 2 + weight * distortions  # bits and distortion of a coefficient
+    known = text * cost(1.1).min() + (1 - text) * cost(0.9).min()
+    blind = (text * cost(1.1) + (1 - text) * cost(0.9)).min()
+    assert worth_of_mask(text) == pytest.approx((blind - known).item(), abs=1e-7) and worth_of_mask(text) > 1e-3
+
+
+def test_a_mask_that_is_one_value_everywhere_is_worth_nothing():
+    assert worth_of_mask(0.0) == pytest.approx(0, abs=1e-12) and worth_of_mask(1.0) == pytest.approx(0, abs=1e-12)
