@@ -17,10 +17,10 @@ def lagrange_map(mask: Tensor, lmbda: Tensor | float) -> Tensor:
 
 
 def worth_of_mask(text: float) -> float:
-    """Bits per coefficient that knowing the map of Eq. 10 saves an ideal coder, (log2 E[w] - E[log2 w]) / 2.
+    """Bits per coefficient that knowing the map of Eq. 10 saves an ideal coder: (log2 E[w] - E[log2 w]) / 2.
 
-    Derived here, for Gaussian coefficients at high rate: where a coefficient of variance v costs log2(v / D) / 2 bits for a
-    distortion of D, the sum of bits and lambda * w * D is least at D ~ 1 / w, and at D ~ 1 / E[w] if w is not known.
+    Derived here, for Gaussian coefficients at high rate. One of variance v costs log2(v / D) / 2 bits for a
+    distortion of D, so that bits + lambda w D is least at D ~ 1 / w, and at D ~ 1 / E[w] where w is not known.
 
     Args:
         text: share of the coefficients that lie in text, in [0, 1].
