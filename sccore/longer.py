@@ -31,10 +31,10 @@ def table(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> st
     Args:
         sets: {data set: measurements, as :func:`chance.measured` gives them}.
     """
-    rows = []
-    for name, anchor in lengths(folder):
+    rows, found = [], dict(lengths(folder))
+    for name, anchor in found.items():
         last = chance.held_out(name, folder)
-        loss = chance.percent(last["val_loss"], chance.held_out(anchor, folder)["val_loss"]) if name != anchor else None
+        loss = chance.percent(last["val_loss"], chance.held_out(anchor, folder)["val_loss"]) if name != anchor in found else None
         rates = [report.bd_rate(frame, name, anchor, metric) if name != anchor else None
                  for frame in sets.values() for metric in ("psnr", "psnr_text")]  # fmt: skip
         rows.append([f"`{name}`", f"{last['step']:,.0f}", f"{last['val_loss']:.3f}", loss, *rates])

@@ -54,6 +54,8 @@ def test_in_words(folder, frame, tmp_path):
     said = longer.sentence({"samples": frame}, folder)
     assert said.startswith("After 40 steps, against `wacnn-long-variable`: `sftip-long-variable` held-out loss −20.0 %, on `samples` (1 seed) the picture "
                            "−10.0 % (−10.0 to −10.0), text regions −10.0 % (−10.0 to −10.0); `sftip-uniform-long-variable` " + report.MISSING)  # fmt: skip
+    (folder / "wacnn-variable.csv").unlink()
+    assert f"| `sftip-variable` | 10 | 1.900 | – | {report.MISSING}" in longer.table({"samples": frame[frame["codec"] != "wacnn-variable"]}, folder)
     (folder / "sftip-long-variable.csv").unlink()
     assert report.MISSING in longer.sentence({"samples": frame}, folder)
     empty = tmp_path / "none"
