@@ -3,8 +3,8 @@
     python benchmarks/training_speed.py --data shard.tar [--device cuda] [--presets companion paper]
 
 The plain loop is written in the manner of CompressAI's example: a PIL data set that opens and decodes its files for
-every crop, a DataLoader with workers, float32, the default Adam. Ours is `sccore.training`'s. Each is timed in a process
-of its own, after steps that are not counted; the result is a record in data/results/speed, one a machine, with the
+every crop, a DataLoader with workers, float32, the default Adam, the system's allocator. Ours is `sccore.training`'s, started
+as the command line starts it. Each is timed in a process of its own, after steps that are not counted; the result is a record in data/results/speed, one a machine, with the
 operators that take the time.
 """
 
@@ -27,7 +27,7 @@ import torch
 from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 
-from sccore import data, device, paths, results
+from sccore import allocator, data, device, paths, results
 from sccore.loss import rate_distortion
 from sccore.models import LAMBDAS, create_model
 from sccore.recipe import Recipe
@@ -134,6 +134,7 @@ def measure(a) -> dict:
     """One way of training, in this process. "side by side" runs one model a core (or four on a GPU) at once."""
     if a.way == "plain":
         return timed(plain(a.model, a.preset, a, a.folder), a)
+    allocator.keep_memory()
     samples = data.load(a.folder, progress=False)
     if a.way == "ours":
         return timed(ours(a.model, a.preset, a, samples), a) | {"profile": profiled(ours(a.model, a.preset, a, samples), a)}
@@ -164,7 +165,7 @@ def main():
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.way:
-        return print(json.dumps(measure(a)))
+        return print(json.dumps(measure(a) | {"allocator": allocator.name()}))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(a.data) as tar:
@@ -176,7 +177,8 @@ def main():
                 for way in ("plain", "ours", "side by side"):
                     command = [sys.executable, __file__, *sys.argv[1:], "--folder", folder, "--device", a.device]
                     command += ["--way", way, "--model", model, "--preset", preset]
-                    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+                    environment = os.environ | (allocator.environment() if way != "plain" else {})
+                    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
                     row = {"model": model, "preset": preset, "way": way, **json.loads(output.splitlines()[-1])}
                     rows.append(row)
                     print(f"{model:6} {preset:10} {way:13} {row['steps_s']:8.3f} steps/s {row['images_s']:8.2f} images/s "

@@ -2,6 +2,10 @@
 
 import sys
 
-from sccore.cli import main
+from sccore import allocator
+
+allocator.start_anew()
+
+from sccore.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -1,14 +1,16 @@
 """Makes `papermill notebooks/train.ipynb -p lmbda 0.0035` work as it stands, for notebooks that use sccore.
 
-papermill loads this module (entry point group `papermill.engine`) before it reads its command line. Three things differ
+papermill loads this module (entry point group `papermill.engine`) before it reads its command line. Four things differ
 from plain papermill, and only for notebooks in which a code cell mentions sccore:
 
 - without an output path the executed notebook goes to data/runs/notebooks/NAME-{parameters}.ipynb. Plain papermill
   refuses at a terminal, prints the notebook in a script, and takes the notebook for its output when stdin is a pipe;
 - an unknown parameter or one of a wrong type is an error before anything runs (`sccore.parameters`);
-- what the notebook prints, a progress bar above all, is seen while it runs.
+- what the notebook prints, a progress bar above all, is seen while it runs;
+- its kernel starts with an allocator that trains faster, where there is one (`sccore.allocator`).
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ import click
 from nbformat import NotebookNode
 from papermill.engines import NBClientEngine, papermill_engines
 
-from sccore import parameters, paths
+from sccore import allocator, parameters, paths
 from sccore.errors import InputError
 
 PAIRS = {"-p", "--parameters", "-r", "--parameters_raw"}  # options followed by two words
@@ -30,7 +32,7 @@ def uses_sccore(notebook: NotebookNode) -> bool:
 
 
 class Engine(NBClientEngine):
-    """papermill's own engine, with parameters checked and output shown for notebooks that use sccore."""
+    """papermill's own engine, with what stands above for notebooks that use sccore."""
 
     @classmethod
     def execute_notebook(cls, nb, kernel_name, progress_bar=True, **options):
@@ -41,6 +43,7 @@ class Engine(NBClientEngine):
                 parameters.check(given, parameters.declared(nb))
             except InputError as error:
                 raise click.ClickException(str(error)) from None
+            os.environ |= allocator.environment()  # which the kernel inherits
             progress_bar = False  # the notebook's own bars are shown instead; two would overwrite each other
             for stream in "stdout_file", "stderr_file":  # stdout itself may carry the executed notebook
                 options[stream] = options.get(stream) or sys.stderr

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore.allocator import keep_memory
 from sccore.checkpoint import save_model
 from sccore.data import Crops, Samples, extend
 from sccore.device import trains_in_bf16
@@ -45,6 +46,7 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     check(model, lmbda, recipe)
+    keep_memory()
     run = Run(model, recipe, lmbda, device, trains_in_bf16(device, recipe.crop) if bf16 is None else bf16)
     identity = {"spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256,
                 "start": [stage["sha256"] for stage in model.meta.get("history", [])]}  # fmt: skip
