@@ -4,11 +4,12 @@
 
 The plain loop is written in the manner of CompressAI's example: a PIL data set that opens and decodes its files for
 every crop, a DataLoader with workers, float32, the default Adam, the system's allocator. Ours is `sccore.training`'s, started
-as the command line starts it. Each is timed in a process of its own, after steps that are not counted; the result is a record in data/results/speed, one a machine, with the
-operators that take the time.
+as the command line starts it. Each is timed in a process of its own, after steps that are not counted, in turns; the result
+is a record in data/results/speed, one a machine, with the operators that take the time.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -34,6 +35,7 @@ from sccore.recipe import Recipe
 from sccore.step import Run
 
 MODELS = ("wacnn", "sftip")
+WAYS = ("plain", "ours", "side by side")
 
 
 class Files(torch.utils.data.Dataset):
@@ -149,6 +151,15 @@ def one_of_many(a, samples) -> dict:
     return timed(ours(a.model, a.preset, a, samples), a)
 
 
+def one(way: str, model: str, preset: str, folder: str, kind: str) -> dict:
+    """One way of training, timed in a process of its own."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--folder", folder, "--device", kind]
+    command += ["--way", way, "--model", model, "--preset", preset]
+    environment = os.environ | (allocator.environment() if way != "plain" else {})
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    return json.loads(output.splitlines()[-1])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a tar shard")
@@ -157,6 +168,7 @@ def main():
     parser.add_argument("--presets", nargs="+", default=["companion"])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--rounds", type=int, default=3, help="timings of each; the median is kept, for machines are not steady")
     parser.add_argument("--seconds", type=float, default=30, help="of each timing, at least")
     parser.add_argument("--least", type=int, default=5, help="steps of each timing, at least")
     parser.add_argument("--warm-up", type=int, default=2)
@@ -172,17 +184,15 @@ def main():
             images = sorted(name for name in tar.getnames() if name.startswith("images/"))[: a.images]
             masks = [f"masks/{Path(name).stem}.png" for name in images]
             tar.extractall(folder, [tar.getmember(name) for name in images + masks], filter="data")
-        for preset in a.presets:
-            for model in MODELS:
-                for way in ("plain", "ours", "side by side"):
-                    command = [sys.executable, __file__, *sys.argv[1:], "--folder", folder, "--device", a.device]
-                    command += ["--way", way, "--model", model, "--preset", preset]
-                    environment = os.environ | (allocator.environment() if way != "plain" else {})
-                    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
-                    row = {"model": model, "preset": preset, "way": way, **json.loads(output.splitlines()[-1])}
-                    rows.append(row)
-                    print(f"{model:6} {preset:10} {way:13} {row['steps_s']:8.3f} steps/s {row['images_s']:8.2f} images/s "
-                          f"waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB", flush=True)  # fmt: skip
+        for preset, model in itertools.product(a.presets, MODELS):
+            rounds = [{way: one(way, model, preset, folder, a.device) for way in WAYS} for _ in range(a.rounds)]
+            for way in WAYS:
+                runs = sorted((each[way] for each in rounds), key=lambda run: run["steps_s"])
+                row = {"model": model, "preset": preset, "way": way, **runs[len(runs) // 2]}
+                row["of_all"] = [run["steps_s"] for run in runs]
+                rows.append(row)
+                print(f"{model:6} {preset:10} {way:13} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
+                      f"{row['images_s']:8.2f} images/s waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB", flush=True)  # fmt: skip
     name = torch.cuda.get_device_name() if a.device == "cuda" else results.machine()
     record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": results.versions(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": results.command_line(),
