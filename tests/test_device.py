@@ -1,10 +1,14 @@
 """What the machine computes with: bfloat16 where it is native and where its gradients can be trusted."""
 
+from contextlib import nullcontext
+
+import numpy as np
 import pytest
 import torch
 
 import sccore
 from sccore import device
+from sccore.data import Crops, Samples
 from sccore.recipe import Recipe
 from sccore.step import Run
 
@@ -32,3 +36,29 @@ def test_gradients_in_bfloat16_are_those_in_float32():
     flat = [torch.cat([g.flatten() for g in side.values()]) for side in gradients]
     assert torch.cosine_similarity(*flat, dim=0) > 0.98
     assert all(rounded[name].norm() < 10 * exact[name].norm() + 1e-3 for name in exact)
+
+
+class Unfused(torch.optim.Adam):
+    """Adam where there is no fused one; a step is then never left out."""
+
+    found_inf = property(lambda self: None, lambda self, value: None)
+
+    def __init__(self, params, lr, fused=None):
+        super().__init__(params, lr, foreach=True)
+
+
+@pytest.mark.parametrize("name", ["wacnn", "sftip", "cheng2020", "ms2020"])
+def test_a_step_stays_on_its_device_and_reads_nothing_back(name, monkeypatch):
+    """On the device that has shapes and no values: a tensor left on the host, or a value asked for, is an error there."""
+    monkeypatch.setattr(torch.optim, "Adam", Unfused)
+    monkeypatch.setattr(torch, "autocast", lambda *a, **k: nullcontext())
+    images = [np.zeros((150, 140, 3), np.uint8)] * 3
+    samples = Samples.of((str(i), image, image[..., 0]) for i, image in enumerate(images))
+    recipe = Recipe(crop=128, batch=2, optimizer="muon", schedule="steps", steps=10)
+    run = Run(sccore.create_model(name, rate="variable"), recipe, None, "meta", False)
+    crops = Crops(samples, recipe.crop, recipe.batch, 0, "meta")
+    for _ in range(2):
+        values = run.train_step(*crops(run.step))
+    assert run.step == 2 and {value.device.type for value in (*values.values(), *run.main, run.left_out)} == {"meta"}
+    with pytest.raises(RuntimeError, match="meta"):
+        values["loss"].item()
