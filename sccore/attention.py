@@ -6,6 +6,8 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
+from sccore.layers import GELU
+
 
 class ResidualUnit(nn.Module):
     """Bottleneck conv1, conv3, conv1 with a skip, GELU after each."""
@@ -14,9 +16,9 @@ class ResidualUnit(nn.Module):
         super().__init__()
         half = channels // 2
         self.conv = nn.Sequential(
-            conv1x1(channels, half), nn.GELU(), conv3x3(half, half), nn.GELU(), conv1x1(half, channels)
+            conv1x1(channels, half), GELU(), conv3x3(half, half), GELU(), conv1x1(half, channels)
         )
-        self.gelu = nn.GELU()
+        self.gelu = GELU()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.gelu(x + self.conv(x))

@@ -13,6 +13,7 @@ from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore.hyperprior import Hyperprior, Residual
+from sccore.layers import GELU
 
 SLICES = 10
 SUPPORT = 5  # slice i sees the first min(i, SUPPORT) decoded slices
@@ -108,6 +109,6 @@ def hyper_synthesis(*widths: int) -> nn.Sequential:
     """h_s: conv3, subpel (x2), conv3, subpel (x2), conv3 through the given widths, GELU between; z's size to y's."""
     a, b, c, d, e = widths
     return nn.Sequential(
-        nn.Conv2d(a, a, 3, padding=1), nn.GELU(), subpel_conv3x3(a, b, 2), nn.GELU(), nn.Conv2d(b, c, 3, padding=1),
-        nn.GELU(), subpel_conv3x3(c, d, 2), nn.GELU(), nn.Conv2d(d, e, 3, padding=1),
+        nn.Conv2d(a, a, 3, padding=1), GELU(), subpel_conv3x3(a, b, 2), GELU(), nn.Conv2d(b, c, 3, padding=1),
+        GELU(), subpel_conv3x3(c, d, 2), GELU(), nn.Conv2d(d, e, 3, padding=1),
     )

@@ -4,6 +4,7 @@ Both lengths begin with the same weights and share everything but the number of 
 the baseline of its own length and seed alone.
 """
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from sccore.plan import RUNS
 
 MODELS = ("wacnn", "sftip", "sftip-uniform")
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
-LONG = "wacnn-long-variable"
+LONG = "wacnn-long-variable"  # the baseline of the longer training
 
 
 def lengths(folder: Path = paths.CHECKPOINTS) -> list[tuple[str, str]]:
@@ -54,22 +55,20 @@ def quality(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     return report.table(head, rows or [[report.MISSING, *[None] * 5]])
 
 
-def sentence(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
-    """The full model and its control against the baseline, all at the longer training, from the means over their seeds."""
-    found = dict(lengths(folder))
-    loss = lambda name: chance.held_out(name, folder)["val_loss"]
-    parts = []
-    for codec in ("sftip-long-variable", "sftip-uniform-long-variable"):
-        pairs = [(name, anchor) for name, anchor in found.items() if name.startswith(codec) and anchor in found]
-        if not pairs:
-            parts.append(f"`{codec}` {report.MISSING}")
+def over_seeds(sets: dict[str, pd.DataFrame], folder: Path = paths.CHECKPOINTS) -> str:
+    """What model and control bring, and the model beyond the control, at each length: means over the seeds that both have."""
+    logged, rows = {name for name, _ in lengths(folder)}, []
+    for end, (model, other) in product(("-variable", "-long-variable"), (("sftip", "wacnn"), ("sftip-uniform", "wacnn"), ("sftip", "sftip-uniform"))):
+        codec, anchor = model + end, other + end
+        seeds = [seed for seed in ("", "-seed1") if {codec + seed, anchor + seed} <= logged]
+        if not seeds:
             continue
-        losses = " and ".join(chance.percent(loss(name), loss(anchor)) for name, anchor in pairs)
+        loss = lambda name: sum(chance.held_out(name + seed, folder)["val_loss"] for seed in seeds)
         rates = []
-        for what, frame in sets.items():
-            means, seeds = chance.over_seeds(frame, codec, LONG)
-            picture, text = (report.bd_rate(means, codec, LONG, metric) for metric in ("psnr", "psnr_text"))
-            rates.append(f"on `{what}` ({seeds} seed{'s' * (seeds != 1)}) the picture {picture}, text regions {text}")
-        parts.append(f"`{codec}` held-out loss {losses}, {', '.join(rates)}")
-    steps = f"After {chance.held_out(LONG, folder)['step']:,.0f} steps" if LONG in found else "After more steps"
-    return f"{steps}, against `{LONG}`: {'; '.join(parts)}. What the second has too is not the prior's."
+        for frame in sets.values():
+            means, measured = chance.over_seeds(frame, codec, anchor)
+            note = f", {measured} of {len(seeds)} seeds" * (0 < measured < len(seeds))
+            rates += [report.bd_rate(means, codec, anchor, metric) + note for metric in ("psnr", "psnr_text")]
+        rows.append([f"`{codec}`", f"`{anchor}`", len(seeds), chance.percent(loss(codec), loss(anchor)), *rates])
+    head = ["run", "against", "seeds", "held-out loss", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))]
+    return report.table(head, rows or [[report.MISSING, *[None] * (len(head) - 1)]])

@@ -13,9 +13,10 @@ from sccore.cheng2020 import Cheng2020
 from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.errors import InputError
 from sccore.hyperprior import Hyperprior, keep_variance
+from sccore.layers import GELU, conv, conv_chain, deconv
 from sccore.ms2020 import MS2020
 from sccore.priors import LAPLACIANS, PRIORS, external_prior
-from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, conv, conv_chain, deconv
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock
 
 LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
 
@@ -85,10 +86,10 @@ class WACNN(SliceEntropyModel):
         )
         a, b, c, d, e = hyper
         self.h_a = nn.Sequential(
-            conv3x3(M, a), nn.GELU(),  # 0  (B, a, H/16, W/16)
-            conv3x3(a, b), nn.GELU(),  # 2
-            conv3x3(b, c, stride=2), nn.GELU(),  # 4  (B, c, H/32, W/32)
-            conv3x3(c, d), nn.GELU(),  # 6
+            conv3x3(M, a), GELU(),  # 0  (B, a, H/16, W/16)
+            conv3x3(a, b), GELU(),  # 2
+            conv3x3(b, c, stride=2), GELU(),  # 4  (B, c, H/32, W/32)
+            conv3x3(c, d), GELU(),  # 6
             conv3x3(d, e, stride=2),  # 8  (B, e, H/64, W/64)
         )  # fmt: skip
         for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_mean_s, self.h_scale_s):

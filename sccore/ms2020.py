@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import keep_variance
-from sccore.sem import conv, deconv
+from sccore.layers import conv, deconv
 
 if TYPE_CHECKING:
     from sccore.models import Preset

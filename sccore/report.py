@@ -128,7 +128,7 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples"
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
-def beside_classical(frame: pd.DataFrame, codec: str = "sftip-variable", classical: str = "avif") -> str:
+def beside_classical(frame: pd.DataFrame, codec: str = "sftip-long-variable", classical: str = "avif") -> str:
     """One sentence: what a classical codec does with fewer bits than ours ever takes, or the reverse."""
     if of(frame, codec).empty or of(frame, classical).empty:
         return f"`{codec}` beside `{classical}`: {MISSING}."
@@ -178,20 +178,17 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
 
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the part between the marker comments made anew."""
-    from sccore import chance, longer
+    from sccore import longer
 
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
-    others = complete(measured("validation"))
     begin, end = MARKS
     said = [
         f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval.",
-        "By length of training and seed, against the baseline that had as many steps and the same seed, by PSNR of the whole picture and of its text "
-        "regions; here and on validation screens, which were collected like those of the training and are not shipped:",
-        longer.table({"samples": frame, "validation": others}),
-        *(f"On the {name}: {chance.together(rows)} {chance.together(rows, baseline=longer.LONG)}"
-          for name, rows in (("samples", frame), ("validation screens", others))),
-        "What the control has too is not the prior's.",
+        "What model and control bring, by length of training, and what the model brings beyond the control: means over the seeds, by PSNR of the whole picture "
+        "and of its text regions, here and on validation screens, which were collected like those of the training and are not shipped:",
+        longer.over_seeds({"samples": frame, "validation": complete(measured("validation"))}),
+        "What the control has too is not the prior's. [The book](book/results.md) has every seed.",
         beside_classical(frame),
     ]
     part = "\n\n".join([begin, comparison(frame, dataset=dataset), *(said if count else []), end])

@@ -10,15 +10,7 @@ import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
-
-def conv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
-    """Convolution that divides the size by `stride` exactly."""
-    return nn.Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
-
-
-def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.ConvTranspose2d:
-    """Transposed convolution that multiplies the size by `stride` exactly."""
-    return nn.ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)
+from sccore.layers import GELU, conv_chain, deconv
 
 
 def fit_size(features: Tensor, size: torch.Size) -> Tensor:
@@ -38,7 +30,7 @@ class NESFT(nn.Module):
     def __init__(self, channels: int, prior: int, hidden: int):
         super().__init__()
         self.shared = nn.Sequential(
-            conv1x1(prior, hidden), nn.GELU(), conv3x3(hidden, hidden), nn.GELU(), conv1x1(hidden, hidden)
+            conv1x1(prior, hidden), GELU(), conv3x3(hidden, hidden), GELU(), conv1x1(hidden, hidden)
         )
         self.affine = identity_affine(hidden, channels)
 
@@ -86,14 +78,6 @@ class TransformBlock(nn.Module):
         return x + dx
 
 
-def conv_chain(*widths: int, act: type[nn.Module] = nn.GELU) -> nn.Sequential:
-    """3x3 convolutions through the given widths, with an activation between two of them."""
-    layers: list[nn.Module] = []
-    for in_ch, out_ch in zip(widths, widths[1:]):
-        layers += [conv3x3(in_ch, out_ch), act()]
-    return nn.Sequential(*layers[:-1])
-
-
 class FEM(nn.Module):
     """Feature extraction module: prior features at every size the backbone has.
 
@@ -107,14 +91,14 @@ class FEM(nn.Module):
     def __init__(self, y_ch: int, z_ch: int, prior: int, stem: tuple[int, ...]):
         super().__init__()
         down = lambda: nn.Sequential(
-            conv1x1(prior, prior), nn.GELU(), conv3x3(prior, prior, stride=2), nn.GELU(), conv1x1(prior, prior)
+            conv1x1(prior, prior), GELU(), conv3x3(prior, prior, stride=2), GELU(), conv1x1(prior, prior)
         )
         up = lambda: nn.Sequential(
-            conv1x1(prior, prior), nn.GELU(), deconv(prior, prior, 3), nn.GELU(), conv1x1(prior, prior)
+            conv1x1(prior, prior), GELU(), deconv(prior, prior, 3), GELU(), conv1x1(prior, prior)
         )
         self.a = nn.ModuleList([conv_chain(3 + 3, *stem, prior), down(), down(), down()])
         self.h = nn.ModuleList([conv_chain(y_ch + 3, *stem, prior), down(), down(), down()])
-        self.w = nn.Sequential(deconv(z_ch, z_ch, 3), nn.GELU(), deconv(z_ch, z_ch, 3), nn.GELU(), conv3x3(z_ch, z_ch))
+        self.w = nn.Sequential(deconv(z_ch, z_ch, 3), GELU(), deconv(z_ch, z_ch, 3), GELU(), conv3x3(z_ch, z_ch))
         self.s = nn.ModuleList([conv_chain(z_ch + y_ch, *stem, prior), up(), up(), up()])
 
     def analysis(self, x: Tensor, g: Tensor) -> list[Tensor]:

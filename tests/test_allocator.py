@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from sccore import allocator
-from test_papermill import place, printed, run, write  # noqa: F401
 
 FOUND = allocator.find()
 PLAIN = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
@@ -73,12 +71,3 @@ print(given_back, kept)
 """
     given_back, kept = map(int, python(code).stdout.split())
     assert kept < given_back / 10
-
-
-@here
-def test_papermill_starts_its_kernel_with_it(place, monkeypatch):  # noqa: F811
-    monkeypatch.delenv("LD_PRELOAD", raising=False)
-    write(place / "tiny.ipynb", "from sccore import allocator\nprint('served by', allocator.name())")
-    assert run("tiny.ipynb").returncode == 0
-    (out,) = Path(place / "data/runs/notebooks").glob("*.ipynb")
-    assert "served by tcmalloc" in printed(out)

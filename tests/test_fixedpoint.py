@@ -8,7 +8,7 @@ from torch import nn
 
 from sccore import fixedpoint
 from sccore.fixedpoint import ACT, fixed_point, half_tanh, to_grid
-from sccore.sem import conv_chain
+from sccore.layers import conv_chain
 
 
 def on_grid(x):

@@ -46,18 +46,24 @@ def test_seeds_of_the_longer_runs_stand_beside_one_another(folder, frame):
     both = pd.concat([frame, *twins])
     row = longer.table({"samples": both}, folder).splitlines()[-1]
     assert row == "| `sftip-long-variable-seed1` | 40 | 1.900 | −5.0 % | −20.0 % (−20.0 to −20.0) | −20.0 % (−20.0 to −20.0) |"
-    said = longer.sentence({"samples": both}, folder)
-    assert "held-out loss −20.0 % and −5.0 %, on `samples` (2 seeds) the picture −15.0 % (−15.0 to −15.0)" in said
+    rows = longer.over_seeds({"samples": both}, folder).splitlines()
+    assert rows[-1] == ("| `sftip-long-variable` | `wacnn-long-variable` | 2 | −11.4 % | −15.0 % (−15.0 to −15.0) | −15.0 % (−15.0 to −15.0) |")
+    one = longer.over_seeds({"samples": both[both["codec"] != "sftip-long-variable-seed1"]}, folder).splitlines()[-1]
+    assert "| 2 | −11.4 % | −10.0 % (−10.0 to −10.0), 1 of 2 seeds |" in one
 
 
-def test_in_words(folder, frame, tmp_path):
-    said = longer.sentence({"samples": frame}, folder)
-    assert said.startswith("After 40 steps, against `wacnn-long-variable`: `sftip-long-variable` held-out loss −20.0 %, on `samples` (1 seed) the picture "
-                           "−10.0 % (−10.0 to −10.0), text regions −10.0 % (−10.0 to −10.0); `sftip-uniform-long-variable` " + report.MISSING)  # fmt: skip
+def test_what_the_model_brings_beyond_its_control(folder, frame, tmp_path):
+    control = frame[frame["codec"] == "sftip-variable"].assign(codec="sftip-uniform-variable")
+    control["bpp"] *= 1.25
+    rows = [row.split(" | ") for row in longer.over_seeds({"samples": pd.concat([frame, control])}, folder).splitlines()[2:]]
+    assert [(row[0].strip("| "), row[1]) for row in rows] == [
+        ("`sftip-variable`", "`wacnn-variable`"), ("`sftip-uniform-variable`", "`wacnn-variable`"),
+        ("`sftip-variable`", "`sftip-uniform-variable`"), ("`sftip-long-variable`", "`wacnn-long-variable`")]  # fmt: skip
+    assert rows[1][3] == "+5.0 %" and rows[1][4].startswith("+25.0 %") and rows[2][3] == "−9.5 %" and rows[2][4].startswith("−20.0 %")
+    assert longer.over_seeds({"samples": frame}, folder).splitlines()[3].count(report.MISSING) == 2  # logged and not measured
     (folder / "wacnn-variable.csv").unlink()
     assert f"| `sftip-variable` | 10 | 1.900 | – | {report.MISSING}" in longer.table({"samples": frame[frame["codec"] != "wacnn-variable"]}, folder)
-    (folder / "sftip-long-variable.csv").unlink()
-    assert report.MISSING in longer.sentence({"samples": frame}, folder)
     empty = tmp_path / "none"
     empty.mkdir()
-    assert report.MISSING in longer.table({"samples": frame}, empty) and report.MISSING in longer.quality(frame, empty)
+    for shown in (longer.table({"samples": frame}, empty), longer.over_seeds({"samples": frame}, empty), longer.quality(frame, empty)):
+        assert report.MISSING in shown

@@ -11,7 +11,7 @@ import papermill  # noqa: F401  papermill loads sccore._papermill, not the other
 import pytest
 from PIL import Image
 
-from sccore import _papermill, parameters
+from sccore import _papermill, allocator, parameters
 from sccore.errors import InputError
 from sccore.paths import ROOT, SAMPLES
 
@@ -143,3 +143,12 @@ def test_the_real_notebook_trains(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2/2" in done.stderr  # the progress bar is seen
     assert (out / "model.safetensors").exists() and (out / "log.csv").read_text().count("\n") >= 2
+
+
+@pytest.mark.skipif(allocator.find() is None, reason="no tcmalloc: apt install libtcmalloc-minimal4, or conda install gperftools")
+def test_the_kernel_starts_with_the_allocator_that_trains_faster(place, monkeypatch):
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    write(place / "tiny.ipynb", "from sccore import allocator\nprint('served by', allocator.name())")
+    assert run("tiny.ipynb").returncode == 0
+    (out,) = (place / "data/runs/notebooks").glob("*.ipynb")
+    assert "served by tcmalloc" in printed(out)

@@ -1,0 +1,62 @@
+"""Seconds to encode and to decode a screenshot on the command line, with the system's allocator and with the chosen one.
+
+    python benchmarks/coding_speed.py [IMAGE] [--rounds 5]
+
+Each is a process of its own, from its start to its end, in turns. The files and pictures must be equal; the result is a
+record in data/results/speed, one a machine.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from PIL import Image
+
+from sccore import paths, results
+
+BARE = [sys.executable, "-c", "import sys; from sccore.cli import main; sys.exit(main())"]  # as it would start without a choice
+WAYS = {"system": BARE, "chosen": [sys.executable, "-m", "sccore"]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", nargs="?", type=Path, default=paths.SAMPLES / "images" / "windows.png")
+    parser.add_argument("--rounds", type=int, default=5)
+    a = parser.parse_args()
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    seconds = {way: {"encode": [], "decode": []} for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(a.rounds):
+            made = set()
+            for way, program in WAYS.items():
+                file, back = Path(folder) / f"{way}.sci", Path(folder) / f"{way}.png"
+                for command in (["encode", a.image, file, "--detector", "none"], ["decode", file, back]):
+                    begun = time.perf_counter()
+                    subprocess.run([*program, *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+                    seconds[way][command[0]].append(time.perf_counter() - begun)
+                made.add((file.read_bytes(), back.read_bytes()))
+            if len(made) > 1:
+                sys.exit("error: files or pictures differ")
+    chosen = subprocess.run([sys.executable, "-c", "from sccore import allocator as a; a.start_anew(); print(a.name())"],
+                            check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
+    width, height = Image.open(a.image).size
+    record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
+              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "image": a.image.name, "width": width,
+              "height": height, "allocator": chosen, "seconds": seconds}  # fmt: skip
+    path = paths.RESULTS / "speed" / f"coding-{re.sub('[^a-z0-9]+', '-', record['machine'].lower()).strip('-')}.json"
+    path.write_text(json.dumps(record, indent=1))
+    for action in ("encode", "decode"):
+        print(action, *(f"{way} {statistics.median(seconds[way][action]):.1f} s" for way in WAYS))
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Layers that all transforms are made of: convolutions that change the size exactly, and GELU."""
+
+import sccore._compat  # noqa: F401
+import torch
+from compressai.layers import conv3x3
+from torch import Tensor, nn
+
+
+def conv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
+    """Convolution that divides the size by `stride` exactly."""
+    return nn.Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
+
+
+def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.ConvTranspose2d:
+    """Transposed convolution that multiplies the size by `stride` exactly."""
+    return nn.ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)
+
+
+class GELU(nn.GELU):
+    """GELU, as fast in channels_last as in the usual layout.
+
+    oneDNN has a kernel for it, which torch takes for tensors alone that are contiguous; for others its own is about
+    half as fast. GELU does not ask which axis is which, so a tensor (B, C, H, W) in channels_last is given to it as the
+    contiguous (B, H, W, C) that it is.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last):
+            return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return super().forward(x)
+
+
+def conv_chain(*widths: int, act: type[nn.Module] = GELU) -> nn.Sequential:
+    """3x3 convolutions through the given widths, with an activation between two of them."""
+    layers: list[nn.Module] = []
+    for in_ch, out_ch in zip(widths, widths[1:]):
+        layers += [conv3x3(in_ch, out_ch), act()]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,37 @@
+"""Layers that all transforms are made of."""
+
+import pytest
+import torch
+from torch import nn
+
+from sccore.layers import GELU, conv, conv_chain, deconv
+from sccore.models import create_model
+
+
+@pytest.mark.parametrize("size", [16, 64, 130])
+def test_convolutions_change_the_size_exactly(size):
+    x = torch.randn(1, 3, size, size + 2)
+    assert conv(3, 4)(x).shape == (1, 4, size // 2, size // 2 + 1)
+    assert deconv(3, 4)(x).shape == (1, 4, 2 * size, 2 * size + 4) == deconv(3, 4, kernel=3)(x).shape
+    assert [type(layer) for layer in conv_chain(3, 5, 7)] == [nn.Conv2d, GELU, nn.Conv2d]
+
+
+@pytest.mark.parametrize("dtype, rounding", [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("shape", [(2, 5, 6, 7), (1, 1, 4, 4), (3, 8, 1, 1), (4, 9)])
+def test_gelu_is_the_same_in_both_layouts(shape, dtype, rounding):
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    exact = values.double().requires_grad_()
+    nn.functional.gelu(exact).square().sum().backward()
+    for layout in (torch.contiguous_format, torch.channels_last)[: len(shape) - 2 or 1]:
+        x = values.clone(memory_format=layout).requires_grad_()
+        y = GELU()(x)
+        y.square().sum().backward()
+        assert y.is_contiguous(memory_format=layout) and y.dtype == dtype
+        assert torch.allclose(y.double(), nn.functional.gelu(exact), atol=rounding)
+        assert torch.allclose(x.grad.double(), exact.grad, rtol=4 * rounding, atol=4 * rounding)
+
+
+@pytest.mark.parametrize("name", ["wacnn", "sftip"])
+def test_no_other_gelu_is_in_a_model(name):
+    kinds = {type(module) for module in create_model(name).modules() if isinstance(module, nn.GELU)}
+    assert kinds == {GELU}
