@@ -96,6 +96,7 @@ RUNS = (
             ships=True),
     Planned("wacnn-variable-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
     Planned("sftip-variable-seed1", "how much chance moves", change={"seed": 1}),
+    Planned("sftip-uniform-variable-seed1", "how much chance moves", switches={"prior": "uniform"}, change={"seed": 1}),
     Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"},
             ships=True),
     Planned("sftip-sft-variable", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}, ships=True),
