@@ -15,6 +15,7 @@ from pathlib import Path
 
 NAME = "tcmalloc_minimal"
 QUIET = "TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD"  # bytes; else it reports every data set that is read into memory
+BEFORE = "SCCORE_LD_PRELOAD"  # LD_PRELOAD of the process that was replaced
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 MMAP_MOST = 32 << 20  # bytes; glibc takes no larger threshold
 
@@ -22,10 +23,12 @@ MMAP_MOST = 32 << 20  # bytes; glibc takes no larger threshold
 def start_anew():
     """Replaces this process by the same command line with tcmalloc, once; where there is none, keeps memory all the same.
 
-    For a program's first line: what it did before is done again.
+    For a program's first line: what it did before is done again. Programs that it starts are not concerned.
     """
-    if variables := environment():
-        os.environ |= variables
+    if (before := os.environ.pop(BEFORE, None)) is not None:  # that was done
+        os.environ["LD_PRELOAD"] = before
+    elif variables := environment():
+        os.environ |= {**variables, BEFORE: os.environ.get("LD_PRELOAD", "")}
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     keep_memory()
 

@@ -43,8 +43,9 @@ def test_the_own_environment_comes_before_the_system(tmp_path, monkeypatch):
 
 @here
 def test_a_process_is_started_anew_with_the_same_arguments():
-    shown = python("import sys; from sccore import allocator; allocator.start_anew(); print(allocator.name(), sys.argv[1:])", "a", "b c")
-    assert shown.stdout == "tcmalloc ['a', 'b c']\n" and shown.stderr == ""
+    code = "import os, sys; from sccore import allocator; allocator.start_anew(); print(allocator.name(), sys.argv[1:]); "
+    shown = python(code + "sys.stdout.flush(); os.system('echo ${LD_PRELOAD:-nothing} $SCCORE_LD_PRELOAD')", "a", "b c")
+    assert shown.stdout == "tcmalloc ['a', 'b c']\nnothing\n" and shown.stderr == ""  # what it starts is not concerned
 
 
 @linux
