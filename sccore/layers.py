@@ -19,8 +19,8 @@ def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv
 class GELU(nn.GELU):
     """GELU, as fast in channels_last as in the usual layout.
 
-    oneDNN has a kernel for it, which torch takes for tensors alone that are contiguous; for others its own is about
-    half as fast. GELU does not ask which axis is which, so a tensor (B, C, H, W) in channels_last is given to it as the
+    oneDNN has a kernel for it, which torch takes for tensors alone that are contiguous; its own, for all others, is
+    slower. GELU does not ask which axis is which, so a tensor (B, C, H, W) in channels_last is given to it as the
     contiguous (B, H, W, C) that it is.
     """
 
