@@ -3,8 +3,8 @@
 On a processor a network asks for thousands of tensors, many of some MB. glibc gives such memory back to the system as soon
 as it is free, and the next operator pays for every page anew. tcmalloc (gperftools) keeps it, and finds it faster. An
 allocator is chosen when a process starts: the command line starts itself anew once, and papermill starts the notebook's
-kernel with it. Where there is no tcmalloc, or in a notebook that somebody opened, glibc is told to keep memory. Results
-do not depend on any of this.
+kernel with it. Where there is no tcmalloc, or in a notebook that somebody opened, glibc is told to keep memory. Files
+and pictures are the same with either.
 """
 
 import ctypes
