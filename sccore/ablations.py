@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sccore import paths, rd, report, style
 from sccore.errors import InputError
 
-FULL, CONTROL = "sftip-variable", "sftip-uniform-variable"
+FULL, CONTROL = "sftip", "sftip-uniform"
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Comparison:
 
 
 COMPARISONS = (
-    Comparison("2", "SEM instead of SFT and condition block", FULL, "sftip-sft-variable"),
+    Comparison("2", "SEM instead of SFT and condition block", FULL, "sftip-sft"),
     Comparison("3", "structural prior", FULL, CONTROL),
-    Comparison("4", "text position prior", FULL, "sftip-structure-variable"),
-    Comparison("5", "RDD instead of EAST", "sftip-rrd-variable", "sftip-east-variable"),
-    Comparison("5", "CRAFT instead of EAST", FULL, "sftip-east-variable"),
-    Comparison("5", "CRAFT instead of a mask of 1 everywhere", FULL, "sftip-nomask-variable"),
+    Comparison("4", "text position prior", FULL, "sftip-structure"),
+    Comparison("5", "RDD instead of EAST", "sftip-rrd", "sftip-east"),
+    Comparison("5", "CRAFT instead of EAST", FULL, "sftip-east"),
+    Comparison("5", "CRAFT instead of a mask of 1 everywhere", FULL, "sftip-nomask"),
 )
 TOLD = {  # masks of sccore.remasking, in the order of the table
     "craft": "by CRAFT",

@@ -80,7 +80,7 @@ DISTORTIONS = {  # type: (image, level 0 mild to 1 strong, rng) -> image, how ma
     "lightness": (lightness, 1),
     "palette": (palette, 2),
 }
-LEARNED = "wacnn-variable", "sftip-variable"  # names of checkpoints and of types
+LEARNED = "wacnn", "sftip"  # names of checkpoints and of types
 PRISTINE = "pristine"
 
 

@@ -1,17 +1,18 @@
 """Checkpoints: one safetensors file that says what it is.
 
-Weights are kept in half precision; the coder's tables are kept with them, because a decoder must use the very tables
-of the encoder and cannot rely on computing them again to the last bit.
+Weights are kept as small as costs nothing that can be measured: see :func:`pack`. The coder's tables are kept with
+them, because a decoder must use the very tables of the encoder and cannot rely on computing them again to the last bit.
 """
 
 import json
+import math
 import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__, paths
@@ -20,26 +21,28 @@ from sccore.files import file_hash, replacing
 from sccore.hyperprior import Hyperprior
 from sccore.models import WACNN, create_model
 
-FORMAT = "sccore-2"
+FORMAT = "sccore-3"
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
 LENGTHS = "gaussian_conditional._cdf_length"
+SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
+SITES = "fem", "sem_a", "sem_s", "sem_h"
 
 
-def save_model(model: Hyperprior, path: Path | str, half: bool = True, **meta) -> Path:
+def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta) -> Path:
     """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
 
     Args:
-        half: round weights to half precision first; the tables are built from the rounded weights.
+        compact: as :func:`pack`; the tables are built from the weights as they are kept. False: single precision.
         meta: added to `model.meta`; anything JSON can hold.
     """
     path = Path(path)
     copy = create_model(**model.spec)
-    nn.Module.load_state_dict(copy, weights_of(model, half), strict=False)
+    weights = weights_of(model)
+    kept = pack(model, weights) if compact else weights
+    nn.Module.load_state_dict(copy, unpack(kept), strict=False)
     copy.update(force=True, update_quantiles=True)  # exact quantiles, where the auxiliary loss only came near
-    nn.Module.load_state_dict(copy, weights_of(copy, half), strict=False)
-    copy.update(force=True)
-    weights = dict(copy.named_parameters())
-    state = {k: v.half() if half and k in weights else v for k, v in copy.state_dict().items()}
+    exact = weights_of(copy)
+    state = copy.state_dict() | kept | {name: exact[name] for name in exact if name.endswith("quantiles")}
     state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
     with replacing(path) as part:
@@ -48,10 +51,35 @@ def save_model(model: Hyperprior, path: Path | str, half: bool = True, **meta) -
     return path
 
 
-def weights_of(model: nn.Module, half: bool) -> dict:
-    """A model's parameters by name, rounded to what half precision holds if asked; no tables, no other buffers."""
-    values = {name: p.detach().cpu() for name, p in model.named_parameters()}
-    return {name: v.half().float() for name, v in values.items()} if half else values
+def weights_of(model: Hyperprior) -> dict[str, Tensor]:
+    """A model's parameters by name, float32 copies; no tables, no other buffers."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+
+
+def pack(model: Hyperprior, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as a file keeps them.
+
+    Eight bits and a scale for the kernels of the networks that drive the entropy coder and of the structural
+    enhancement, where they cost next to nothing; single precision for the entropy bottleneck, the gains and GDN, which
+    are few; half for the rest. The transforms stay out of the eight bits, which would cost them several percent.
+    """
+    kept = {}
+    for name, value in weights.items():
+        part, last = name.split(".")[0], name.split(".")[-1]
+        if part in ("entropy_bottleneck", "gain_y", "gain_z") or last in ("beta", "gamma"):
+            kept[name] = value
+        elif part in (*model.drivers, *SITES) and value.ndim == 4:
+            scale = value.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
+            kept[name], kept[name + SCALE] = (value / scale).round().to(torch.int8), scale
+        else:
+            kept[name] = value.half()
+    return kept
+
+
+def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float32 weights of what :func:`pack` made; anything else passes."""
+    weight = lambda name, v: v.float() * state[name + SCALE] if v.dtype == torch.int8 else v.float() if v.is_floating_point() else v
+    return {name: weight(name, v) for name, v in state.items() if not name.endswith(SCALE)}
 
 
 def read_header(path: Path | str) -> dict:
@@ -81,8 +109,8 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperpri
     model = create_model(**header["spec"])
     with safe_open(path, "pt") as file:
         state = {k: file.get_tensor(k) for k in file.keys()}
-    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     try:
+        state = unpack(state)
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         model.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
@@ -112,18 +140,22 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
     return model
 
 
-def warm_start(model: Hyperprior, source: Hyperprior) -> Hyperprior:
+def warm_start(model: Hyperprior, source: Hyperprior, lmbda: float | None = None) -> Hyperprior:
     """Starts `model` from another model's weights; what the other lacks (SEM sites, gains) keeps its identity start.
 
-    A fixed-rate model leaves the gains of a variable-rate one behind: it begins near the middle rate, whose gains
-    began as 1.
+    A tuned model takes the gains of a variable-rate one at `lmbda` and so begins as that model is there. A fixed-rate
+    one leaves them behind: it begins near the middle rate, whose gains began as 1.
 
     Raises:
         InputError: the source has parts that the model lacks, or other sizes.
     """
-    state = weights_of(source, half=False)
-    if model.lambdas is None:
-        state = {k: v for k, v in state.items() if not k.startswith(("gain_y.", "gain_z."))}
+    state = weights_of(source)
+    gains = {k: v for k, v in state.items() if k.startswith(("gain_y.", "gain_z."))}
+    if model.spec["rate"] == "fixed":
+        state = {k: v for k, v in state.items() if k not in gains}
+    elif model.spec["rate"] == "tuned" and source.lambdas:
+        level = source.level(lmbda).item()
+        state |= {k: torch.lerp(v[int(level)], v[math.ceil(level)], level % 1)[None] for k, v in gains.items()}
     own = model.state_dict()
     wrong = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
     if wrong:
@@ -141,15 +173,15 @@ def shipped() -> dict[Path, dict]:
 
 
 def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+structure") -> Path:
-    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the variable-rate one trained longest.
+    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the one that serves all of them.
 
-    Shipped files are named by their run in :mod:`sccore.plan`: sftip-0.0035, sftip-long-variable, sftip-uniform-variable.
+    Shipped files are named by their run in :mod:`sccore.plan`: sftip, sftip-0.0035, sftip-uniform.
 
     Raises:
         InputError: none is shipped; says which are.
     """
     stem = model if prior == "text+structure" else f"{model}-{prior}"
-    for name in (f"{stem}-{lmbda}", f"{stem}-long-variable", f"{stem}-variable"):
+    for name in (f"{stem}-{lmbda}", stem):
         if (path := paths.CHECKPOINTS / f"{name}.safetensors").exists():
             return path
     names = ", ".join(p.stem for p in shipped()) or "none"

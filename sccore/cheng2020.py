@@ -34,7 +34,7 @@ class Cheng2020(Hyperprior):
     Means and scales describe y, the gain of a rate acts on what is left, as in :mod:`sccore.entropy`.
 
     Args:
-        widths: channel counts. N is the transforms' and z's. y has M or, where the authors' differ, `cheng_M` channels.
+        widths: channel counts; `cheng` holds N, the transforms' and z's, and M, y's.
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
     """
 
@@ -42,7 +42,7 @@ class Cheng2020(Hyperprior):
     drivers = ("h_s", *predictors)
 
     def __init__(self, widths: "Preset", lambdas: tuple[float, ...] | None = None):
-        N, M = widths.N, widths.cheng_M or widths.M
+        N, M = widths.cheng
         super().__init__(M, N, widths.centred)
         whole, act = Cheng2020Attention(N), nn.LeakyReLU
         self.g_a = nn.Sequential(*whole.g_a[:7], conv3x3(N, M, stride=2), AttentionBlock(M))  # (B, M, H/16, W/16)

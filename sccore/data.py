@@ -220,10 +220,11 @@ class Crops:
         batch: crops a step.
         seed: of the choice.
         device: where the pixels are kept and the crops come out.
+        invert: share of the crops whose colours are inverted.
     """
 
-    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu"):
-        self.size, self.batch, self.seed, self.device = size, batch, seed, device
+    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu", invert: float = 0.0):
+        self.size, self.batch, self.seed, self.device, self.invert = size, batch, seed, device, invert
         self.sizes, self.starts = np.array(samples.sizes), samples.starts
         self.pixels = torch.from_numpy(samples.pixels.view(np.int32)[:, 0]).to(device)  # (pixels of all images,)
 
@@ -240,7 +241,11 @@ class Crops:
         rows, columns = torch.from_numpy(at).to(self.device, non_blocking=True).unbind(1)
         four = self.pixels[rows[:, :, None] + columns[:, None, :]].view(torch.uint8)
         four = four.view(self.batch, self.size, self.size, 4).permute(0, 3, 1, 2)
-        return four[:, :3].float() / 255, four[:, 3:].float()
+        x = four[:, :3].float() / 255
+        if self.invert:
+            inverted = torch.from_numpy(rng.random(self.batch) < self.invert).to(self.device)
+            x = torch.where(inverted[:, None, None, None], 1 - x, x)
+        return x, four[:, 3:].float()
 
 
 def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
         points = rd.curve(frame[frame["codec"] == codec], metric, rate)
-        line = "s--" if f"{codec}-variable" in codecs else "o-"  # fixed beside variable rate: same colour, dashed
+        line = "s--" if f"{codec}" in codecs else "o-"  # fixed beside variable rate: same colour, dashed
         axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
     axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])
     if log_rate:

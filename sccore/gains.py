@@ -23,9 +23,10 @@ class GainUnits(nn.Module):
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """level: (B,) float64 -> gain and inverse gain, each (B, channels, 1, 1) float64."""
-        low = level.floor().clamp(0, len(self.log_gain) - 2).long()
+        last = len(self.log_gain) - 1
+        low = level.floor().clamp(0, max(last - 1, 0)).long()
         t = (level - low)[:, None]
-        mix = lambda log: torch.lerp(log[low].double(), log[low + 1].double(), t).exp()[..., None, None]
+        mix = lambda log: torch.lerp(log[low].double(), log[(low + 1).clamp(max=last)].double(), t).exp()[..., None, None]
         return mix(self.log_gain), mix(self.log_inverse)
 
 

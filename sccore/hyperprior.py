@@ -111,7 +111,9 @@ class Hyperprior(CompressionModel, ABC):
             level: in its stead its position among the model's rates, (B,) float64, already on the device.
         """
         y, z = self.analysis(x, mask)
-        y_hat, z_hat, likelihoods = self.code_latents(y, z, self.level(lmbda, x.device) if level is None else level)
+        level = self.level(lmbda, x.device) if level is None else level
+        with torch.autocast(x.device.type, enabled=False):  # what is coded is never in bfloat16
+            y_hat, z_hat, likelihoods = self.code_latents(y.float(), z.float(), level)
         return {"x_hat": self.synthesis(y_hat, z_hat), "likelihoods": likelihoods, "y_hat": y_hat}
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from sccore.benchmark import Benchmark
 
 FOLDER = paths.RESULTS / "integrity"  # of the samples
 OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained
-WEIGHTED, PLAIN = "sftip-variable", "sftip-mse-variable"
+WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, report.BASELINE, "jpeg", "webp", "avif")
 POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
 ALSO = tuple(name for name in rulers.RULERS if name not in rulers.ALWAYS)

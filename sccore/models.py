@@ -12,6 +12,7 @@ from sccore.attention import WAM
 from sccore.cheng2020 import Cheng2020
 from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.errors import InputError
+from sccore.gains import GainUnits
 from sccore.hyperprior import Hyperprior, keep_variance
 from sccore.layers import GELU, conv, conv_chain, deconv
 from sccore.ms2020 import MS2020
@@ -25,22 +26,24 @@ LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
 class Preset:
     """Channel counts; the topology is the same in every preset."""
 
-    N: int  # g_a and g_s
+    stages: tuple[int, int, int]  # g_a behind its first three convolutions, g_s in reverse
     M: int  # y, in ten slices
     hyper: tuple[int, ...]  # h_a after its first convolution's input; the last is z
     cc: tuple[int, ...]  # slice networks
     prior: int  # FEM's output
     hidden: int  # NESFT's shared part
     stem: tuple[int, ...]  # first stages of FEM
+    cheng: tuple[int, int]  # N and M of cheng2020
+    ms: int  # N of ms2020
     heads: int = 8
     centred: bool = False  # g_a sees 2 x - 1 and g_s answers in kind
-    cheng_M: int | None = None  # y of cheng2020, where its authors have another number
 
 
 PRESETS = {
-    "paper": Preset(192, 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128), cheng_M=192),
-    # Few heads, for attention over 64 positions took much of a step; centred, for screens are mostly white.
-    "companion": Preset(32, 80, (40, 36, 32, 28, 24), (20, 16, 12, 8), 12, 16, (16, 12), heads=2, centred=True),
+    "paper": Preset((192, 192, 192), 320, (320, 288, 256, 224, 192), (224, 176, 128, 64), 64, 128, (256, 128), (192, 192), 192),
+    # As many coefficients as the paper's. Narrow where the maps are large, which is where the time goes; few heads, for
+    # attention over 64 positions took much of a step; centred, for screens are mostly white.
+    "companion": Preset((32, 64, 128), 320, (64, 56, 48, 40, 32), (48, 32, 24), 16, 32, (16, 16), (48, 80), 64, heads=2, centred=True),
 }
 
 
@@ -58,31 +61,31 @@ class WACNN(SliceEntropyModel):
     """
 
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
-        N, M, hyper, heads = widths.N, widths.M, widths.hyper, widths.heads
+        (n1, n2, n3), M, hyper, heads = widths.stages, widths.M, widths.hyper, widths.heads
         h_s = lambda: hyper_synthesis(*hyper[::-1])
         net = lambda seen, slice_ch: conv_chain(seen, *widths.cc, slice_ch)
         super().__init__(M, hyper[-1], hyper[0], h_s, net, lambdas, widths.centred)
         self.g_a = nn.Sequential(
-            conv(3, N),  # 0  (B, N, H/2, W/2)
-            GDN(N),
-            conv(N, N),  # 2  (B, N, H/4, W/4)
-            GDN(N),
-            WAM(N, heads, window=8, shift=4),
-            conv(N, N),  # 5  (B, N, H/8, W/8)
-            GDN(N),
-            conv(N, M),  # 7  (B, M, H/16, W/16)
+            conv(3, n1),  # 0  (B, n1, H/2, W/2)
+            GDN(n1),
+            conv(n1, n2),  # 2  (B, n2, H/4, W/4)
+            GDN(n2),
+            WAM(n2, heads, window=8, shift=4),
+            conv(n2, n3),  # 5  (B, n3, H/8, W/8)
+            GDN(n3),
+            conv(n3, M),  # 7  (B, M, H/16, W/16)
             WAM(M, heads, window=4, shift=2),
         )
         self.g_s = nn.Sequential(
             WAM(M, heads, window=4, shift=2),  # 0  (B, M, H/16, W/16)
-            deconv(M, N),  # 1  (B, N, H/8, W/8)
-            GDN(N, inverse=True),
-            deconv(N, N),  # 3  (B, N, H/4, W/4)
-            GDN(N, inverse=True),
-            WAM(N, heads, window=8, shift=4),
-            deconv(N, N),  # 6  (B, N, H/2, W/2)
-            GDN(N, inverse=True),
-            deconv(N, 3),  # 8  (B, 3, H, W)
+            deconv(M, n3),  # 1  (B, n3, H/8, W/8)
+            GDN(n3, inverse=True),
+            deconv(n3, n2),  # 3  (B, n2, H/4, W/4)
+            GDN(n2, inverse=True),
+            WAM(n2, heads, window=8, shift=4),
+            deconv(n2, n1),  # 6  (B, n1, H/2, W/2)
+            GDN(n1, inverse=True),
+            deconv(n1, 3),  # 8  (B, 3, H, W)
         )
         a, b, c, d, e = hyper
         self.h_a = nn.Sequential(
@@ -111,19 +114,20 @@ class SFTIP(WACNN):
                  prior: str = "text+structure", laplacian: str = "magnitude"):
         super().__init__(widths, lambdas)
         self.prior, self.laplacian = prior, laplacian
-        N, M, (a, b, c, d, z_ch) = widths.N, widths.M, widths.hyper
+        (n1, n2, n3), M, (a, b, c, d, z_ch) = widths.stages, widths.M, widths.hyper
         self.fem = {"nesft": FEM, "sft": ConditionBlock}[sem](M, z_ch, widths.prior, widths.stem)
         transform = {"nesft": NESFT, "sft": SFT}[sem]
         site = lambda channels: transform(channels, widths.prior, widths.hidden)
         block = lambda channels: TransformBlock(transform, channels, widths.prior, widths.hidden)
         # a site stands behind the layer it is named after; "start" stands before the first
-        self.sem_a = nn.ModuleDict({"0": site(N), "2": site(N), "5": site(N), "8": block(M)})  # H/2 H/4 H/8 H/16
-        self.sem_s = nn.ModuleDict({"start": block(M), "2": site(N), "5": site(N), "7": site(N)})  # H/16 H/8 H/4 H/2
+        self.sem_a = nn.ModuleDict({"0": site(n1), "2": site(n2), "5": site(n3), "8": block(M)})  # H/2 H/4 H/8 H/16
+        self.sem_s = nn.ModuleDict({"start": block(M), "2": site(n3), "5": site(n2), "7": site(n1)})  # H/16 H/8 H/4 H/2
         self.sem_h = nn.ModuleDict({"0": site(a), "2": site(b), "4": site(c), "6": block(d)})  # H/16 H/16 H/32 H/32
 
     def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """y = g_a(x, Phi_1) (Eq. 1) and z = h_a(y, Phi_2) (Eq. 3)."""
-        g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
+        with torch.autocast(x.device.type, enabled=False):
+            g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
         y = steer(self.g_a, 2 * x - 1 if self.centred else x, self.sem_a, self.fem.analysis(x, g))
         return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
 
@@ -149,7 +153,7 @@ SWITCHES = {  # of SFTIP alone; the first of each is the paper's
     "prior": PRIORS,
     "laplacian": LAPLACIANS,
 }
-RATES = ("fixed", "variable")
+RATES = ("fixed", "variable", "tuned")
 
 
 def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
@@ -160,7 +164,8 @@ def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "
         name: "wacnn", "sftip", or one of the other learned codecs of Table 1, "cheng2020" and "ms2020".
         preset: "paper", the published widths, or "companion".
         sem, prior, laplacian: the ablations, of SFTIP only; the defaults are the paper's model.
-        rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between.
+        rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between;
+            "tuned" is a variable-rate model trained on for one lambda, of which it keeps the gains.
     """
     switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
     known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
@@ -173,6 +178,8 @@ def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "
                 raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
         switches = {}
     model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
+    if rate == "tuned":
+        model.gain_y, model.gain_z = GainUnits(model.y_ch, [1.0]), GainUnits(model.z_ch, [1.0])
     model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
     model.meta, model.checkpoint_hash = {}, None
     return model

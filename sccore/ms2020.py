@@ -28,12 +28,12 @@ class MS2020(SliceEntropyModel):
                                                └─► g_seg ──► natural or synthetic (in training alone)
 
     Args:
-        widths: channel counts; N of the transforms, M of y, every second one of `hyper` and of `cc`.
+        widths: channel counts; `ms` is N, the transforms', M is y's; every second one of `hyper` and of `cc`.
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
     """
 
     def __init__(self, widths: "Preset", lambdas: tuple[float, ...] | None = None):
-        N, M = widths.N, widths.M
+        N, M = widths.ms, widths.M
         a, b, c = widths.hyper[::2]  # 320, 256, 192 as published
         h_s = lambda: nn.Sequential(deconv(c, c), nn.ReLU(), deconv(c, b), nn.ReLU(), conv3x3(b, a))
         super().__init__(M, c, a, h_s, lambda seen, slice_ch: slice_net(seen, *widths.cc[::2], slice_ch), lambdas,

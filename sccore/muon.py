@@ -14,11 +14,13 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 drives singular
 ITERATIONS = 5
 
 
+TRANSFORMS = "g_a", "g_s", "g_seg", "fem", "sem_a", "sem_s", "sem_h"
+
+
 def matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Weights of a model's transforms: all convolutions and linear layers but those that predict y part by part."""
+    """Kernels of the image transforms and of the structural enhancement: all their convolutions and linear layers."""
     layers = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-    return [m.weight for name, m in model.named_modules()
-            if isinstance(m, layers) and name.split(".")[0] not in model.predictors]  # fmt: skip
+    return [m.weight for name, m in model.named_modules() if isinstance(m, layers) and name.split(".")[0] in TRANSFORMS]
 
 
 def orthogonal(g: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from sccore import paths
 from sccore.models import LAMBDAS
 from sccore.recipe import Recipe
 
-BASE = "wacnn-variable-base"  # of a backbone's runs; the other codecs begin with a base of their own, trained alike
+BASE = "wacnn-base"  # of a backbone's runs; the other codecs begin with a base of their own, trained alike
 
 
 @dataclass(frozen=True)
@@ -90,35 +90,35 @@ FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
 
 RUNS = (
     Planned(BASE, "start of all others", "wacnn", start=None, measured=False, ships=True),
-    Planned("wacnn-variable", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
-    Planned("sftip-variable", "Table 1, Fig. 5-8; the paper's model", ships=True),
-    Planned("sftip-uniform-variable", "Table 3; the same capacity without prior", switches={"prior": "uniform"},
+    Planned("wacnn", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
+    Planned("sftip", "Table 1, Fig. 5-8; the paper's model", ships=True),
+    Planned("sftip-uniform", "Table 3; the same capacity without prior", switches={"prior": "uniform"},
             ships=True),
-    Planned("wacnn-variable-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
-    Planned("sftip-variable-seed1", "how much chance moves", change={"seed": 1}),
-    Planned("sftip-uniform-variable-seed1", "how much chance moves", switches={"prior": "uniform"}, change={"seed": 1}),
-    Planned("sftip-structure-variable", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"},
+    Planned("wacnn-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
+    Planned("sftip-seed1", "how much chance moves", change={"seed": 1}),
+    Planned("sftip-uniform-seed1", "how much chance moves", switches={"prior": "uniform"}, change={"seed": 1}),
+    Planned("sftip-structure", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"},
             ships=True),
-    Planned("sftip-sft-variable", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}, ships=True),
-    Planned("sftip-mse-variable", "Table 6; plain MSE", change={"metric": "mse"}, ships=True),
-    Planned("wacnn-mse-variable", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
-    Planned("sftip-signed-variable", "the Laplacian with its sign", switches={"laplacian": "signed"}),
+    Planned("sftip-sft", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}, ships=True),
+    Planned("sftip-mse", "Table 6; plain MSE", change={"metric": "mse"}, ships=True),
+    Planned("wacnn-mse", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
+    Planned("sftip-signed", "the Laplacian with its sign", switches={"laplacian": "signed"}),
     *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
       for lmbda in FIXED for model in ("wacnn", "sftip")),
-    Planned("sftip-nomask-variable", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
-    Planned("sftip-east-variable", "Table 5", detector="east"),
-    Planned("sftip-rrd-variable", "Table 5", detector="rrd"),
-    Planned("wacnn-long-variable", "what more steps bring; the weights to use", "wacnn", change={"steps": 4000}, ships=True),
-    Planned("sftip-long-variable", "what more steps bring; the weights to use", change={"steps": 4000}, ships=True),
-    Planned("sftip-uniform-long-variable", "what more steps bring to the control", switches={"prior": "uniform"},
+    Planned("sftip-nomask", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
+    Planned("sftip-east", "Table 5", detector="east"),
+    Planned("sftip-rrd", "Table 5", detector="rrd"),
+    Planned("wacnn", "what more steps bring; the weights to use", "wacnn", change={"steps": 4000}, ships=True),
+    Planned("sftip", "what more steps bring; the weights to use", change={"steps": 4000}, ships=True),
+    Planned("sftip-uniform", "what more steps bring to the control", switches={"prior": "uniform"},
             change={"steps": 4000}),
-    Planned("wacnn-long-variable-seed1", "how much chance moves after more steps", "wacnn", change={"steps": 4000, "seed": 1}),
-    Planned("sftip-long-variable-seed1", "how much chance moves after more steps", change={"steps": 4000, "seed": 1}),
-    Planned("sftip-uniform-long-variable-seed1", "how much chance moves after more steps", switches={"prior": "uniform"},
+    Planned("wacnn-seed1", "how much chance moves after more steps", "wacnn", change={"steps": 4000, "seed": 1}),
+    Planned("sftip-seed1", "how much chance moves after more steps", change={"steps": 4000, "seed": 1}),
+    Planned("sftip-uniform-seed1", "how much chance moves after more steps", switches={"prior": "uniform"},
             change={"steps": 4000, "seed": 1}),
     *(run for model in ("cheng2020", "ms2020") for run in (
-        Planned(f"{model}-variable-base", "start of the next", model, start=None, measured=False),
-        Planned(f"{model}-variable", "Table 1", model, start=f"{model}-variable-base"),
+        Planned(f"{model}-base", "start of the next", model, start=None, measured=False),
+        Planned(f"{model}", "Table 1", model, start=f"{model}-base"),
     )),
     Planned("sftip-paper-0.0035", "steps a second at the paper's size", switches={"preset": "paper"}, lmbda=0.0035,
             start=None, change={"lr": 1e-4}, device="cuda"),

@@ -1,10 +1,10 @@
-"""Recipes: how a model is trained, the paper's (Section 4.1) and those of compared models."""
+"""Recipes: how a model is trained, the paper's (Section 4.1) and the companion's."""
 
 from dataclasses import asdict, dataclass
 
 from sccore.errors import InputError
-from sccore.loss import METRICS
 from sccore.hyperprior import Hyperprior
+from sccore.loss import METRICS
 
 
 @dataclass
@@ -12,31 +12,34 @@ class Recipe:
     """How a model is trained; compared models share it. The defaults are the paper's, one stage of it.
 
     The paper's two stages are two calls: general images with masks="ones", then screens with masks="text" from the
-    weights of the first (`PAPER_STAGES`).
+    weights of the first. The companion's recipe is :data:`COMPANION`.
     """
 
     steps: int = 120_000
     batch: int = 8
     crop: int = 256
-    optimizer: str = "adam"  # or "muon": the matrices of the transforms by Muon, at five times lr
+    optimizer: str = "adam"  # or "muon": matrices of the transforms by Muon, see sccore.step.optimizers
     lr: float = 1e-4
     aux_lr: float = 1e-3  # quantiles of the entropy bottleneck
     clip: float = 1.0  # gradient norm
-    schedule: str = "plateau"  # x0.3 after 5 validations without gain, stop below min_lr; or "steps": x0.3 at fixed steps
+    schedule: str = "plateau"  # x0.3 after 5 validations without gain, stop below min_lr; or "decay": held, then a line to min_lr
+    decay: float = 0.7  # of "decay": the share of the training, its last, in which the rate falls
     min_lr: float = 2.7e-6  # 1e-4 * 0.3^3, rounded as in the paper
     warmup: int = 0  # first steps, over which the learning rate rises from 0
-    drops: tuple[float, ...] = (0.6, 0.8, 0.92)  # of "steps", as fractions of all steps
     metric: str = "wmse"
     masks: str = "text"  # or "ones": mask = 1 everywhere
+    invert: float = 0.0  # share of the crops that are inverted: dark screens are rare
     seed: int = 0
     validate_every: int = 1000
 
 
-PAPER_STAGES = {"pretrain": Recipe(masks="ones"), "train": Recipe()}
+_decay = dict(optimizer="muon", schedule="decay", warmup=100, min_lr=0.0)
+FROM_KLT = Recipe(steps=10_000, batch=16, lr=3e-3, decay=0.5, **_decay)  # a backbone, from the start of sccore.klt
+COMPANION = Recipe(steps=7410, batch=16, lr=1.5e-3, decay=0.7, invert=0.15, **_decay)  # what begins with trained weights
 
 
 def jsonable(recipe: Recipe) -> dict:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items()}
+    return asdict(recipe)
 
 
 def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
@@ -47,9 +50,15 @@ def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
         raise InputError("a variable-rate model trains all its lambdas; leave lmbda out")
     if recipe.crop % model.stride or recipe.crop <= 0:
         raise InputError(f"crop {recipe.crop} is not a multiple of {model.stride}")
-    for name, known in (("metric", METRICS), ("masks", ("text", "ones")), ("schedule", ("plateau", "steps")),
+    for name, known in (("metric", METRICS), ("masks", ("text", "ones")), ("schedule", ("plateau", "decay")),
                         ("optimizer", ("adam", "muon"))):  # fmt: skip
         if getattr(recipe, name) not in known:
             raise InputError(f"unknown {name} {getattr(recipe, name)!r}; known: {', '.join(known)}")
     if recipe.steps < 1 or recipe.batch < 1:
         raise InputError("steps and batch must be at least 1")
+    for name in ("decay", "invert"):
+        if not 0 <= getattr(recipe, name) <= 1:
+            raise InputError(f"{name} is a share, from 0 to 1, not {getattr(recipe, name):g}")
+    for name in ("lr", "aux_lr", "clip"):
+        if not 0 < getattr(recipe, name) < float("inf"):
+            raise InputError(f"{name} must be positive, not {getattr(recipe, name):g}")

@@ -12,11 +12,11 @@ from sccore import paths, rd, results
 from sccore.anchors import CODECS
 from sccore.errors import InputError
 
-BASELINE = "wacnn-variable"
+BASELINE = "wacnn"
 COMPARED = {  # codec -> what it is there for
     BASELINE: "baseline and backbone",
-    "sftip-variable": "the paper's model",
-    "sftip-uniform-variable": "control: the same network, told nothing",
+    "sftip": "the paper's model",
+    "sftip-uniform": "control: the same network, told nothing",
 }
 MISSING = "not recorded yet"
 MARKS = "<!-- results:begin -->", "<!-- results:end -->"
@@ -128,7 +128,7 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples"
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
-def beside_classical(frame: pd.DataFrame, codec: str = "sftip-long-variable", classical: str = "avif") -> str:
+def beside_classical(frame: pd.DataFrame, codec: str = "sftip", classical: str = "avif") -> str:
     """One sentence: what a classical codec does with fewer bits than ours ever takes, or the reverse."""
     if of(frame, codec).empty or of(frame, classical).empty:
         return f"`{codec}` beside `{classical}`: {MISSING}."
@@ -164,7 +164,7 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
     """The fixed-rate models beside the variable-rate one: rate and quality, and the rate of both at equal quality."""
     rows = []
     for codec in ("wacnn", "sftip"):
-        fixed, variable = of(frame, codec), of(frame, f"{codec}-variable")
+        fixed, variable = of(frame, codec), of(frame, f"{codec}")
         for lmbda, own in fixed.groupby("lmbda"):
             means, twin = own[["bpp", "psnr"]].mean(), variable[variable["lmbda"] == lmbda][["bpp", "psnr"]].mean()
             try:

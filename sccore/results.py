@@ -27,7 +27,7 @@ from sccore.errors import InputError
 from sccore.files import replacing
 
 PACKAGES = ("torch", "compressai", "numpy", "pillow", "pytorch-msssim")
-DEFAULTS = {"preset": "companion", "sem": "nesft", "prior": "text+structure", "laplacian": "magnitude", "rate": "fixed"}
+DEFAULTS = {"preset": "companion", "sem": "nesft", "prior": "text+structure", "laplacian": "magnitude", "rate": "variable"}
 
 
 def provenance(model, dataset_dir: Path | str, command: str | None = None, masks_dir: Path | str | None = None) -> dict:
@@ -59,7 +59,7 @@ def now() -> str:
 
 
 def codec_name(spec: dict) -> str:
-    """The model's name and, behind it, every switch that departs from the default: sftip-uniform-variable."""
+    """The model's name and, behind it, every switch that departs from the default: sftip-uniform, wacnn-fixed."""
     return "-".join([spec["name"]] + [spec[key] for key, usual in DEFAULTS.items() if spec.get(key, usual) != usual])
 
 

@@ -15,11 +15,27 @@ from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
-from sccore.muon import Muon, matrices
+from sccore.muon import TRANSFORMS, Muon, matrices
 from sccore.recipe import Recipe
 
-SHRINK = 0.3  # of the learning rate, every time the schedule lowers it
-MUON = 5.0  # learning rate of Muon in those of Adam
+SHRINK = 0.3  # of the learning rate, every time the plateau schedule lowers it
+SMALL = 0.3  # rate of biases and norms of the transforms, in that of Muon
+
+
+def optimizers(model: Hyperprior, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
+    """All parameters but the quantiles, each with one optimiser; "share" of a group is its rate in the recipe's.
+
+    With "muon" the kernels of the transforms go by Muon, all else by Adam, which forgets faster than usual, and biases and norms
+    of the transforms more slowly than the entropy model.
+    """
+    named = [(n, p) for n, p in model.named_parameters() if not n.endswith("quantiles")]
+    if recipe.optimizer == "adam":
+        return {"adam": torch.optim.Adam([{"params": [p for _, p in named], "share": 1.0}], lr=recipe.lr, fused=True)}
+    by_muon = matrices(model)
+    ids = {id(p) for p in by_muon}
+    others = lambda inside: [p for n, p in named if id(p) not in ids and (n.split(".")[0] in TRANSFORMS) == inside]
+    groups = [{"params": others(False), "share": 1.0}, {"params": others(True), "share": SMALL}]
+    return {"adam": torch.optim.Adam(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True), "muon": Muon(by_muon, lr=recipe.lr)}
 
 
 class Run:
@@ -31,11 +47,7 @@ class Run:
         self.lambdas = torch.tensor(model.lambdas or (lmbda,), device=device)
         quantiles = [p for n, p in model.named_parameters() if n.endswith("quantiles")]
         self.main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
-        by_muon = matrices(model) if recipe.optimizer == "muon" else []
-        others = set(self.main) - set(by_muon)
-        self.optimizers = {"adam": torch.optim.Adam([p for p in self.main if p in others], lr=recipe.lr, fused=True)}
-        if by_muon:
-            self.optimizers["muon"] = Muon(by_muon, lr=recipe.lr * MUON)
+        self.optimizers = optimizers(model, recipe)
         self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr)
         self.step, self.seconds, self.stopped = 0, 0.0, False
         self.left_out = torch.zeros((), device=device)  # steps whose loss or gradients were not finite
@@ -44,18 +56,21 @@ class Run:
 
     @property
     def lr(self) -> float:
-        """Learning rate of Adam; Muon's is in proportion."""
+        """The recipe's learning rate as it is now; every group has its share of it."""
         return self.optimizers["adam"].param_groups[0]["lr"]
 
     @lr.setter
     def lr(self, value: float):
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = value * (MUON if name == "muon" else 1)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = value * group.get("share", 1.0)
 
-    def scheduled_lr(self) -> float:
+    def scheduled_lr(self, spent: float = 0.0) -> float:
+        """The rate of the next step; `spent` is the share of the run's time that is over, if it has an end."""
         r = self.recipe
-        drops = sum(self.step >= f * r.steps for f in r.drops) if r.schedule == "steps" else 0
-        return r.lr * SHRINK**drops * min(1.0, (self.step + 1) / max(r.warmup, 1))
+        over = max(self.step / r.steps, min(spent, 1.0))
+        left = min(1.0, (1 - over) / r.decay) if r.schedule == "decay" and r.decay else 1.0
+        return (r.min_lr + (r.lr - r.min_lr) * left) * min(1.0, (self.step + 1) / max(r.warmup, 1))
 
     @property
     def skipped(self) -> int:
@@ -75,10 +90,13 @@ class Run:
         output["x_hat"] = output["x_hat"].float()
         return rate_distortion(output, x, mask, self.lambdas[rates], self.recipe.metric)
 
-    def train_step(self, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """One step of both optimisers; where loss or gradients are not finite the weights stay as they were."""
-        if self.recipe.schedule == "steps" or self.step < self.recipe.warmup:
-            self.lr = self.scheduled_lr()
+    def train_step(self, x: Tensor, mask: Tensor, spent: float = 0.0) -> dict[str, Tensor]:
+        """One step of all optimisers; where loss or gradients are not finite the weights stay as they were.
+
+        x: (B, 3, H, W), mask: (B, 1, H, W), spent: see :meth:`scheduled_lr`.
+        """
+        if self.recipe.schedule == "decay" or self.step < self.recipe.warmup:
+            self.lr = self.scheduled_lr(spent)
         torch.manual_seed(hash((self.recipe.seed, self.step)) & (2**63 - 1))
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()

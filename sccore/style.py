@@ -30,7 +30,7 @@ STYLE = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
 }
-CODECS = {  # name in records, without "-variable": name in figures, colour
+CODECS = {  # name in records, without "": name in figures, colour
     "wacnn": ("WACNN", "#0072B2"),
     "sftip": ("SFTIP", "#D55E00"),
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
@@ -78,20 +78,20 @@ def styled(draw):
 
 
 def title(codec: str) -> str:
-    """A codec's name for readers: "sftip-uniform-variable" is "SFTIP, uniform prior (variable rate)"."""
-    base = codec.removesuffix("-variable")
+    """A codec's name for readers: "sftip-uniform" is "SFTIP, uniform prior (variable rate)"."""
+    base = codec.removesuffix("")
     return CODECS.get(base, (base,))[0] + (" (variable rate)" if base != codec else "")
 
 
 def rank(codec: str) -> tuple:
     """Order of drawing: as in CODECS, then all others by name."""
-    base = codec.removesuffix("-variable")
+    base = codec.removesuffix("")
     return (list(CODECS).index(base) if base in CODECS else len(CODECS), codec)
 
 
 def colours(names: list[str]) -> list[str]:
     """A colour a codec, the same in every figure; codecs that are not in CODECS take the spare ones in order."""
-    known = {name: CODECS[base][1] for name in names if (base := name.removesuffix("-variable")) in CODECS}
+    known = {name: CODECS[base][1] for name in names if (base := name.removesuffix("")) in CODECS}
     spare = cycle([colour for colour in (*SPARE, *SECOND) if colour not in known.values()])
     return [known[name] if name in known else next(spare) for name in names]
 

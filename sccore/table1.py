@@ -13,10 +13,10 @@ from sccore.benchmark import Benchmark
 from sccore.errors import InputError
 
 PAPER = {  # codec here -> its row in the paper's table
-    "wacnn-variable": "WACNN",
-    "sftip-variable": "Ours",
-    "cheng2020-variable": "cheng2020",
-    "ms2020-variable": "ms2020-2-Decoder",
+    "wacnn": "WACNN",
+    "sftip": "Ours",
+    "cheng2020": "cheng2020",
+    "ms2020": "ms2020-2-Decoder",
     "Dec-Adapter (reconstruction)": "Dec-Adapter",
     "bpg": "BPG",
     "vtm": "VVC",

@@ -24,16 +24,18 @@ COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_lo
 
 
 def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
-        validation: Samples | None = None, minutes: float | None = None, resume: bool = True,
+        validation: Samples | None = None, minutes: float | None = None, pause: float | None = None, resume: bool = True,
         save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, progress: bool = True,
         position: int = 0, desc: str | None = None) -> dict:
-    """Trains `model` until the recipe's last step or for `minutes`, whichever comes first.
+    """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on.
 
     Args:
         data: images and masks in memory.
         out: folder of the run: last.pt (to resume from), log.csv, and model.safetensors at every stop.
         lmbda: of a fixed-rate model; a variable-rate one trains all its lambdas, spread over each batch.
         validation: held-out samples; one central crop each, coded with rounding, every `validate_every` steps.
+        minutes: of the whole run, earlier calls included; the learning rate's schedule ends with them.
+        pause: minutes after which this call stops, to be gone on with; the schedule does not know of them.
         resume: go on from out/last.pt if it is there; a run of another model or recipe there is an error.
         save_every: seconds between checkpoints.
         bf16: autocast of the transforms (the entropy model stays in float32); None: where
@@ -53,7 +55,7 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
     if resume and (out / "last.pt").exists():
         run.restore(out / "last.pt", identity)
     log = Log(out / "log.csv", run.step)
-    crops = Crops(data, recipe.crop, recipe.batch, recipe.seed, device)
+    crops = Crops(data, recipe.crop, recipe.batch, recipe.seed, device, recipe.invert)
     probes = None if validation is None else centre_crops(validation, recipe.crop, recipe.batch)
     started = saved = time.monotonic()
     bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not progress, dynamic_ncols=True,
@@ -78,10 +80,11 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
     if probes is not None and run.step == 0:
         validate()
     while run.step < recipe.steps and not run.stopped:
-        if minutes is not None and time.monotonic() - started >= 60 * minutes:
+        spent = run.seconds / (60 * minutes) if minutes else float(minutes == 0)
+        if spent >= 1 or (pause is not None and time.monotonic() - started >= 60 * pause):
             break
         begun = time.perf_counter()
-        values = run.train_step(*crops(run.step))
+        values = run.train_step(*crops(run.step), spent)
         run.seconds += time.perf_counter() - begun
         bar.update()
         if run.step % LOG_EVERY == 0 or run.step <= LOG_EVERY:
@@ -98,7 +101,8 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
         validate()
     bar.close()
     save()
-    return {"step": run.step, "finished": run.step >= recipe.steps or run.stopped, "skipped": run.skipped,
+    finished = run.step >= recipe.steps or run.stopped or (minutes is not None and run.seconds >= 60 * minutes)
+    return {"step": run.step, "finished": finished, "skipped": run.skipped,
             "seconds": run.seconds, "first": run.validations[:1], "last": run.validations[-1:]}  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def records(tmp_path, monkeypatch):
 def test_every_run_of_the_tables_is_planned():
     planned = [run.name for run in plan.RUNS]
     assert all(row.codec in planned and row.anchor in planned for row in ablations.COMPARISONS)
-    assert ablations.runs("4") == ["sftip-variable", "sftip-uniform-variable", "sftip-structure-variable"]
+    assert ablations.runs("4") == ["sftip", "sftip-uniform", "sftip-structure"]
 
 
 def test_the_papers_numbers_stand_beside_those_of_the_same_part():
@@ -31,17 +31,17 @@ def test_the_papers_numbers_stand_beside_those_of_the_same_part():
 def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
     before = ablations.table("4")
     assert report.MISSING not in before and "All runs" in ablations.missing("4")
-    (records / "sftip-structure-variable.json").unlink()
-    assert "`sftip-structure-variable`" in ablations.missing("4") and "suite --only sftip-structure-variable`" in ablations.missing("4")
+    (records / "sftip-structure.json").unlink()
+    assert "`sftip-structure`" in ablations.missing("4") and "suite --only sftip-structure`" in ablations.missing("4")
     assert ablations.table("4").count(report.MISSING) == 3
-    assert ablations.verdict(report.measured(), "sftip-variable", "sftip-structure-variable") == report.MISSING
+    assert ablations.verdict(report.measured(), "sftip", "sftip-structure") == report.MISSING
 
 
 def test_an_unfinished_record_counts_as_missing(records):
-    path = records / "sftip-structure-variable.json"
+    path = records / "sftip-structure.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"images": record["images"][:10]}))
-    assert ablations.lacking("4") == ["sftip-structure-variable"]
+    assert ablations.lacking("4") == ["sftip-structure"]
 
 
 def test_unknown_tables():
@@ -53,7 +53,7 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
     frame = report.measured()
     text = ablations.verdict(frame, "avif", "jpeg")
     assert text.startswith(("saves ", "no BD-rate"))
-    same = ablations.verdict(frame, "sftip-uniform-variable", "sftip-uniform-variable")
+    same = ablations.verdict(frame, "sftip-uniform", "sftip-uniform")
     assert same == "cannot be told from nothing: +0.0 %, interval +0.0 to +0.0"
 
 

@@ -9,7 +9,7 @@ from sccore.errors import InputError
 def test_tables_show_what_the_record_holds():
     e = asiqe_figures.record()["evaluation"]
     assert f"| {e['held_out_scenes']['srcc']:.3f} |" in asiqe_figures.summary()
-    assert all(f"| {kind} |" in asiqe_figures.types_table() for kind in ("avif", "sftip-variable"))
+    assert all(f"| {kind} |" in asiqe_figures.types_table() for kind in ("avif", "sftip"))
     assert "without edges" in asiqe_figures.ablation_table() and "rendered" in asiqe_figures.data_table()
     assert "SFTIP" in asiqe_figures.order_table()
 

@@ -71,14 +71,14 @@ def test_a_codec_on_some_images_is_compared_on_these_and_a_refusal_says_why(shot
     found.frame = found.frame[(found.frame["codec"] == "jpeg") | (found.frame["quality"] < 14)]
     assert table1.rows(found, "jpeg", "jpeg")[1]["psnr"] == "the test curve has 2 of the 4 points that are needed"
     assert "No BD-rate: the test curve has 2 of the 4" in plain(table1.html(found, "jpeg", "jpeg"))
-    assert table1.compare(found.frame, "jpeg", "wacnn-variable") == "no image with both jpeg and wacnn-variable"
+    assert table1.compare(found.frame, "jpeg", "wacnn") == "no image with both jpeg and wacnn"
 
 
 def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
     everything = benchmark.collect("samples").records
-    assert {"wacnn-variable", "sftip-variable", "jpeg", "vtm"} <= everything.keys() and "sftip-mse-variable" not in everything
-    found = benchmark.collect("samples", codecs="wacnn-variable sftip-variable jpeg")
-    assert set(found.records) == {"wacnn-variable", "sftip-variable", "jpeg"} and not found.missing
+    assert {"wacnn", "sftip", "jpeg", "vtm"} <= everything.keys() and "sftip-mse" not in everything
+    found = benchmark.collect("samples", codecs="wacnn sftip jpeg")
+    assert set(found.records) == {"wacnn", "sftip", "jpeg"} and not found.missing
     ours = report.paper()["table1"]["rows"]["Ours"]
     shown = plain(table1.html(found))
     assert f"{ours[-1]:.1f}".replace("-", "−") in shown and "paper, Average" in shown
@@ -89,8 +89,8 @@ def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
 
 
 def test_behind_a_number_are_its_records(shots):
-    html = table1.html(benchmark.collect("samples", codecs="wacnn-variable sftip-variable"))
-    for codec in ("wacnn-variable", "sftip-variable"):
+    html = table1.html(benchmark.collect("samples", codecs="wacnn sftip"))
+    for codec in ("wacnn", "sftip"):
         record = results.load_record(paths.RESULTS / "samples" / f"{codec}.json")
         for value in (record["checkpoint"]["sha256"], record["dataset"]["sha256"], record["dataset"]["masks_sha256"],
                       record["machine"], record["date"], record["command"].split(" --")[0]):  # fmt: skip

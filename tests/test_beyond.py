@@ -38,11 +38,11 @@ def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, mo
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     torch.manual_seed(0)
-    save_model(create_model("sftip", rate="variable"), tmp_path / "sftip-variable.safetensors", steps=0)
-    beyond.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip-variable",))
+    save_model(create_model("sftip", rate="variable"), tmp_path / "sftip.safetensors", steps=0)
+    beyond.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip",))
     found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")}
-    assert set(found) == {"sftip-variable", "sftip-variable-told-empty"}
-    assert found["sftip-variable-told-empty"]["coded_with"] == {"mask": "empty"}
+    assert set(found) == {"sftip", "sftip-told-empty"}
+    assert found["sftip-told-empty"]["coded_with"] == {"mask": "empty"}
     assert all({"text", "word_height", "bpp"} <= row.keys() for record in found.values() for row in record["images"])
 
 

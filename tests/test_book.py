@@ -83,8 +83,8 @@ def test_comparison_of_what_is_recorded_and_what_is_missing(tmp_path, monkeypatc
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     assert report.MISSING in report.comparison(report.measured())
-    results.save_record(tmp_path / "samples/wacnn-variable.json", record("wacnn-variable"))
-    results.save_record(tmp_path / "samples/sftip-variable.json", record("sftip-variable", shift=-1))
+    results.save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
+    results.save_record(tmp_path / "samples/sftip.json", record("sftip", shift=-1))
     shown = report.comparison(report.measured()).splitlines()
     assert "1,000 steps, 1.2 h | 0.100 – 0.800 | 30.25 – 42.25 | 0 |" in shown[2]
     assert "−50.0 % (−50.0 to −50.0)" in shown[3]  # half the bits at every quality
@@ -95,12 +95,12 @@ def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, c
     from sccore import paths, results
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    unfinished = record("sftip-variable")
+    unfinished = record("sftip")
     unfinished["images"] = unfinished["images"][:4]
-    results.save_record(tmp_path / "samples/wacnn-variable.json", record("wacnn-variable"))
-    results.save_record(tmp_path / "samples/sftip-variable.json", unfinished)
-    assert set(report.complete(report.measured())["codec"]) == {"wacnn-variable"}
-    assert "sftip-variable, measured on 1 of 2 images" in capsys.readouterr().out
+    results.save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
+    results.save_record(tmp_path / "samples/sftip.json", unfinished)
+    assert set(report.complete(report.measured())["codec"]) == {"wacnn"}
+    assert "sftip, measured on 1 of 2 images" in capsys.readouterr().out
     assert report.complete(report.measured("nothing")).empty
 
 

@@ -9,7 +9,7 @@ from sccore import chance, report
 @pytest.fixture
 def folder(tmp_path):
     """Logs of the baseline, its twin and the full model, with losses of 2.0, 2.1 and 1.9."""
-    for name, loss in (("wacnn-variable", 2.0), ("wacnn-variable-seed1", 2.1), ("sftip-variable", 1.9), ("sftip-mse-variable", 9.0)):
+    for name, loss in (("wacnn", 2.0), ("wacnn-seed1", 2.1), ("sftip", 1.9), ("sftip-mse", 9.0)):
         rows = [{"step": 0, "val_loss": 3.0}, {"step": 10, "val_loss": loss, "val_bpp": 0.3, "val_psnr": 25.0}, {"step": 11}]
         pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
     return tmp_path
@@ -18,27 +18,27 @@ def folder(tmp_path):
 @pytest.fixture
 def frame():
     """The twin needs 10 % more for the same quality, the full model 10 % less."""
-    factor = {"wacnn-variable": 1.0, "wacnn-variable-seed1": 1.1, "sftip-variable": 0.9}
+    factor = {"wacnn": 1.0, "wacnn-seed1": 1.1, "sftip": 0.9}
     return pd.DataFrame([{"codec": codec, "name": name, "lmbda": k, "bpp": f * k, "psnr": 20.0 + 3 * k, "psnr_text": 18.0 + 3 * k}
                          for codec, f in factor.items() for name in "ab" for k in (1, 2, 3, 4)])  # fmt: skip
 
 
 def test_losses_and_rates_are_against_the_baseline_of_the_same_seed(folder, frame):
     shown = chance.table(frame, folder)
-    assert "| `sftip-variable` | 0 | 1.900 | −5.0 % | 0.300 | 25.00 | −10.0 % (−10.0 to −10.0) |" in shown
-    assert "| `wacnn-variable-seed1` | 1 | 2.100 | – |" in shown  # it is the baseline of its seed
+    assert "| `sftip` | 0 | 1.900 | −5.0 % | 0.300 | 25.00 | −10.0 % (−10.0 to −10.0) |" in shown
+    assert "| `wacnn-seed1` | 1 | 2.100 | – |" in shown  # it is the baseline of its seed
     assert "sftip-mse" not in shown  # another loss cannot be compared
 
 
 def test_a_twin_is_compared_with_its_own(folder, frame):
     said = chance.sentence(frame, folder)
-    assert "`wacnn-variable`: held-out loss +5.0 %, BD-rate of the picture +10.0 % (+10.0 to +10.0)" in said and "sftip" not in said
+    assert "`wacnn`: held-out loss +5.0 %, BD-rate of the picture +10.0 % (+10.0 to +10.0)" in said and "sftip" not in said
 
 
 def test_both_seeds_together(folder, frame):
     assert chance.together(frame, folder) == f"Both seeds together: {report.MISSING}."
-    (folder / "sftip-variable-seed1.csv").write_bytes((folder / "sftip-variable.csv").read_bytes())
-    twin = frame[frame["codec"] == "sftip-variable"].assign(codec="sftip-variable-seed1")
+    (folder / "sftip-seed1.csv").write_bytes((folder / "sftip.csv").read_bytes())
+    twin = frame[frame["codec"] == "sftip"].assign(codec="sftip-seed1")
     said = chance.together(pd.concat([frame, twin]), folder)
     assert f"the picture {100 * (0.9 / 1.05 - 1):+.1f} %".replace("-", "−") in said
 
@@ -51,16 +51,16 @@ def test_what_is_not_trained_or_measured_is_said(folder, frame, tmp_path):
 
 
 def test_another_baseline_is_another_length(folder, frame):
-    for name, loss in (("wacnn-long-variable", 1.0), ("wacnn-long-variable-seed1", 1.1), ("sftip-long-variable", 0.8), ("sftip-long-variable-seed1", 0.8),
-                       ("sftip-uniform-long-variable", 0.9)):  # fmt: skip
+    for name, loss in (("wacnn", 1.0), ("wacnn-seed1", 1.1), ("sftip", 0.8), ("sftip-seed1", 0.8),
+                       ("sftip-uniform", 0.9)):  # fmt: skip
         pd.DataFrame([{"step": 40, "val_loss": loss, "val_bpp": 0.3, "val_psnr": 25.0}]).to_csv(folder / f"{name}.csv", index=False)
-    own = frame[frame["codec"] == "wacnn-variable"]
-    many = pd.concat(own.assign(codec=f"{model}-long-variable{seed}", bpp=own["bpp"] * factor)
+    own = frame[frame["codec"] == "wacnn"]
+    many = pd.concat(own.assign(codec=f"{model}{seed}", bpp=own["bpp"] * factor)
                      for model, factor in (("wacnn", 1.0), ("sftip", 0.9)) for seed in ("", "-seed1"))  # fmt: skip
     assert "long" not in chance.table(frame, folder) and "long" not in chance.sentence(frame, folder)
-    rows = chance.table(many, folder, "wacnn-long-variable").splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == ["wacnn-long-variable", "sftip-long-variable", "sftip-uniform-long-variable",
-                                                   "wacnn-long-variable-seed1", "sftip-long-variable-seed1"]  # fmt: skip
+    rows = chance.table(many, folder, "wacnn").splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == ["wacnn", "sftip", "sftip-uniform",
+                                                   "wacnn-seed1", "sftip-seed1"]  # fmt: skip
     assert "−27.3 %" in rows[-1]  # 0.8 against 1.1, the baseline of its seed
-    said = chance.together(many, folder, "wacnn-long-variable")
-    assert said.startswith("Both seeds together: `sftip-long-variable` against `wacnn-long-variable`, the picture −10.0 %") and "uniform" not in said
+    said = chance.together(many, folder, "wacnn")
+    assert said.startswith("Both seeds together: `sftip` against `wacnn`, the picture −10.0 %") and "uniform" not in said

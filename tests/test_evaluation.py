@@ -98,7 +98,7 @@ def test_rows_hold_the_true_size_and_the_true_picture(model, folders, images):
         assert row["psnr_text"] == metrics.psnr_text(image, decoded, mask)
         assert row["ms_ssim"] is None and row["encode_s"] > 0 and row["decode_s"] > 0
     assert record["images"][0]["psnr_text"] is not None and record["images"][2]["psnr_text"] is None
-    assert record["codec"] == "sftip-variable" and record["failed"] == []
+    assert record["codec"] == "sftip" and record["failed"] == []
     assert record["checkpoint"]["sha256"] == model.checkpoint_hash
     assert record["dataset"]["name"] == "shots" and record["dataset"]["images"] == 2
 
@@ -169,7 +169,7 @@ def test_progress_can_be_seen_and_silenced(model, folders, measured, capfd):
     evaluate(model, *folders, LAMBDAS[:1], progress=False)
     assert capfd.readouterr().err == ""
     evaluate(model, *folders, LAMBDAS[:1])
-    assert "sftip-variable: 100%" in capfd.readouterr().err
+    assert "sftip: 100%" in capfd.readouterr().err
 
 
 def test_adapters_are_a_codec_of_their_own(tmp_path, folders):

@@ -21,7 +21,7 @@ def no_figure_stays_open():
 def frame():
     rows = [
         {"codec": codec, "name": name, "lmbda": lmbda, "bpp": factor * bpp, "psnr": 30 + 10 * bpp, "psnr_text": text}
-        for codec, factor in (("sftip-variable", 0.9), ("wacnn-variable", 1.0), ("another", 1.1))
+        for codec, factor in (("sftip", 0.9), ("wacnn", 1.0), ("another", 1.1))
         for name, text in (("a.png", 25.0), ("b.png", None))
         for lmbda, bpp in ((0.0035, 0.2), (0.013, 0.4))
     ]
@@ -49,7 +49,7 @@ def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
 
 def test_a_codec_keeps_its_colour(frame):
     everyone = lines(figures.rd_curves(frame))
-    alone = lines(figures.rd_curves(frame[frame.codec == "sftip-variable"]))
+    alone = lines(figures.rd_curves(frame[frame.codec == "sftip"]))
     label = "SFTIP (variable rate)"
     assert alone[label].get_color() == everyone[label].get_color()
     assert len({to_hex(line.get_color()) for line in everyone.values()}) == 3
@@ -68,7 +68,7 @@ def test_text_region_curves_are_of_the_images_with_text(frame):
 
 
 def test_means_over_different_images_are_not_compared(frame):
-    with pytest.raises(InputError, match="not measured on the same images: another, sftip-variable, wacnn-variable"):
+    with pytest.raises(InputError, match="not measured on the same images: another, sftip, wacnn"):
         figures.rd_curves(frame[(frame.codec != "another") | (frame.name == "a.png")])
 
 
@@ -80,7 +80,7 @@ def test_without_measurements_there_is_an_error_or_a_frame_with_the_reason(frame
 
 
 def test_training_curves_show_training_and_held_out_values(tmp_path):
-    log = tmp_path / "wacnn-variable" / "log.csv"
+    log = tmp_path / "wacnn" / "log.csv"
     log.parent.mkdir()
     log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n")
     line, dots, _ = figures.training_curves([log]).axes[0].lines
@@ -132,7 +132,7 @@ def test_figures_can_be_saved(frame, image, tmp_path):
 
 
 def test_colours_never_run_out():
-    names = [f"{codec}-variable" for codec in style.CODECS] + [f"codec {i}" for i in range(30)]
+    names = [f"{codec}" for codec in style.CODECS] + [f"codec {i}" for i in range(30)]
     found = style.colours(names)
     assert len(found) == len(names) and len(set(found[: len(style.CODECS) + 10])) == len(style.CODECS) + 10
 

@@ -57,9 +57,9 @@ def test_the_better_codec_saves_bits_by_every_ruler(found, name):
 def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
     shown = plain(integrity.html(found))
     assert "−21.3" in shown and "ASIQE-R" in shown and "not measured by this ruler" in shown
-    assert shown.count("−") > 20 and set(found.missing) == {"wacnn-variable", "jpeg", "webp", "avif"}
+    assert shown.count("−") > 20 and set(found.missing) == {"wacnn", "jpeg", "webp", "avif"}
     assert "python -m sccore anchors --codec jpeg --quality 5 10 20 40 --images samples" in found.missing["jpeg"]
-    assert "evaluate --checkpoint data/checkpoints/wacnn-variable.safetensors --name wacnn-variable" in found.missing["wacnn-variable"]
+    assert "evaluate --checkpoint data/checkpoints/wacnn.safetensors --name wacnn" in found.missing["wacnn"]
 
 
 def test_a_record_of_another_ruler_adds_its_column(folder, found):

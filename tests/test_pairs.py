@@ -10,14 +10,14 @@ from sccore.errors import InputError
 def test_missing_weights_say_what_trains_them(tmp_path, monkeypatch, screen):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    with pytest.raises(InputError, match="is not trained here.*python -m sccore suite --only sftip-sft-variable"):
-        pairs.weights("sftip-sft-variable")
-    figure, numbers = pairs.compare({"a": screen(64, 64)}, ("sftip-sft-variable", "sftip-variable"), 0.0067)
-    assert "--only sftip-sft-variable" in numbers and "--only sftip-sft-variable" in figure.axes[0].texts[0].get_text()
+    with pytest.raises(InputError, match="is not trained here.*python -m sccore suite --only sftip-sft"):
+        pairs.weights("sftip-sft")
+    figure, numbers = pairs.compare({"a": screen(64, 64)}, ("sftip-sft", "sftip"), 0.0067)
+    assert "--only sftip-sft" in numbers and "--only sftip-sft" in figure.axes[0].texts[0].get_text()
 
 
 def test_shipped_weights_are_found():
-    assert pairs.weights("sftip-variable") == paths.CHECKPOINTS / "sftip-variable.safetensors"
+    assert pairs.weights("sftip") == paths.CHECKPOINTS / "sftip.safetensors"
 
 
 def test_both_models_meet_at_the_same_size(saved, screen):

@@ -17,7 +17,7 @@ ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED]
 
 
 def test_weights_are_there_and_travel_light():
-    assert {BASE, "wacnn-variable", "sftip-variable"} <= {p.stem for p in CHECKPOINTS}
+    assert {BASE, "wacnn", "sftip"} <= {p.stem for p in CHECKPOINTS}
     assert sum(p.stat().st_size for p in CHECKPOINTS) < 40 * 2**20
 
 
@@ -39,7 +39,7 @@ def test_compared_models_had_the_same_training():
     assert len({meta["steps"] for name, meta in metas.items() if name != BASE and "steps" not in changes[name]}) == 1
     for name, meta in metas.items():
         if name != BASE:  # the others differ in what the plan says and in nothing else
-            assert meta["recipe"] == metas["wacnn-variable"]["recipe"] | changes[name], name
+            assert meta["recipe"] == metas["wacnn"]["recipe"] | changes[name], name
     assert {meta["history"][-1]["sha256"] for meta in started} == {checkpoint.file_hash(paths.CHECKPOINTS / f"{BASE}.safetensors")}
 
 
@@ -71,7 +71,7 @@ def test_records_without_weights_are_of_planned_runs(path, tmp_path, monkeypatch
 
 
 def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherever_they_are_sent():
-    record, plain = (results.load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn-variable"))
+    record, plain = (results.load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn"))
     assert record["codec"] == adapter.NAME and record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"]
     assert record["dataset"] == plain["dataset"] and not record["failed"]
     with_them, without = (pd.DataFrame(r["images"]).set_index(["name", "lmbda"]).sort_index() for r in (record, plain))

@@ -21,7 +21,7 @@ from dataclasses import replace
 from sccore import cli, plan, suite, training
 tiny = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="steps", validate_every=100)
 plan.SCALES["laptop"] = (tiny, tiny)
-keep = ("wacnn-variable-base", "wacnn-0.0035", "sftip-0.0035")
+keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
 suite.RUNS = plan.RUNS = tuple(r for r in plan.RUNS if r.name in keep)
 fit = training.fit
 training.fit = lambda *a, **k: fit(*a, **k, save_every=0.3)
@@ -61,9 +61,9 @@ def test_the_plan_is_sound():
 
 
 def test_weights_of_a_run_are_named_as_in_figures(tmp_path):
-    assert plan.codec_of(paths.CHECKPOINTS / "sftip-long-variable.safetensors") == "sftip-long-variable"
+    assert plan.codec_of(paths.CHECKPOINTS / "sftip.safetensors") == "sftip"
     assert plan.codec_of(paths.RUNS / "wacnn-0.0035" / "model.safetensors") == "wacnn"
-    assert plan.codec_of(tmp_path / "sftip-long-variable.safetensors") is None
+    assert plan.codec_of(tmp_path / "sftip.safetensors") is None
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
@@ -76,7 +76,7 @@ def test_compared_runs_share_their_recipe(scale):
     assert {run.start for run in runs} == {base.name for base in bases}
     assert len({str(base.recipe(scale)) for base in bases}) == 1
     for run in runs:  # a start of one's own only where the backbone's does not fit
-        assert run.start == (plan.BASE if run.model in ("wacnn", "sftip") else f"{run.model}-variable-base")
+        assert run.start == (plan.BASE if run.model in ("wacnn", "sftip") else f"{run.model}-base")
 
 
 def test_killed_ten_times_it_still_does_everything_once(project):
@@ -92,12 +92,12 @@ def test_killed_ten_times_it_still_does_everything_once(project):
     process = start(project)
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
-    assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-variable-base", "wacnn-0.0035",
+    assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-base", "wacnn-0.0035",
                                                                                    "sftip-0.0035"])  # fmt: skip
     assert output.count("done") == 3
-    base = checkpoint.file_hash(project / "data/checkpoints/wacnn-variable-base.safetensors")
+    base = checkpoint.file_hash(project / "data/checkpoints/wacnn-base.safetensors")
     assert [path.stem for path in project.glob("data/checkpoints/*.safetensors")] == [plan.BASE]  # it alone ships
-    assert seen.get("wacnn-variable-base.safetensors", base) == base
+    assert seen.get("wacnn-base.safetensors", base) == base
     for name in names:
         meta = checkpoint.read_header(project / "data/runs" / name / "model.safetensors")["meta"]
         assert meta["steps"] == 12 and (not meta["history"] or meta["history"][-1]["sha256"] == base)
@@ -122,7 +122,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     job = suite.Suite("laptop", {})
-    base, run = (next(r for r in plan.RUNS if r.name == name) for name in (plan.BASE, "wacnn-variable"))
+    base, run = (next(r for r in plan.RUNS if r.name == name) for name in (plan.BASE, "wacnn"))
 
     def put(planned, source, **meta):
         model = create_model(**planned.spec)
@@ -139,7 +139,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     assert job.state(base)[0] == "done" and job.state(run)[0] == "ready"
     put(run, first)
     assert job.state(run)[0] == "done"
-    ablation = next(r for r in plan.RUNS if r.name == "sftip-signed-variable")
+    ablation = next(r for r in plan.RUNS if r.name == "sftip-signed")
     assert job.state(ablation)[0] == "ready" and not ablation.ships
     put(base, None)  # trained anew: other weights
     assert job.state(run)[0] == "ready"
@@ -148,7 +148,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
 def test_a_kill_between_training_and_copying_is_made_good(project):
     process = start(project)
     assert process.wait(timeout=300) == 0
-    path = project / "data/checkpoints/wacnn-variable-base.safetensors"
+    path = project / "data/checkpoints/wacnn-base.safetensors"
     path.unlink()  # what data/runs holds is finished, and nothing else is left to do
     process = start(project)
     assert process.wait(timeout=120) == 0 and path.exists()
