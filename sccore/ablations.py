@@ -33,7 +33,7 @@ COMPARISONS = (
     Comparison("4", "text position prior", FULL, "sftip-structure"),
     Comparison("5", "RDD instead of EAST", "sftip-rrd", "sftip-east"),
     Comparison("5", "CRAFT instead of EAST", FULL, "sftip-east"),
-    Comparison("5", "CRAFT instead of a mask of 1 everywhere", FULL, "sftip-nomask"),
+    Comparison("5", "CRAFT instead of a mask of 1 everywhere", FULL, "sftip-ones"),
 )
 TOLD = {  # masks of sccore.remasking, in the order of the table
     "craft": "by CRAFT",
@@ -87,11 +87,11 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
     """
     from sccore import device
     from sccore.data import load
-    from sccore.suite import Suite, run_suite, shipped_scale
+    from sccore.suite import Suite, run_suite
 
     if names := lacking(tables):
         best = device.best()
-        job = Suite(shipped_scale(), {"samples": paths.SAMPLES}, best)
+        job = Suite({"samples": paths.SAMPLES}, best)
         run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, device.jobs(best), names)
 
 

@@ -90,7 +90,7 @@ def score_curves() -> Figure:
     for name, ax in zip(names, axes.flat):
         for codec in codecs:
             own = frame[(frame["name"] == name) & (frame["codec"] == codec)].sort_values("bpp")
-            ax.plot(own["bpp"], own[scores.METRIC], "o-", color=CODECS[codec.removesuffix("")][1], label=title(codec), markersize=3)
+            ax.plot(own["bpp"], own[scores.METRIC], "o-", color=CODECS[codec][1], label=title(codec), markersize=3)
         ax.axhline(originals[name], color="0.5", linestyle=":", linewidth=1)
         ax.set(title=name.removesuffix(".png"), xscale="log")
     figure.supxlabel("bpp (real file)", fontsize=9)

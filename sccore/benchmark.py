@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore import anchors, checkpoint, datasets, paths, results
+from sccore.data import Samples
 from sccore.errors import InputError
 from sccore.plan import RUNS
 
@@ -57,6 +58,26 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
     found = read(name, folder, [*models, *(codec.name for codec in classical)])
     found.missing = missing
     return found
+
+
+def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -> pd.DataFrame:
+    """Measurements of a model, and of classical codecs on the same images: from the records of the samples, or made now.
+
+    Args:
+        rows: of the model, as `evaluation.measure` gives them, with "codec" and "name" of an image in `samples`.
+        codecs: those of :mod:`sccore.anchors` that can be used here, with blanks between.
+    """
+    from sccore.evaluation import measure_classical
+
+    recorded = results.load_dataset("samples")
+    recorded = recorded.assign(name=recorded["name"].map(lambda name: Path(name).stem))
+    recorded = recorded[recorded["codec"].isin(codecs.split()) & recorded["name"].isin(samples.names)]
+    if not set(samples.names) <= set(recorded["name"]):
+        usable, _ = anchors.choose(codecs.split())
+        recorded = pd.DataFrame({"codec": codec.name, "name": name} | measure_classical(codec, image, mask, quality, ms_ssim=False)[0]
+                                for codec in usable for name, (image, mask) in zip(samples.names, samples)
+                                for quality in codec.qualities)  # fmt: skip
+    return pd.concat([pd.DataFrame(rows), recorded], ignore_index=True)
 
 
 def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:

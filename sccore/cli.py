@@ -121,17 +121,19 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("train", "train a model; can be killed and started again with the same line")
     model_options(sub)
-    sub.add_argument("--rate", default=None, help="fixed (default with --lmbda) or variable (default without)")
-    sub.add_argument("--lmbda", type=float, help="of a fixed-rate model")
+    sub.add_argument("--lmbda", type=float, help="of a model of one rate; without it one model serves all rates")
     sub.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
     sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
     sub.add_argument("--out", type=Path, required=True, help="folder of the run")
-    sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with")
-    sub.add_argument("--minutes", type=float, help="stop after so many minutes")
+    sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
+    sub.add_argument("--start", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
+    sub.add_argument("--recipe", choices=("companion", "paper"), default="companion", help="which recipe the options below change; on a "
+                     "processor the companion's has batches of 4")  # fmt: skip
+    sub.add_argument("--minutes", type=float, help="of the whole run, earlier calls included; its schedule ends with them")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
-                       ("schedule", str), ("metric", str), ("masks", str), ("validate-every", int)):  # fmt: skip
+                       ("schedule", str), ("decay", float), ("metric", str), ("masks", str), ("invert", float), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
 
     sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
@@ -163,7 +165,6 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
     sub.add_argument("--jobs", type=int, default=None, help="runs side by side; default: one a core, 4 on a GPU")
-    sub.add_argument("--scale", default=None, help="laptop or gpu; default: what the machine has, for --status the shipped one")
     sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
     sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
     sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")

@@ -5,6 +5,7 @@ Imports wait until a command runs, so that help and errors are immediate.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from sccore.errors import InputError
@@ -197,22 +198,22 @@ def anchors(a) -> int:
 
 
 def train(a) -> int:
-    import torch
-
-    from sccore import checkpoint, data, training
+    from sccore import data, training
     from sccore.device import best
-    from sccore.models import create_model
+    from sccore.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
 
-    rate = a.rate or ("variable" if a.lmbda is None else "fixed")
-    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "metric", "masks", "validate_every")
-    recipe = training.Recipe(**{k: getattr(a, k) for k in given if getattr(a, k) is not None})
-    torch.manual_seed(recipe.seed)
-    model = create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=rate)
-    if a.warm_start:
-        checkpoint.warm_start(model, checkpoint.load_model(a.warm_start))
+    device = a.device or best()
+    usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else FROM_KLT
+    batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
+    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "metric", "masks", "invert", "validate_every")
+    recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
+    switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
+    begin = lambda samples: training.begin(a.model, a.preset, samples, recipe, a.lmbda, a.warm_start, a.out, device,
+                                           from_klt=a.start == "klt", **switches)  # fmt: skip
+    begin(None)  # refuses what cannot be trained before anything is read
     samples = data.load(*a.data)
     validation = data.load(*a.validation) if a.validation else None
-    device = a.device or best()
+    model = begin(samples)
     summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
                            minutes=a.minutes, device=device, bf16=False if a.float32 else None)  # fmt: skip
     print(json.dumps(summary))
@@ -248,18 +249,15 @@ def score(a) -> int:
 def suite(a) -> int:
     from sccore import data, paths
     from sccore.device import best, jobs
-    from sccore.plan import RUNS, SCALES
-    from sccore.suite import Suite, run_suite, shipped_scale, status
+    from sccore.plan import RUNS
+    from sccore.suite import Suite, run_suite, status
 
     device = a.device or best()
-    scale = a.scale or (shipped_scale() if a.status else "laptop" if device == "cpu" else "gpu")
-    if scale not in SCALES:
-        raise InputError(f"unknown scale {scale!r}; known: {', '.join(SCALES)}")
     if unknown := set(a.only or []) - {run.name for run in RUNS}:
         raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
     validation = a.validation or paths.DATA / "validation"
     folders = {"samples": paths.SAMPLES, "validation": validation}
-    job = Suite(scale, {name: folders[name] for name in a.measure if folders[name].is_dir()}, device,
+    job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device,
                 bf16=False if a.float32 else None)
     if not a.status:
         shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))

@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 
 from sccore import metrics, rd
 from sccore.errors import InputError
-from sccore.style import LABELS, colours, image_axes, nothing, plain_log, rank, styled, title
+from sccore.style import LABELS, base, colours, image_axes, nothing, plain_log, rank, styled, title
 
 @styled
 def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:
@@ -36,7 +36,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
         points = rd.curve(frame[frame["codec"] == codec], metric, rate)
-        line = "s--" if f"{codec}" in codecs else "o-"  # fixed beside variable rate: same colour, dashed
+        line = "o-" if base(codec) == codec else "s--"  # one model a lambda: the colour of the one for all, dashed
         axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
     axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])
     if log_rate:
@@ -200,6 +200,34 @@ def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
         one.imshow(picture[top : top + height, left : left + width])
         one.set_title(label)
     return figure
+
+
+@styled
+def decoded(pictures: dict[str, tuple[np.ndarray, np.ndarray, int]], size: tuple[int, int] = (192, 320)) -> Figure:
+    """Originals and what was decoded, side by side: the part of `size` (H, W) with most detail, a row an image.
+
+    Args:
+        pictures: {name: (original, decoded, bytes of the file)}.
+    """
+    figure, axes = image_axes(size, len(pictures), 2)
+    for pair, (name, (original, back, count)) in zip(axes, pictures.items()):
+        part = most_detail(original, *size)
+        for one, picture, label in ((pair[0], original, f"{name}, original"),
+                                    (pair[1], back, f"{count:,} bytes, {metrics.psnr(original, back):.2f} dB")):  # fmt: skip
+            one.imshow(picture[part])
+            one.set_title(label)
+    return figure
+
+
+def most_detail(image: np.ndarray, height: int, width: int) -> tuple[slice, slice]:
+    """The window of this size, or of the image's if that is smaller, with the largest sum of differences of neighbours."""
+    height, width = min(height, image.shape[0]), min(width, image.shape[1])
+    grey = image.mean(2)
+    detail = np.abs(np.diff(grey, axis=1, append=grey[:, -1:])) + np.abs(np.diff(grey, axis=0, append=grey[-1:]))
+    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # of everything above and left of a corner
+    windows = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = np.unravel_index(windows.argmax(), windows.shape)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _middle(image, width=320, height=200):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sccore import paths
 from sccore.models import LAMBDAS
-from sccore.recipe import Recipe
+from sccore.recipe import COMPANION, FROM_KLT, Recipe
 
-BASE = "wacnn-base"  # of a backbone's runs; the other codecs begin with a base of their own, trained alike
+BASE = "wacnn-base"  # of a backbone's runs; the other codecs begin with a base of their own
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,14 @@ class Planned:
 
     @property
     def spec(self) -> dict:
-        """Arguments of create_model."""
-        return {"name": self.model, "rate": "variable" if self.lmbda is None else "fixed", **self.switches}
+        """Arguments of create_model; a run of one rate that begins with a variable-rate one is tuned from it."""
+        one = "tuned" if self.start else "fixed"
+        return {"name": self.model, "rate": "variable" if self.lmbda is None else one, **self.switches}
 
     @property
     def codec(self) -> str:
         """Its name in figures; the fixed-rate runs of one model are points of one curve."""
-        return self.name if self.lmbda is None else self.name.removesuffix(f"-{self.lmbda}")
+        return self.name if self.lmbda is None else self.name.removesuffix(f"{self.lmbda}") + self.spec["rate"]
 
     @property
     def coded_with(self) -> str | None:
@@ -63,9 +64,9 @@ class Planned:
         """Whether it is another run with something changed: an ablation, a control, a second seed; no system of its own."""
         return bool(self.switches or self.change) or self.detector != "craft"
 
-    def recipe(self, scale: str) -> Recipe:
-        first, then = SCALES[scale]
-        return replace(first if self.start is None else then, **self.change)
+    @property
+    def recipe(self) -> Recipe:
+        return replace(FROM_KLT if self.start is None else COMPANION, **self.change)
 
 
 def codec_of(path: Path) -> str | None:
@@ -74,52 +75,30 @@ def codec_of(path: Path) -> str | None:
     return next((run.codec for run in RUNS if path.resolve() in map(Path.resolve, places(run))), None)
 
 
-_steps = dict(optimizer="muon", schedule="steps", warmup=100)
-SCALES = {  # (runs without a start, runs with one)
-    "laptop": (
-        Recipe(steps=4000, batch=4, crop=128, lr=1e-3, validate_every=250, **_steps),
-        Recipe(steps=1000, batch=2, crop=256, lr=5e-4, validate_every=500, **_steps),
-    ),
-    "gpu": (
-        Recipe(steps=12_000, batch=16, crop=256, lr=1e-3, validate_every=1000, **_steps),
-        Recipe(steps=12_000, batch=16, crop=256, lr=5e-4, validate_every=1000, **_steps),
-    ),
-}
-
 FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
 
 RUNS = (
-    Planned(BASE, "start of all others", "wacnn", start=None, measured=False, ships=True),
+    Planned("wacnn-klt", "start of the next, from the KLT", "wacnn", start=None, measured=False),
+    Planned(BASE, "start of all others", "wacnn", start="wacnn-klt", change={"steps": 3257, "invert": 0.0}, measured=False),
     Planned("wacnn", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
     Planned("sftip", "Table 1, Fig. 5-8; the paper's model", ships=True),
-    Planned("sftip-uniform", "Table 3; the same capacity without prior", switches={"prior": "uniform"},
-            ships=True),
+    Planned("sftip-uniform", "Table 3; the same capacity without prior", switches={"prior": "uniform"}),
     Planned("wacnn-seed1", "how much chance moves", "wacnn", change={"seed": 1}),
     Planned("sftip-seed1", "how much chance moves", change={"seed": 1}),
     Planned("sftip-uniform-seed1", "how much chance moves", switches={"prior": "uniform"}, change={"seed": 1}),
-    Planned("sftip-structure", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"},
-            ships=True),
-    Planned("sftip-sft", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}, ships=True),
-    Planned("sftip-mse", "Table 6; plain MSE", change={"metric": "mse"}, ships=True),
-    Planned("wacnn-mse", "WACNN with plain MSE, as its authors train it", "wacnn", change={"metric": "mse"}),
+    Planned("sftip-structure", "Table 4, Fig. 10; no text in the prior", switches={"prior": "structure"}),
+    Planned("sftip-sft", "Table 2, Fig. 3; SFT & CB for SEM", switches={"sem": "sft"}),
+    Planned("sftip-mse", "Table 6; plain MSE", change={"metric": "mse"}),
+    Planned("sftip-ones", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
+    Planned("sftip-east", "Table 5", detector="east"),
+    Planned("sftip-rrd", "Table 5", detector="rrd"),
     Planned("sftip-signed", "the Laplacian with its sign", switches={"laplacian": "signed"}),
     *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
       for lmbda in FIXED for model in ("wacnn", "sftip")),
-    Planned("sftip-nomask", "Table 5; mask of 1 everywhere", change={"masks": "ones"}),
-    Planned("sftip-east", "Table 5", detector="east"),
-    Planned("sftip-rrd", "Table 5", detector="rrd"),
-    Planned("wacnn", "what more steps bring; the weights to use", "wacnn", change={"steps": 4000}, ships=True),
-    Planned("sftip", "what more steps bring; the weights to use", change={"steps": 4000}, ships=True),
-    Planned("sftip-uniform", "what more steps bring to the control", switches={"prior": "uniform"},
-            change={"steps": 4000}),
-    Planned("wacnn-seed1", "how much chance moves after more steps", "wacnn", change={"steps": 4000, "seed": 1}),
-    Planned("sftip-seed1", "how much chance moves after more steps", change={"steps": 4000, "seed": 1}),
-    Planned("sftip-uniform-seed1", "how much chance moves after more steps", switches={"prior": "uniform"},
-            change={"steps": 4000, "seed": 1}),
     *(run for model in ("cheng2020", "ms2020") for run in (
         Planned(f"{model}-base", "start of the next", model, start=None, measured=False),
-        Planned(f"{model}", "Table 1", model, start=f"{model}-base"),
+        Planned(model, "Table 1", model, start=f"{model}-base"),
     )),
-    Planned("sftip-paper-0.0035", "steps a second at the paper's size", switches={"preset": "paper"}, lmbda=0.0035,
-            start=None, change={"lr": 1e-4}, device="cuda"),
+    *(Planned(f"{model}-paper", "the same at the paper's size", model, switches={"preset": "paper"}, start=None,
+              change={"batch": 8, "lr": 1e-3, "min_lr": 0.0}, device="cuda") for model in ("wacnn", "sftip")),
 )  # fmt: skip

@@ -164,7 +164,7 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
     """The fixed-rate models beside the variable-rate one: rate and quality, and the rate of both at equal quality."""
     rows = []
     for codec in ("wacnn", "sftip"):
-        fixed, variable = of(frame, codec), of(frame, f"{codec}")
+        fixed, variable = of(frame, f"{codec}-tuned"), of(frame, codec)
         for lmbda, own in fixed.groupby("lmbda"):
             means, twin = own[["bpp", "psnr"]].mean(), variable[variable["lmbda"] == lmbda][["bpp", "psnr"]].mean()
             try:

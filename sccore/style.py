@@ -30,15 +30,13 @@ STYLE = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
 }
-CODECS = {  # name in records, without "": name in figures, colour
+CODECS = {  # name in records: name in figures, colour
     "wacnn": ("WACNN", "#0072B2"),
     "sftip": ("SFTIP", "#D55E00"),
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
     "sftip-mse": ("SFTIP trained by plain MSE", "#7F3C8D"),
-    "wacnn-long": ("WACNN, more steps", "#003F66"),
-    "sftip-long": ("SFTIP, more steps", "#8C3D00"),
     "cheng2020": ("cheng2020", "#56B4E9"),
     "ms2020": ("ms2020-2-Decoder", "#661100"),
     "Dec-Adapter (reconstruction)": ("Dec-Adapter (reconstruction)", "#6699CC"),
@@ -77,21 +75,26 @@ def styled(draw):
     return styled
 
 
+def base(codec: str) -> str:
+    """The codec whose name and colour one of a single rate shares: that of "sftip-tuned" is "sftip"."""
+    return codec.removesuffix("-tuned").removesuffix("-fixed")
+
+
 def title(codec: str) -> str:
-    """A codec's name for readers: "sftip-uniform" is "SFTIP, uniform prior (variable rate)"."""
-    base = codec.removesuffix("")
-    return CODECS.get(base, (base,))[0] + (" (variable rate)" if base != codec else "")
+    """A codec's name for readers: "sftip-uniform" is "SFTIP, uniform prior"."""
+    known = base(codec)
+    return CODECS.get(known, (known,))[0] + (" (one model a λ)" if known != codec else "")
 
 
 def rank(codec: str) -> tuple:
     """Order of drawing: as in CODECS, then all others by name."""
-    base = codec.removesuffix("")
-    return (list(CODECS).index(base) if base in CODECS else len(CODECS), codec)
+    known = base(codec)
+    return (list(CODECS).index(known) if known in CODECS else len(CODECS), codec)
 
 
 def colours(names: list[str]) -> list[str]:
     """A colour a codec, the same in every figure; codecs that are not in CODECS take the spare ones in order."""
-    known = {name: CODECS[base][1] for name in names if (base := name.removesuffix("")) in CODECS}
+    known = {name: CODECS[base(name)][1] for name in names if base(name) in CODECS}
     spare = cycle([colour for colour in (*SPARE, *SECOND) if colour not in known.values()])
     return [known[name] if name in known else next(spare) for name in names]
 

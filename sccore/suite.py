@@ -23,8 +23,8 @@ from sccore import checkpoint, paths, results
 from sccore.data import image_files
 from sccore.errors import InputError, OtherRun
 from sccore.files import lock, replacing
-from sccore.models import LAMBDAS, MODELS, create_model
-from sccore.plan import BASE, RUNS, SCALES, Planned
+from sccore.models import LAMBDAS, MODELS
+from sccore.plan import RUNS, Planned
 from sccore.recipe import jsonable
 
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
@@ -36,19 +36,17 @@ class Suite:
     """What the runs are trained and measured with.
 
     Args:
-        scale: of :data:`sccore.plan.SCALES`.
         sets: data sets to measure on, name -> folder with images and masks inside.
         device: cpu or cuda.
         bf16: as in :func:`sccore.training.fit`.
     """
 
-    scale: str
     sets: dict[str, Path]
     device: str = "cpu"
     bf16: bool | None = None
 
     def trained(self, run: Planned) -> dict | None:
-        """Finished weights of a run at this scale: "path", "sha256" and meta data; None where there are none.
+        """Finished weights of a run: "path", "sha256" and meta data; None where there are none.
 
         Weights that do not travel are known by the records; their path is None then.
         """
@@ -70,16 +68,14 @@ class Suite:
                     yield {**entry["history"][-1], "history": entry["history"][:-1]}
 
     def fits(self, run: Planned, meta: dict) -> bool:
-        """Whether weights are what the plan asks for: recipe, all of its steps, and the start as it is now."""
-        recipe = run.recipe(self.scale)
-        if meta.get("recipe") != jsonable(recipe) or meta.get("steps", 0) < recipe.steps:
+        """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""
+        if meta.get("recipe") != jsonable(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
             return False
-        return [stage["sha256"] for stage in meta.get("history", [])[-1:]] == self.starts(run)
-
-    def starts(self, run: Planned) -> list[str]:
-        """The hash of the weights a run starts from; empty if it starts from none."""
-        start = run.start and self.trained(named(run.start))
-        return [start["sha256"]] if start else []
+        began = [stage["sha256"] for stage in meta.get("history", [])[-1:]]
+        if not run.start:
+            return not began
+        start = self.trained(named(run.start))
+        return bool(began) and (not start or began[0] in (start["sha256"], start.get("converted_from")))
 
     def lacks(self, run: Planned, trained: dict) -> list[str]:
         """Data sets without a complete record of these weights."""
@@ -88,14 +84,14 @@ class Suite:
 
     def state(self, run: Planned) -> tuple[str, str]:
         """One of done, trained, begun, ready and waiting, and what it lacks or waits for."""
-        if run.start and not (start := self.trained(named(run.start))):
-            return "waiting", run.start
         if trained := self.trained(run):
             lacks = ["record of " + name for name in self.lacks(run, trained)]
             if lacks and not trained["path"]:
                 return "waiting", "its weights, for a " + ", ".join(lacks)
             lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
             return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
+        if run.start and not (start := self.trained(named(run.start))):
+            return "waiting", run.start
         for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),
                               (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
                               (f"weights of {run.start}", not run.start or start["path"])):  # fmt: skip
@@ -118,20 +114,17 @@ class Suite:
             self.measure(run, trained["path"], name, position)
 
     def train(self, run: Planned, samples, validation, minutes: float, position: int):
-        import torch
-
         from sccore.maskcache import remask
-        from sccore.training import fit
+        from sccore.training import begin, fit
 
         if run.detector != "craft":
             samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
-        recipe = run.recipe(self.scale)
-        torch.manual_seed(recipe.seed)
-        model = create_model(**run.spec)
-        if run.start:
-            checkpoint.warm_start(model, checkpoint.load_model(self.trained(named(run.start))["path"]))
+        recipe = run.recipe
+        start = self.trained(named(run.start))["path"] if run.start else None
+        model = begin(run.model, data=samples, recipe=recipe, lmbda=run.lmbda, warm_start=start, out=paths.RUNS / run.name,
+                      device=self.device, **{"preset": "companion"} | run.switches)  # fmt: skip
         go_on = partial(fit, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
-                        minutes=minutes, device=self.device, bf16=self.bf16, position=position, desc=run.name)  # fmt: skip
+                        pause=minutes, device=self.device, bf16=self.bf16, position=position, desc=run.name)  # fmt: skip
         try:
             go_on()
         except OtherRun:  # begun by another plan, or from a start that is no more
@@ -221,13 +214,6 @@ def die_with(parent: int):
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
-
-
-def shipped_scale() -> str:
-    """The scale of the weights in the repository; the first one if there are none."""
-    path = paths.CHECKPOINTS / f"{BASE}.safetensors"
-    recipe = checkpoint.read_header(path)["meta"].get("recipe") if path.exists() else None
-    return next((scale for scale in SCALES if recipe == jsonable(named(BASE).recipe(scale))), next(iter(SCALES)))
 
 
 def status(suite: Suite) -> pd.DataFrame:

@@ -10,13 +10,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore import klt
 from sccore.allocator import keep_memory
-from sccore.checkpoint import save_model
+from sccore.checkpoint import load_model, save_model
+from sccore.checkpoint import warm_start as warm_start_of
 from sccore.data import Crops, Samples, extend
 from sccore.device import trains_in_bf16
+from sccore.entropy import SliceEntropyModel
+from sccore.errors import InputError
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
-from sccore.recipe import Recipe, check, jsonable
+from sccore.models import create_model
+from sccore.recipe import Recipe, check, jsonable, short  # noqa: F401  (short is the notebook's)
 from sccore.step import Run
 
 LOG_EVERY = 10  # steps; and all of the first ten
@@ -104,6 +109,31 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
     finished = run.step >= recipe.steps or run.stopped or (minutes is not None and run.seconds >= 60 * minutes)
     return {"step": run.step, "finished": finished, "skipped": run.skipped,
             "seconds": run.seconds, "first": run.validations[:1], "last": run.validations[-1:]}  # fmt: skip
+
+
+def begin(name: str, preset: str, data: Samples | None, recipe: Recipe, lmbda: float | None, warm_start: Path | str | None,
+          out: Path | str | None = None, device: str = "cpu", from_klt: bool = True, **switches) -> Hyperprior:
+    """A new model with its start: trained weights, or the KLT of the images.
+
+    Args:
+        data: training images; without them all is checked, and there is no KLT.
+        lmbda: of a model of one rate, which is "tuned" if it has trained weights to begin with and "fixed" if not;
+            None for one of all rates.
+        warm_start: a checkpoint, file or name of a shipped one; empty or None: :func:`sccore.klt.start`.
+        out: folder of the run; one that is begun there brings its weights along, so that the KLT is not made again.
+        from_klt: False leaves a model without trained weights as `create_model` makes it.
+    """
+    source = load_model(warm_start) if warm_start else None
+    if source and source.spec["preset"] != preset:
+        raise InputError(f"{warm_start} has the size {source.spec['preset']}, not {preset}; choose another warm_start, or none")
+    torch.manual_seed(recipe.seed)
+    model = create_model(name, preset, rate="variable" if lmbda is None else "tuned" if source else "fixed", **switches).to(device)
+    check(model, lmbda, recipe)
+    if source:
+        warm_start_of(model, source, lmbda)
+    elif from_klt and data and isinstance(model, SliceEntropyModel) and not (out and (Path(out) / "last.pt").exists()):
+        klt.start(model, Crops(data, recipe.crop, recipe.batch, recipe.seed, device), lmbda)
+    return model
 
 
 class Log:
