@@ -109,7 +109,7 @@ def table(tables: str = "all", dataset: str = "samples") -> str:
     return report.table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def told(dataset: str = "pages") -> str:
+def told(dataset: str = f"{report.EARLIER}/pages") -> str:
     """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
     frame = report.measured(dataset)
     rows = [[f"`{name}`", what, *(report.bd_rate(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]

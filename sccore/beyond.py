@@ -18,7 +18,7 @@ from sccore.files import replacing
 from sccore.words import by_hash, oracle, read_words
 
 CODEC, ANCHOR = ablations.FULL, report.BASELINE
-PAGES = "pages"  # the data set's folder of records
+PAGES = f"{report.EARLIER}/pages"  # the data set's folder of records
 X = {"text": "share of text in the picture", "word_height": "median height of its words [pixels]"}
 MIN_IMAGES = 5  # for a rank correlation
 
@@ -30,7 +30,7 @@ def measure(folder: Path | str, told: str = "", count: int | None = None, record
     Args:
         folder: pages STEM.png and their words STEM.json, of which the first `count` in the order of their hashes.
         told: names of :mod:`sccore.remasking`, with blanks between.
-        records: folder of the records, data/results/pages unless given; what is in them is not measured again.
+        records: folder of the records, data/results/earlier/pages unless given; what is in them is not measured again.
     """
     from sccore import checkpoint
 
@@ -50,7 +50,7 @@ def measure(folder: Path | str, told: str = "", count: int | None = None, record
 def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[str, dict]]:
     """Pages as a data set under data/runs: folders of links to the pages and of their true masks, and what is on them."""
     stems = by_hash([stem for stem, *_ in data.pair(folder)])[:count]
-    place, about = paths.RUNS / PAGES / folder.name, {}
+    place, about = paths.RUNS / "pages" / folder.name, {}
     for kind in ("images", "masks"):
         (place / kind).mkdir(parents=True, exist_ok=True)
         for old in (place / kind).glob("*.png"):
@@ -78,7 +78,7 @@ def by_page(metric: str = "psnr", dataset: str = PAGES, codec: str = CODEC, anch
 
 def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
     """The same for the samples, whose share of text is that of their masks."""
-    frame = report.measured("samples")
+    frame = report.measured(f"{report.EARLIER}/samples")
     if report.of(frame, codec).empty or report.of(frame, anchor).empty:
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
     found = rd.compare(report.of(frame, anchor), report.of(frame, codec), metric)["per_image"]

@@ -86,16 +86,18 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
 
 
 @styled
-def held_out(runs: list[dict]) -> Figure:
-    """Held-out loss over steps and over minutes, a line for each optimiser of benchmarks/optimizers.py."""
+def held_out(runs: list[dict], by: str = "optimizer") -> Figure:
+    """Held-out loss over steps and over minutes, a line for each optimiser of benchmarks/optimizers.py or start of benchmarks/starts.py."""
+    names = {"klt": "KLT start", "noise": "ordinary start", "adam": "Adam", "muon": "Muon"}
     figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
     for axes, key, unit in ((panels[0], "step", 1), (panels[1], "seconds", 60)):
         for run in runs:
-            axes.plot(np.array(run[key][1:]) / unit, run["val_loss"][1:], "o-", label=run["optimizer"].capitalize())
+            axes.plot(np.array(run[key][1:]) / unit, run["val_loss"][1:], "o-", label=names[run[by]])
         axes.set(yscale="log", xlabel="minutes" if unit > 1 else "step")
         plain_log(axes.yaxis)
     panels[0].set_ylabel("held-out loss")
-    panels[0].legend()
+    if runs:
+        panels[0].legend()
     return figure
 
 

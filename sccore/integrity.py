@@ -1,6 +1,6 @@
 """Text integrity by many rulers: Table 6 of the paper (weighted against plain MSE) and the character error rate.
 
-Records with further rulers (:mod:`sccore.rulers`) lie in data/results/integrity, one a codec, of the sample screenshots.
+Records with further rulers (:mod:`sccore.rulers`) lie in data/results/earlier/integrity, one a codec, of the sample screenshots.
 What is not recorded is named with the command that makes it; a BD-rate that would mean nothing is not given, and the
 reason stands in its place.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 from sccore import anchors, checkpoint, paths, rd, report, results, rulers, style, table1, traces
 from sccore.benchmark import Benchmark
 
-FOLDER = paths.RESULTS / "integrity"  # of the samples
+FOLDER = paths.RESULTS / report.EARLIER / "integrity"  # of the samples
 OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, report.BASELINE, "jpeg", "webp", "avif")

@@ -19,16 +19,24 @@ def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
     assert again.meta["sccore"] == sccore.__version__ and again.checkpoint_hash == checkpoint.file_hash(path)
     original = lively("sftip", rate="variable").state_dict()
     for name, value in again.state_dict().items():
-        if name in dict(again.named_parameters()) and not name.endswith("quantiles"):
+        if name not in dict(again.named_parameters()) or name.endswith("quantiles"):
+            continue
+        part = name.split(".")[0]
+        if part.startswith(("gain", "entropy")) or name.endswith(("beta", "gamma")):
+            assert torch.equal(value, original[name]), name
+        elif value.ndim == 4 and part in (*again.drivers, "fem", "sem_a", "sem_s", "sem_h"):  # eight bits
+            step = original[name].abs().amax((1, 2, 3), keepdim=True) / 127
+            assert ((value - original[name]).abs() <= 0.501 * step).all(), name
+        else:
             assert torch.equal(value, original[name].half().float()), name
     assert again.gaussian_conditional.quantized_cdf.numel() and not again.training
     assert again.aux_loss() < 0.01 * lively("sftip", rate="variable").aux_loss()  # quantiles are exact in the file
 
 
-def test_half_precision_is_half_the_file_and_keeps_bounds(saved, tmp_path):
+def test_a_compact_file_is_less_than_half_as_large_and_keeps_bounds(saved, tmp_path):
     model, path = saved("wacnn", "fixed")
-    full = checkpoint.save_model(model, tmp_path / "full.safetensors", half=False)
-    assert path.stat().st_size < 0.6 * full.stat().st_size
+    full = checkpoint.save_model(model, tmp_path / "full.safetensors", compact=False)
+    assert path.stat().st_size < 0.47 * full.stat().st_size
     assert model.gaussian_conditional.likelihood_lower_bound.bound.item() == pytest.approx(1e-9)
 
 
@@ -195,11 +203,9 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     with pytest.raises(InputError, match="shipped: none"):
         checkpoint.find("wacnn")
-    for name, rate in (("0.0035", "fixed"), ("variable", "variable"), ("variable-base", "variable")):
-        (tmp_path / f"wacnn-{name}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
+    for name, rate in (("wacnn-0.0035", "fixed"), ("wacnn", "variable"), ("wacnn-base", "variable")):
+        (tmp_path / f"{name}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
     assert checkpoint.find("wacnn", 0.0035).stem == "wacnn-0.0035"
     assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn"
-    (tmp_path / "wacnn.safetensors").write_bytes(saved("wacnn")[1].read_bytes())
-    assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn"
-    with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn, wacnn"):
+    with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn, wacnn-base|shipped: wacnn, wacnn-0.0035, wacnn-base"):
         checkpoint.find("sftip")

@@ -34,8 +34,24 @@ def test_paper_preset_has_the_known_complexity(name, kmac):
     assert kmac_per_pixel(create_model(name, "paper")) == pytest.approx(kmac, rel=0.01)
 
 
-def test_companion_is_small():
-    assert count_parameters(create_model("sftip", rate="variable"))["total"] < 2e6
+@pytest.mark.parametrize("name, parameters", [("wacnn", 11_773_739), ("sftip", 16_960_699)])
+def test_companion_has_the_pinned_parameters(name, parameters):
+    assert count_parameters(create_model(name, rate="variable"))["total"] == parameters
+
+
+def test_companions_of_other_systems_cost_about_as_much():
+    wacnn = kmac_per_pixel(create_model("wacnn"))
+    assert all(kmac_per_pixel(create_model(name)) == pytest.approx(wacnn, rel=0.25) for name in ("cheng2020", "ms2020"))
+
+
+def test_a_tuned_model_begins_as_the_variable_rate_one_at_its_lambda():
+    source = lively("wacnn", rate="variable")
+    with torch.no_grad():
+        source.gain_y.log_gain.add_(0.1 * torch.randn_like(source.gain_y.log_gain))
+    x = torch.rand(1, 3, 64, 64)
+    for lmbda in (0.0018, 0.005, 0.025):
+        tuned = warm_start(create_model("wacnn", rate="tuned"), source, lmbda).eval()
+        assert torch.allclose(tuned(x)["x_hat"], source(x, lmbda=lmbda)["x_hat"], atol=1e-4)
 
 
 def test_names_of_wacnn_are_the_published_ones():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ import sccore
 from sccore import data, step, training
 from sccore.errors import InputError
 from sccore.paths import SAMPLES
+from sccore.recipe import COMPANION
 from sccore.training import Recipe, fit
 
-SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="steps")
+SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="decay")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def losses(folder):
 
 @pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "fixed")])
 def test_a_few_steps_lower_the_held_out_loss(samples, tmp_path, name, rate):
-    recipe = Recipe(steps=25, batch=2, crop=64, lr=1e-3, validate_every=25, schedule="steps")
+    recipe = Recipe(steps=25, batch=2, crop=64, lr=1e-3, validate_every=25, schedule="decay", decay=0.3)
     lmbda = 0.0067 if rate == "fixed" else None
     summary = fit(fresh(name, rate), samples, tmp_path, lmbda=lmbda, recipe=recipe, validation=samples, progress=False)
     assert summary["finished"] and summary["step"] == 25 and summary["skipped"] == 0
@@ -49,7 +51,7 @@ def test_a_few_steps_lower_the_held_out_loss(samples, tmp_path, name, rate):
 
 def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
     fit(fresh(), samples, tmp_path / "whole", recipe=SMALL, progress=False)
-    fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, minutes=0, progress=False)  # stops before its first step
+    fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, pause=0, progress=False)  # stops before its first step
     real = training.Run.train_step
 
     def stop_after_three(run, *batch):
@@ -70,7 +72,7 @@ def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
-               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--schedule", "steps"]  # fmt: skip
+               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--start", "noise", "--warmup", "0"]  # fmt: skip
     script = ("import sys; from sccore import training, cli; fit = training.fit;"
               "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -104,10 +106,19 @@ def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
     assert all(torch.isfinite(p).all() for p in sccore.load_model(tmp_path / "model.safetensors").parameters())
 
 
-def test_time_budget_stops_and_leaves_a_usable_model(samples, tmp_path):
-    summary = fit(fresh(), samples, tmp_path, recipe=Recipe(batch=1, crop=64), minutes=0.03, progress=False)
+def test_a_pause_stops_and_leaves_a_usable_model(samples, tmp_path):
+    summary = fit(fresh(), samples, tmp_path, recipe=Recipe(batch=1, crop=64), pause=0.03, progress=False)
     assert not summary["finished"] and 0 < summary["step"] < 1000
     assert sccore.load_model(tmp_path / "model.safetensors").meta["steps"] == summary["step"]
+
+
+def test_a_time_budget_is_the_whole_run_s_and_ends_the_schedule(samples, tmp_path):
+    recipe = Recipe(batch=1, crop=64, schedule="decay", decay=1.0, min_lr=0.0)
+    summary = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.05, progress=False)
+    rates = [float(row["lr"]) for row in csv.DictReader(open(tmp_path / "log.csv")) if row["lr"]]
+    assert summary["finished"] and rates[0] == pytest.approx(recipe.lr, rel=0.01) and rates[-1] < 0.4 * recipe.lr
+    again = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.05, progress=False)
+    assert again["step"] == summary["step"] and again["finished"]
 
 
 def test_plateau_lowers_three_times_and_stops():
@@ -119,13 +130,36 @@ def test_plateau_lowers_three_times_and_stops():
     assert sorted(set(rates), reverse=True) == pytest.approx([1e-4, 3e-5, 9e-6, 2.7e-6]) and len(rates) == 21
 
 
-def test_fixed_steps_and_warm_up():
-    run = training.Run(fresh(), Recipe(steps=100, lr=1.0, schedule="steps", warmup=10), None, "cpu", False)
+def test_rate_rises_is_held_and_falls_to_its_end():
+    recipe = Recipe(steps=100, lr=1.0, schedule="decay", decay=0.5, min_lr=0.2, warmup=10)
+    run = training.Run(fresh(), recipe, None, "cpu", False)
     lr = []
     for run.step in range(100):
         lr.append(run.scheduled_lr())
-    assert lr[0] == pytest.approx(0.1) and lr[9] == lr[59] == 1 and lr[60] == pytest.approx(0.3)
-    assert lr[80] == pytest.approx(0.09) and lr[92] == pytest.approx(0.027)
+    assert lr[0] == pytest.approx(0.1) and lr[9] == lr[50] == 1 and lr[75] == pytest.approx(0.6)
+    assert lr[99] == pytest.approx(0.216)
+    run.step = 20
+    assert run.scheduled_lr(spent=0.75) == pytest.approx(0.6) and run.scheduled_lr(spent=2.0) == pytest.approx(0.2)
+
+
+def test_kernels_go_by_muon_and_what_is_small_goes_slower():
+    run = training.Run(fresh("sftip"), replace(COMPANION, lr=1.0), None, "cpu", False)
+    run.lr = 0.5
+    entropy, small = run.optimizers["adam"].param_groups
+    assert entropy["lr"] == run.optimizers["muon"].param_groups[0]["lr"] == 0.5 and small["lr"] == pytest.approx(0.15)
+    names = {id(p): n for n, p in run.model.named_parameters()}
+    slow = {names[id(p)] for p in small["params"]}
+    assert {"g_a.0.bias", "g_a.1.gamma", "g_s.0.conv_b.0.attn.relative_position_bias_table", "fem.w.0.bias"} <= slow
+    assert "h_a.0.weight" in {names[id(p)] for p in entropy["params"]}
+    every = [p for group in (entropy, small, *run.optimizers["muon"].param_groups) for p in group["params"]]
+    assert len(every) == len({id(p) for p in every}) == len(run.main)
+
+
+def test_some_crops_are_inverted(samples):
+    plain, some, all_ = (data.Crops(samples, 64, 8, 0, invert=share)(3)[0] for share in (0.0, 0.5, 1.0))
+    assert torch.equal(all_, 1 - plain)
+    kinds = [(torch.equal(a, b), torch.equal(a, 1 - b)) for a, b in zip(some, plain)]
+    assert {(True, False), (False, True)} == set(kinds)
 
 
 def test_first_stage_sees_masks_of_ones(samples, tmp_path):
@@ -141,7 +175,8 @@ def test_first_stage_sees_masks_of_ones(samples, tmp_path):
 
 @pytest.mark.parametrize("change, message", [
     (dict(lmbda=0.01), "leave lmbda out"), (dict(recipe=Recipe(crop=100)), "crop 100 is not a multiple of 64"),
-    (dict(recipe=Recipe(metric="ssim")), "unknown metric 'ssim'"), (dict(recipe=Recipe(steps=0)), "at least 1"),
+    (dict(recipe=Recipe(metric="ssim")), "unknown metric 'ssim'"), (dict(recipe=Recipe(invert=2)), "invert is a share"),
+    (dict(recipe=Recipe(lr=float("nan"))), "lr must be positive"), (dict(recipe=Recipe(steps=0)), "at least 1"),
 ])  # fmt: skip
 def test_impossible_training_is_refused_at_once(samples, tmp_path, change, message):
     with pytest.raises(InputError, match=message):

@@ -1,0 +1,52 @@
+"""Held-out loss from the KLT start and from the ordinary one: same network, same steps, same crops, one record.
+
+    python benchmarks/starts.py --data data/train/train-00.tar --validation data/validation --steps 300
+
+Runs lie in data/runs/starts and go on where they were stopped; the record is data/results/speed/starts.json.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pandas as pd
+
+from sccore import checkpoint, data, paths, results, training
+from sccore.device import best
+from sccore.files import replacing
+from sccore.recipe import FROM_KLT, jsonable
+
+
+def curve(start: str, samples: data.Samples, validation: data.Samples, recipe, device: str) -> dict:
+    """Trains WACNN from "klt" or "noise" and returns recipe, data and held-out values."""
+    out = paths.RUNS / "starts" / start
+    model = training.begin("wacnn", "companion", samples, recipe, None, None, out, device, from_klt=start == "klt")
+    training.fit(model, samples, out, recipe=recipe, validation=validation, device=device, desc=start)
+    held_out = pd.read_csv(out / "log.csv").dropna(subset=["val_loss"])
+    meta = checkpoint.read_header(out / "model.safetensors")["meta"]
+    return {"start": start, "model": model.spec, "recipe": jsonable(recipe), "data": meta["data"], "images": meta["images"],
+            **{k: held_out[k].tolist() for k in ("step", "seconds", "val_loss", "val_bpp", "val_psnr")}}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders")
+    parser.add_argument("--validation", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--crop", type=int, default=256)
+    a = parser.parse_args()
+    recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 15))
+    samples, validation = data.load(*a.data), data.load(a.validation)
+    record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
+              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+              "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")]}  # fmt: skip
+    with replacing(paths.RESULTS / "speed" / "starts.json") as part:
+        part.write_text(json.dumps(record, indent=1))
+    print(paths.RESULTS / "speed" / "starts.json")
+
+
+if __name__ == "__main__":
+    main()
