@@ -3,8 +3,7 @@
 A difference between two models is one only if it is larger than that of a model to its own twin. Logs are the CSV files
 of :func:`sccore.training.fit`, which lie beside the checkpoints and stay when the weights do not.
 
-Runs are compared that differ from a baseline in nothing of the recipe but the seed; another baseline stands for another
-length of training.
+Runs are compared that differ from a baseline in nothing of the recipe but the seed.
 """
 
 from pathlib import Path

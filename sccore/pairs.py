@@ -29,7 +29,7 @@ def weights(name: str) -> Path:
     run = next((run for run in RUNS if run.name == name), None)
     if run is None:
         return Path(name)
-    found = suite.Suite(suite.shipped_scale(), {}).trained(run)
+    found = suite.Suite({}).trained(run)
     if not found or not found["path"]:
         raise InputError(f"the run {name} is not trained here; the command is: python -m sccore suite --only {name}")
     return found["path"]

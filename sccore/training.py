@@ -132,7 +132,7 @@ def begin(name: str, preset: str, data: Samples | None, recipe: Recipe, lmbda: f
     if source:
         warm_start_of(model, source, lmbda)
     elif from_klt and data and isinstance(model, SliceEntropyModel) and not (out and (Path(out) / "last.pt").exists()):
-        klt.start(model, Crops(data, recipe.crop, recipe.batch, recipe.seed, device), lmbda)
+        klt.start(model, Crops(data, recipe.crop, recipe.batch, recipe.seed, device), lmbda, klt.STEPS)
     return model
 
 

@@ -11,8 +11,10 @@ from sccore.errors import InputError
 
 @pytest.fixture
 def records(tmp_path, monkeypatch):
-    """A copy of the records of the samples."""
-    shutil.copytree(paths.RESULTS / "samples", tmp_path / "samples")
+    """A copy of the samples' records of the earlier network, which has all ablations, and of two classical codecs."""
+    shutil.copytree(paths.RESULTS / report.EARLIER / "samples", tmp_path / "samples")
+    for codec in ("jpeg", "avif"):
+        shutil.copy(paths.RESULTS / "samples" / f"{codec}.json", tmp_path / "samples")
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     return tmp_path / "samples"
 

@@ -48,19 +48,3 @@ def test_what_is_not_trained_or_measured_is_said(folder, frame, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert report.MISSING in chance.table(frame, empty) and report.MISSING in chance.sentence(frame, empty)
-
-
-def test_another_baseline_is_another_length(folder, frame):
-    for name, loss in (("wacnn", 1.0), ("wacnn-seed1", 1.1), ("sftip", 0.8), ("sftip-seed1", 0.8),
-                       ("sftip-uniform", 0.9)):  # fmt: skip
-        pd.DataFrame([{"step": 40, "val_loss": loss, "val_bpp": 0.3, "val_psnr": 25.0}]).to_csv(folder / f"{name}.csv", index=False)
-    own = frame[frame["codec"] == "wacnn"]
-    many = pd.concat(own.assign(codec=f"{model}{seed}", bpp=own["bpp"] * factor)
-                     for model, factor in (("wacnn", 1.0), ("sftip", 0.9)) for seed in ("", "-seed1"))  # fmt: skip
-    assert "long" not in chance.table(frame, folder) and "long" not in chance.sentence(frame, folder)
-    rows = chance.table(many, folder, "wacnn").splitlines()[2:]
-    assert [row.split("`")[1] for row in rows] == ["wacnn", "sftip", "sftip-uniform",
-                                                   "wacnn-seed1", "sftip-seed1"]  # fmt: skip
-    assert "−27.3 %" in rows[-1]  # 0.8 against 1.1, the baseline of its seed
-    said = chance.together(many, folder, "wacnn")
-    assert said.startswith("Both seeds together: `sftip` against `wacnn`, the picture −10.0 %") and "uniform" not in said

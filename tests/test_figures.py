@@ -40,8 +40,8 @@ def lines(figure):
 def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
     figure = figures.rd_curves(frame)
     assert isinstance(figure, Figure)
-    assert list(lines(figure)) == ["WACNN (variable rate)", "SFTIP (variable rate)", "another"]
-    x, y = lines(figure)["SFTIP (variable rate)"].get_data()
+    assert list(lines(figure)) == ["WACNN", "SFTIP", "another"]
+    x, y = lines(figure)["SFTIP"].get_data()
     assert list(x) == pytest.approx([0.18, 0.36]) and list(y) == pytest.approx([32, 34])
     assert figure.axes[0].get_xlabel() == "bpp (real file)" and figure.axes[0].get_ylabel() == "PSNR [dB], 8-bit RGB"
     assert figure.axes[0].get_legend().get_title().get_text() == "mean of 2 images"
@@ -50,7 +50,7 @@ def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
 def test_a_codec_keeps_its_colour(frame):
     everyone = lines(figures.rd_curves(frame))
     alone = lines(figures.rd_curves(frame[frame.codec == "sftip"]))
-    label = "SFTIP (variable rate)"
+    label = "SFTIP"
     assert alone[label].get_color() == everyone[label].get_color()
     assert len({to_hex(line.get_color()) for line in everyone.values()}) == 3
 
@@ -84,7 +84,7 @@ def test_training_curves_show_training_and_held_out_values(tmp_path):
     log.parent.mkdir()
     log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n")
     line, dots, _ = figures.training_curves([log]).axes[0].lines
-    assert line.get_label() == "WACNN (variable rate)" and list(line.get_ydata()) == [8, 4]
+    assert line.get_label() == "WACNN" and list(line.get_ydata()) == [8, 4]
     assert [y for y in dots.get_ydata() if y == y] == [9, 5]
 
 

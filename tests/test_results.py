@@ -72,10 +72,10 @@ def test_provenance_says_what_ran_and_nothing_of_whose_machine(folder):
 @pytest.mark.parametrize(
     "switches, name",
     [
-        ({"name": "wacnn"}, "wacnn"),
-        ({"name": "sftip"}, "sftip"),
+        ({"name": "wacnn"}, "wacnn-fixed"),
+        ({"name": "sftip", "rate": "tuned"}, "sftip-tuned"),
         ({"name": "wacnn", "rate": "variable"}, "wacnn"),
-        ({"name": "sftip", "sem": "sft", "laplacian": "signed"}, "sftip-sft-signed"),
+        ({"name": "sftip", "sem": "sft", "laplacian": "signed", "rate": "variable"}, "sftip-sft-signed"),
     ],
 )
 def test_codec_name_tells_the_departures_from_the_defaults(switches, name):

@@ -18,11 +18,11 @@ from sccore.models import MODELS, create_model
 TINY = """
 import sys
 from dataclasses import replace
-from sccore import cli, plan, suite, training
-tiny = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="steps", validate_every=100)
-plan.SCALES["laptop"] = (tiny, tiny)
+from sccore import cli, klt, plan, suite, training
+klt.STEPS = 2
+plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
-suite.RUNS = plan.RUNS = tuple(r for r in plan.RUNS if r.name in keep)
+suite.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
 fit = training.fit
 training.fit = lambda *a, **k: fit(*a, **k, save_every=0.3)
 sys.exit(cli.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *sys.argv[1:]]))
@@ -50,11 +50,10 @@ def test_the_plan_is_sound():
     assert len(set(names)) == len(names)
     for i, run in enumerate(plan.RUNS):
         assert run.start is None or run.start in names[:i]  # every beginning of the list can be done
-        for scale in plan.SCALES:
-            assert isinstance(run.recipe(scale), Recipe)
+        assert isinstance(run.recipe, Recipe)
         if run.model in MODELS and run.device is None:
             model = create_model(**run.spec)
-            check(model, run.lmbda, run.recipe("laptop"))
+            check(model, run.lmbda, run.recipe)
             twins = [other.name for other in plan.RUNS if (other.spec, other.lmbda, other.change, other.detector, other.start)
                      == (run.spec, run.lmbda, run.change, run.detector, run.start)]  # fmt: skip
             assert twins == [run.name]
@@ -62,21 +61,26 @@ def test_the_plan_is_sound():
 
 def test_weights_of_a_run_are_named_as_in_figures(tmp_path):
     assert plan.codec_of(paths.CHECKPOINTS / "sftip.safetensors") == "sftip"
-    assert plan.codec_of(paths.RUNS / "wacnn-0.0035" / "model.safetensors") == "wacnn"
+    assert plan.codec_of(paths.RUNS / "wacnn-0.0035" / "model.safetensors") == "wacnn-tuned"
     assert plan.codec_of(tmp_path / "sftip.safetensors") is None
 
 
-@pytest.mark.parametrize("scale", plan.SCALES)
-def test_compared_runs_share_their_recipe(scale):
-    """All but the learning rate at the paper's size, and what a line says that it changes."""
-    runs = [run for run in plan.RUNS if run.start]
-    assert len({str(run.recipe(scale)) for run in runs if not run.change}) == 1
-    assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks", "steps"}
-    bases = [run for run in plan.RUNS if not run.start and not run.measured]
-    assert {run.start for run in runs} == {base.name for base in bases}
-    assert len({str(base.recipe(scale)) for base in bases}) == 1
+def test_compared_runs_share_their_recipe():
+    """All but what a line says that it changes."""
+    runs = [run for run in plan.RUNS if run.start and run.measured]
+    assert len({str(run.recipe) for run in runs if not run.change}) == 1
+    assert {key for run in runs for key in run.change} <= {"seed", "metric", "masks"}
     for run in runs:  # a start of one's own only where the backbone's does not fit
         assert run.start == (plan.BASE if run.model in ("wacnn", "sftip") else f"{run.model}-base")
+
+
+def test_a_fresh_clone_has_the_shipped_runs_and_can_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    job = suite.Suite({"samples": paths.SAMPLES})
+    states = {run.name: job.state(run) for run in plan.RUNS}
+    assert all(states[run.name] == ("done", "") for run in plan.RUNS if run.ships)
+    assert states["wacnn-klt"] == ("ready", "") and states[plan.BASE] == ("waiting", "wacnn-klt")
+    assert states["sftip-sft"] == ("waiting", plan.BASE)
 
 
 def test_killed_ten_times_it_still_does_everything_once(project):
@@ -104,7 +108,7 @@ def test_killed_ten_times_it_still_does_everything_once(project):
         assert (project / "data/checkpoints" / f"{name}.csv").exists()
     for name in names[1:]:
         record = results.load_record(project / "data/results/samples" / f"{name}.json")
-        assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0]
+        assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0] + "-tuned"
     assert not list(project.glob("data/**/*.part*"))
     before = time.monotonic()
     process = start(project)  # nothing is left to do
@@ -121,28 +125,27 @@ def test_two_workers_cannot_take_one_run(tmp_path):
 def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    job = suite.Suite("laptop", {})
-    base, run = (next(r for r in plan.RUNS if r.name == name) for name in (plan.BASE, "wacnn"))
+    job = suite.Suite({})
+    first, base, ablation = (next(r for r in plan.RUNS if r.name == name) for name in ("wacnn-klt", plan.BASE, "sftip-signed"))
 
     def put(planned, source, **meta):
         model = create_model(**planned.spec)
         if source:
             checkpoint.warm_start(model, source)
-        recipe = planned.recipe("laptop")
-        meta = {"recipe": suite.jsonable(recipe), "steps": recipe.steps} | meta
-        return checkpoint.load_model(checkpoint.save_model(model, paths.CHECKPOINTS / f"{planned.name}.safetensors", **meta))
+        meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
+        return checkpoint.load_model(checkpoint.save_model(model, paths.RUNS / planned.name / "model.safetensors", **meta))
 
-    assert job.state(base) == ("ready", "") and job.state(run) == ("waiting", plan.BASE)
-    put(base, None, steps=3)
-    assert job.state(base)[0] == "ready"  # cut short
-    first = put(base, None)
-    assert job.state(base)[0] == "done" and job.state(run)[0] == "ready"
-    put(run, first)
-    assert job.state(run)[0] == "done"
-    ablation = next(r for r in plan.RUNS if r.name == "sftip-signed")
-    assert job.state(ablation)[0] == "ready" and not ablation.ships
-    put(base, None)  # trained anew: other weights
-    assert job.state(run)[0] == "ready"
+    assert job.state(first) == ("ready", "") and job.state(base) == ("waiting", first.name)
+    put(first, None, steps=3)
+    assert job.state(first)[0] == "ready"  # cut short
+    trained = put(first, None)
+    assert job.state(first)[0] == "done" and job.state(base)[0] == "ready"
+    put(base, trained)
+    assert job.state(base)[0] == "done" and job.state(ablation)[0] == "ready"
+    put(first, None)  # trained anew: other weights
+    assert job.state(base)[0] == "ready"
+    put(first, None, converted_from=trained.checkpoint_hash)  # the same weights in another file
+    assert job.state(base)[0] == "done"
 
 
 def test_a_kill_between_training_and_copying_is_made_good(project):

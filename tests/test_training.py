@@ -72,7 +72,7 @@ def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
-               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--start", "noise", "--warmup", "0"]  # fmt: skip
+               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--start", "noise", "--optimizer", "adam"]  # fmt: skip
     script = ("import sys; from sccore import training, cli; fit = training.fit;"
               "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
