@@ -133,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
     for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
-                       ("schedule", str), ("decay", float), ("metric", str), ("masks", str), ("invert", float), ("validate-every", int)):  # fmt: skip
+                       ("schedule", str), ("decay", float), ("min-lr", float), ("metric", str), ("masks", str), ("invert", float), ("validate-every", int)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.recipe.Recipe")
 
     sub = command("train-detector", "train a text detector; can be killed and started again with the same line")

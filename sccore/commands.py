@@ -203,9 +203,9 @@ def train(a) -> int:
     from sccore.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
 
     device = a.device or best()
-    usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else FROM_KLT
+    usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
     batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
-    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "metric", "masks", "invert", "validate_every")
+    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "min_lr", "metric", "masks", "invert", "validate_every")
     recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     begin = lambda samples: training.begin(a.model, a.preset, samples, recipe, a.lmbda, a.warm_start, a.out, device,

@@ -2,13 +2,15 @@
 
 Transforms of a codec are ill-conditioned: few directions of a patch hold nearly all of its energy, and Adam learns the
 others late. Muon replaces the averaged gradient of a matrix by its nearest semi-orthogonal one. Libraries iterate for
-that in bfloat16, which processors without it emulate a hundred times slower than the float32 that is used here.
+that in bfloat16, which processors without it emulate a hundred times slower than the float32 that they get here.
 """
 
 from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
+
+from sccore.device import native_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 drives singular values to around 1
 ITERATIONS = 5
@@ -24,14 +26,15 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
 
 
 def orthogonal(g: Tensor) -> Tensor:
-    """Matrices (B, m, n) -> about the nearest ones whose singular values are all 1."""
+    """Matrices (B, m, n) -> about the nearest ones whose singular values are all 1; in bfloat16 where that is native."""
     a, b, c = NEWTON_SCHULZ
     wide = g if g.shape[1] <= g.shape[2] else g.mT
     x = wide / (torch.linalg.matrix_norm(wide, keepdim=True) + 1e-7)
+    x = x.bfloat16() if native_bf16(g.device) else x
     for _ in range(ITERATIONS):
         xx = x @ x.mT
-        x = a * x + (b * xx + c * xx @ xx) @ x
-    return x if wide is g else x.mT
+        x = torch.baddbmm(x, torch.baddbmm(xx, xx, xx, beta=b, alpha=c), x, beta=a)
+    return (x if wide is g else x.mT).to(g.dtype)
 
 
 class Muon(torch.optim.Optimizer):

@@ -48,24 +48,17 @@ class Suite:
     def trained(self, run: Planned) -> dict | None:
         """Finished weights of a run: "path", "sha256" and meta data; None where there are none.
 
-        Weights that do not travel are known by the records; their path is None then.
+        Measured weights that do not travel are known by the records; their path is None then.
         """
         for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
             if path.exists() and self.fits(run, meta := checkpoint.read_header(path)["meta"]):
                 return {**meta, "path": path, "sha256": checkpoint.file_hash(path)}
-        return None if run.ships else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
+        return None if run.ships or not run.measured else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
 
     def recorded(self, run: Planned):
-        """Meta data that records hold of a run's weights: its own records, and those of the runs that began with it."""
-        for name in self.sets:
-            for other in RUNS:
-                if other.name != run.name != other.start or not (path := record_path(name, other)).exists():
-                    continue
-                entry = results.load_record(path)["checkpoint"]
-                if other.name == run.name:
-                    yield entry
-                elif entry["history"]:
-                    yield {**entry["history"][-1], "history": entry["history"][:-1]}
+        """Meta data that its records hold of a run's weights."""
+        files = (record_path(name, run) for name in self.sets)
+        return (results.load_record(path)["checkpoint"] for path in files if path.exists())
 
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""

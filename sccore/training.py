@@ -99,7 +99,7 @@ def fit(model: Hyperprior, data: Samples, out: Path | str, *, lmbda: float | Non
             bar.set_postfix({k: f"{shown[k]:.3f}" for k in ("loss", "bpp", "psnr") if k in shown}, refresh=False)
         if probes is not None and run.step % recipe.validate_every == 0:
             validate()
-        if time.monotonic() - saved >= save_every:
+        if time.monotonic() - saved >= save_every and run.step < recipe.steps:  # what ends is saved below, once
             save()
             saved = time.monotonic()
     if probes is not None and (not run.validations or run.validations[-1]["step"] != run.step):

@@ -43,8 +43,8 @@ class Unfused(torch.optim.Adam):
 
     found_inf = property(lambda self: None, lambda self, value: None)
 
-    def __init__(self, params, lr, fused=None):
-        super().__init__(params, lr, foreach=True)
+    def __init__(self, params, lr, betas=(0.9, 0.999), fused=None):
+        super().__init__(params, lr, betas, foreach=True)
 
 
 @pytest.mark.parametrize("name", ["wacnn", "sftip", "cheng2020", "ms2020"])
@@ -54,7 +54,7 @@ def test_a_step_stays_on_its_device_and_reads_nothing_back(name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *a, **k: nullcontext())
     images = [np.zeros((150, 140, 3), np.uint8)] * 3
     samples = Samples.of((str(i), image, image[..., 0]) for i, image in enumerate(images))
-    recipe = Recipe(crop=128, batch=2, optimizer="muon", schedule="steps", steps=10)
+    recipe = Recipe(crop=128, batch=2, optimizer="muon", schedule="decay", steps=10)
     run = Run(sccore.create_model(name, rate="variable"), recipe, None, "meta", False)
     crops = Crops(samples, recipe.crop, recipe.batch, 0, "meta")
     for _ in range(2):

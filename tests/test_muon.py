@@ -27,7 +27,7 @@ def test_scale_of_a_gradient_does_not_matter():
         p.grad = scale * torch.randn(4, 3, 5, 5)
         Muon([p], lr=0.1).step()
         steps.append(p.detach() - before)
-    torch.testing.assert_close(*steps, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(*steps, rtol=0.05, atol=2e-3)
 
 
 def test_a_step_that_is_not_finite_leaves_no_trace():
