@@ -79,7 +79,8 @@ FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
 
 RUNS = (
     Planned("wacnn-klt", "start of the next, from the KLT", "wacnn", start=None, measured=False),
-    Planned(BASE, "start of all others", "wacnn", start="wacnn-klt", change={"steps": 3257, "invert": 0.0}, measured=False),
+    Planned(BASE, "start of all others", "wacnn", start="wacnn-klt", change={"steps": 3257, "invert": 0.0}, measured=False,
+            ships=True),
     Planned("wacnn", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
     Planned("sftip", "Table 1, Fig. 5-8; the paper's model", ships=True),
     Planned("sftip-uniform", "Table 3; the same capacity without prior", switches={"prior": "uniform"}),

@@ -83,6 +83,8 @@ class Suite:
                 return "waiting", "its weights, for a " + ", ".join(lacks)
             lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
             return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
+        if not run.measured and all(self.trained(other) for other in RUNS if other.start == run.name):
+            return "done", "all that begins with it is here"
         if run.start and not (start := self.trained(named(run.start))):
             return "waiting", run.start
         for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),

@@ -79,8 +79,8 @@ def test_a_fresh_clone_has_the_shipped_runs_and_can_begin(tmp_path, monkeypatch)
     job = suite.Suite({"samples": paths.SAMPLES})
     states = {run.name: job.state(run) for run in plan.RUNS}
     assert all(states[run.name] == ("done", "") for run in plan.RUNS if run.ships)
-    assert states["wacnn-klt"] == ("ready", "") and states[plan.BASE] == ("waiting", "wacnn-klt")
-    assert states["sftip-sft"] == ("waiting", plan.BASE)
+    assert states["wacnn-klt"] == ("done", "all that begins with it is here")  # so nobody trains it again
+    assert states["sftip-sft"] == ("ready", "")
 
 
 def test_killed_ten_times_it_still_does_everything_once(project):
@@ -135,7 +135,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
         meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
         return checkpoint.load_model(checkpoint.save_model(model, paths.RUNS / planned.name / "model.safetensors", **meta))
 
-    assert job.state(first) == ("ready", "") and job.state(base) == ("waiting", first.name)
+    assert job.state(first) == ("ready", "") and job.state(base) == ("waiting", first.name) and job.state(ablation)[0] == "waiting"
     put(first, None, steps=3)
     assert job.state(first)[0] == "ready"  # cut short
     trained = put(first, None)
