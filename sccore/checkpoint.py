@@ -115,9 +115,9 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperpri
         model.load_state_dict(state)
     except (RuntimeError, KeyError) as error:
         raise InputError(f"{path}: weights do not fit the model ({str(error).splitlines()[0]})") from None
-    model.update()  # tables are there already; builds the fixed-point copies
+    model.eval().to(device).update()  # tables are there already; builds the fixed-point copies, on the device
     model.meta, model.checkpoint_hash = header["meta"], file_hash(path)
-    return model.eval().to(device)
+    return model
 
 
 def load_published(model: WACNN, path: Path | str) -> WACNN:

@@ -215,8 +215,8 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         f"Means over {count} images, files of real size, 8-bit RGB PSNR; BD-rate with its 95 % interval.",
         "Against WACNN by the picture and by its text regions, here and on 30 validation screens, which were collected like those of the training and are not shipped:",
         by_measure([codec for codec in COMPARED if codec != BASELINE]),
-        f"What the control has too is not the prior's. Against the control, the paper's model {verdict(frame, model, control)} on the samples and "
-        f"{verdict(others, model, control)} on the validation screens, by PSNR of the whole picture.",
+        "What the control has too is not the prior's. The paper's model against its control, by PSNR of the whole picture: on the samples it "
+        f"{verdict(frame, model, control)}; on the validation screens it {verdict(others, model, control)}.",
         "Against classical codecs; a negative number means that ours needs fewer bits for the same PSNR:",
         beside_classical({"samples": frame, "validation": others}),
     ]

@@ -48,7 +48,7 @@ class Run:
         quantiles = [p for n, p in model.named_parameters() if n.endswith("quantiles")]
         self.main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
         self.optimizers = optimizers(model, recipe)
-        self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr)
+        self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr, fused=True)
         self.step, self.seconds, self.stopped = 0, 0.0, False
         self.left_out = torch.zeros((), device=device)  # steps whose loss or gradients were not finite
         self.best, self.waited = math.inf, 0

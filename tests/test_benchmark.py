@@ -133,3 +133,17 @@ def test_seconds_are_a_megapixel(shots):
     frame = benchmark.pd.DataFrame({"encode_s": [1.0, 3.0], "width": [1000, 1000], "height": [1000, 2000]})
     assert table1.seconds(frame, "encode_s") == pytest.approx(1.25)
     assert table1.seconds(frame, "decode_s") is None and table1.seconds(frame.assign(encode_s=np.nan), "encode_s") is None
+
+
+def test_a_model_stands_beside_classical_codecs_from_records_or_measured_now(monkeypatch):
+    from sccore import data
+
+    samples = data.load(paths.SAMPLES, progress=False)
+    samples = samples.part([samples.names.index("graph")])
+    row = {"codec": "sftip-tuned", "name": "graph", "lmbda": 0.0035, "bpp": 0.2, "psnr": 34.0}
+    recorded = benchmark.beside([row], samples, "jpeg webp")
+    assert set(recorded["codec"]) == {"sftip-tuned", "jpeg", "webp"} and recorded["name"].unique().tolist() == ["graph"]
+    samples.names = ["mine"]
+    measured = benchmark.beside([row | {"name": "mine"}], samples, "jpeg")
+    old, new = (frame.query("codec == 'jpeg'")["psnr"].to_numpy() for frame in (recorded, measured))
+    assert measured["name"].unique().tolist() == ["mine"] and new == pytest.approx(old, abs=0.5)

@@ -143,3 +143,18 @@ def test_the_linear_bound_stands_beside_what_was_reached():
     found = lines(figures.linear_bound(record, {"companion": 80, "paper": 320}, {"samples": 28.5}))
     assert list(found["linear, samples"].get_ydata()) == [21.0, 31.0] and list(found["linear, samples"].get_xdata()) == [10, 80]
     assert list(found["the network, samples"].get_xydata()[0]) == [80, 28.5]
+
+
+def test_the_part_with_most_detail_is_found():
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[30:40, 50:60] = np.random.default_rng(0).integers(0, 255, (10, 10, 3))
+    rows, columns = figures.most_detail(image, 20, 24)
+    assert rows.start <= 30 and rows.stop >= 40 and columns.start <= 50 and columns.stop >= 60
+    assert figures.most_detail(image, 100, 100) == (slice(0, 60), slice(0, 80))
+
+
+def test_decoded_pictures_stand_beside_their_originals():
+    image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
+    axes = figures.decoded({"a": (image, image // 2, 1234), "b": (image, image, 5)}, (20, 30)).axes
+    assert len(axes) == 4 and axes[0].get_title() == "a, original" and axes[1].get_title().startswith("1,234 bytes, ")
+    assert axes[0].images[0].get_array().shape[:2] == (20, 30)
