@@ -1,6 +1,6 @@
 """Held-out loss from the KLT start and from the ordinary one: same network, same steps, same crops, one record.
 
-    python benchmarks/starts.py --data data/train/train-00.tar --validation data/validation --steps 300
+    python benchmarks/starts.py --data data/train/train-00.tar --validation data/validation --steps 200
 
 Runs lie in data/runs/starts and go on where they were stopped; the record is data/results/speed/starts.json.
 """
@@ -34,11 +34,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders")
     parser.add_argument("--validation", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--crop", type=int, default=128)
     a = parser.parse_args()
-    recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 15))
+    recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 10))
     samples, validation = data.load(*a.data), data.load(a.validation)
     record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),

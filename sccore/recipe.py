@@ -43,7 +43,7 @@ COMPANION = Recipe(steps=7410, batch=16, lr=1.5e-3, decay=0.7, min_lr=0.0, inver
 
 def short(trained: bool, lr: float = 0.0, **changes) -> Recipe:
     """A recipe of minutes: small steps from trained weights, large ones from the KLT start; `lr` in their stead if not 0."""
-    usual = replace(COMPANION, lr=3e-4, invert=0.0) if trained else FROM_KLT
+    usual = replace(COMPANION, lr=3e-5, invert=0.0) if trained else FROM_KLT
     return replace(usual, lr=lr or usual.lr, min_lr=0.0, warmup=20, validate_every=50, **changes)
 
 
