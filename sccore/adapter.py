@@ -36,7 +36,7 @@ def shapes(model: Hyperprior) -> list[tuple[int, int]]:
     """Of D and U of each site: (RANK, C) and (C, RANK)."""
     if type(model) is not WACNN:
         raise InputError(f"adapters are fitted to wacnn's decoder; these weights are of {model.spec['name']}")
-    channels = [model.y_ch] + [model.g_s[1].out_channels] * (len(SITES) - 1)
+    channels = [model.y_ch] + [layer.out_channels for layer in model.g_s if isinstance(layer, nn.ConvTranspose2d)][:-1]
     return [shape for c in channels for shape in ((RANK, c), (c, RANK))]
 
 

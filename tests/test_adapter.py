@@ -7,17 +7,18 @@ import pytest
 import torch
 
 from sccore import adapter, codec
+from sccore.checkpoint import load_model
 from sccore.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def wacnn(saved):
-    return saved("wacnn")[0]
+def wacnn():
+    return load_model("wacnn")
 
 
 @pytest.fixture(scope="module")
 def files(wacnn, screen):
-    """Picture, file without and file with adapters; even an untrained decoder can gain."""
+    """Picture, file without and file with adapters."""
     image = screen(320, 400)[0]
     return image, codec.encode(image, wacnn, 0.025), codec.encode(image, wacnn, 0.025, adapter_steps=60)
 

@@ -113,7 +113,7 @@ def test_maps_share_a_scale_and_name_their_channels(picture):
     spent = {name: np.zeros((3, 8, 12)) for name in ("wacnn", "sftip")}
     spent["wacnn"][1], spent["sftip"][2, 0, 0] = 2, 8
     axes = channelfigures.maps(*picture, spent).axes
-    assert axes[2].get_title() == "WACNN (variable rate): channel 1, 100.0% of the bits of y"
+    assert axes[2].get_title() == "WACNN: channel 1, 100.0% of the bits of y"
     assert "channel 2" in axes[3].get_title()
     assert axes[2].images[0].get_clim() == axes[3].images[0].get_clim()
 

@@ -176,7 +176,7 @@ def test_adapters_are_a_codec_of_their_own(tmp_path, folders):
     torch.manual_seed(0)
     wacnn = load_model(save_model(create_model("wacnn"), tmp_path / "wacnn.safetensors", lmbda=0.025))
     record = evaluate(wacnn, *folders, progress=False, adapter_steps=2)
-    assert record["codec"] == "Dec-Adapter (reconstruction)" and "wacnn, 2 steps" in record["settings"]
+    assert record["codec"] == "Dec-Adapter (reconstruction)" and "wacnn-fixed, 2 steps" in record["settings"]
     plain = evaluate(wacnn, *folders, progress=False)["images"]
     for row, other in zip(record["images"], plain):
         extra = row["adapter_bytes"] and row["adapter_bytes"] + codec.ADAPTER.size

@@ -133,7 +133,8 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
         if source:
             checkpoint.warm_start(model, source)
         meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
-        return checkpoint.load_model(checkpoint.save_model(model, paths.RUNS / planned.name / "model.safetensors", **meta))
+        path = paths.CHECKPOINTS / f"{planned.name}.safetensors" if planned.ships else paths.RUNS / planned.name / "model.safetensors"
+        return checkpoint.load_model(checkpoint.save_model(model, path, **meta))
 
     assert job.state(first) == ("ready", "") and job.state(base) == ("waiting", first.name) and job.state(ablation)[0] == "waiting"
     put(first, None, steps=3)
