@@ -116,9 +116,10 @@ def linear_bound(record: dict, widths: dict[str, int], reached: dict[str, float]
         line, = axes.plot(record["counts"], psnr, "o-", label=f"linear, {name}")
         if reached and name in reached:
             axes.plot(widths["companion"], reached[name], "D", color=line.get_color(), label=f"the network, {name}")
-    for preset, width in widths.items():
+    for width in sorted(set(widths.values())):
+        names = " and ".join(preset for preset, own in widths.items() if own == width)
         axes.axvline(width, color="0.6", linestyle=":", zorder=0)
-        axes.annotate(f" {preset}, M = {width}", (width, 1), xycoords=("data", "axes fraction"), va="top", color="0.4", rotation=90,
+        axes.annotate(f" {names}, M = {width}", (width, 1), xycoords=("data", "axes fraction"), va="top", color="0.4", rotation=90,
                       ha="right")  # fmt: skip
     axes.set(xscale="log", xlabel="coefficients for 16×16 pixels of three colours", ylabel="PSNR [dB]")
     plain_log(axes.xaxis)

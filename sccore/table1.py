@@ -25,7 +25,7 @@ PAPER = {  # codec here -> its row in the paper's table
 COLUMNS = {"jpegai": "JPEGAI", "siqad": "SIQAD", "scid": "SCID", "mlscid": "MLSCID"}  # the paper's data sets
 SMALL = "A small WACNN after a short training is a weaker reference than the paper's, so every classical codec looks better here."
 REASONS = {  # row of the paper -> why ours differs
-    "Ours": "A far smaller network, hours instead of days of training, other images, and one model for all rates.",
+    "Ours": "A smaller network, minutes of a GPU instead of days, other images, and one model for all rates.",
     "WACNN": "The reference in both.",
     "BPG": SMALL,
     "VVC": SMALL + " The paper does not say whether its VVC had the screen-content tools; both ways are listed.",
