@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file that says what it is.
 
-Weights are kept as small as costs nothing that can be measured: see :func:`pack`. The coder's tables are kept with
+Weights are kept small: see :func:`pack`. The coder's tables are kept with
 them, because a decoder must use the very tables of the encoder and cannot rely on computing them again to the last bit.
 """
 
@@ -20,12 +20,12 @@ from sccore.errors import InputError
 from sccore.files import file_hash, replacing
 from sccore.hyperprior import Hyperprior
 from sccore.models import WACNN, create_model
+from sccore.sem import PARTS
 
 FORMAT = "sccore-3"
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
 LENGTHS = "gaussian_conditional._cdf_length"
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
-SITES = "fem", "sem_a", "sem_s", "sem_h"
 
 
 def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta) -> Path:
@@ -60,15 +60,15 @@ def pack(model: Hyperprior, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights as a file keeps them.
 
     Eight bits and a scale for the kernels of the networks that drive the entropy coder and of the structural
-    enhancement, where they cost next to nothing; single precision for the entropy bottleneck, the gains and GDN, which
-    are few; half for the rest. The transforms stay out of the eight bits, which would cost them several percent.
+    enhancement; single precision for the entropy bottleneck, the gains and GDN, which are few; half for the rest, the
+    transforms among them, whose errors are the picture's.
     """
     kept = {}
     for name, value in weights.items():
         part, last = name.split(".")[0], name.split(".")[-1]
         if part in ("entropy_bottleneck", "gain_y", "gain_z") or last in ("beta", "gamma"):
             kept[name] = value
-        elif part in (*model.drivers, *SITES) and value.ndim == 4:
+        elif part in (*model.drivers, *PARTS) and value.ndim == 4:
             scale = value.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
             kept[name], kept[name + SCALE] = (value / scale).round().to(torch.int8), scale
         else:

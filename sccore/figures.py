@@ -212,25 +212,16 @@ def decoded(pictures: dict[str, tuple[np.ndarray, np.ndarray, int]], size: tuple
     Args:
         pictures: {name: (original, decoded, bytes of the file)}.
     """
+    from sccore.scores import busiest_window
+
     figure, axes = image_axes(size, len(pictures), 2)
     for pair, (name, (original, back, count)) in zip(axes, pictures.items()):
-        part = most_detail(original, *size)
+        part = busiest_window(original, size, grid=16)
         for one, picture, label in ((pair[0], original, f"{name}, original"),
                                     (pair[1], back, f"{count:,} bytes, {metrics.psnr(original, back):.2f} dB")):  # fmt: skip
             one.imshow(picture[part])
             one.set_title(label)
     return figure
-
-
-def most_detail(image: np.ndarray, height: int, width: int) -> tuple[slice, slice]:
-    """The window of this size, or of the image's if that is smaller, with the largest sum of differences of neighbours."""
-    height, width = min(height, image.shape[0]), min(width, image.shape[1])
-    grey = image.mean(2)
-    detail = np.abs(np.diff(grey, axis=1, append=grey[:, -1:])) + np.abs(np.diff(grey, axis=0, append=grey[-1:]))
-    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))  # of everything above and left of a corner
-    windows = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
-    top, left = np.unravel_index(windows.argmax(), windows.shape)
-    return slice(top, top + height), slice(left, left + width)
 
 
 def _middle(image, width=320, height=200):

@@ -7,7 +7,7 @@ latent residual prediction at zero. Means and scales of y are measured, and the 
 at those. A few steps of the entropy model alone then give it the rate of what it sees.
 
 Ours: neither the paper nor its release has it. The hierarchical transform is old (JPEG XR and others nest theirs
-likewise); that it saves a learned codec most of its training is measured in the book.
+likewise); what it saves a learned codec is measured in the book.
 """
 
 import math
@@ -24,6 +24,7 @@ from sccore.errors import InputError
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.models import LAMBDAS
+from sccore.muon import TRANSFORMS
 
 BLOCK = 4  # positions of a component of the last stage, which are coded one by one
 TURNED = 6  # of these components, the largest, get a KLT of their positions
@@ -38,7 +39,7 @@ Batches = Callable[[int], tuple[Tensor, Tensor]]  # as sccore.data.Crops: a numb
 
 
 def start(model: Hyperprior, crops: Batches, lmbda: float | None = None, steps: int = STEPS, progress: bool = True) -> Hyperprior:
-    """Gives a new WACNN, SFTIP or ms2020 the KLT start, from images, in a minute or two.
+    """Gives a new WACNN, SFTIP or ms2020 the KLT start, from images.
 
     Args:
         model: as `create_model` makes it, on the device of the crops; changed in place and returned. SEM sites keep
@@ -140,7 +141,7 @@ def whiten(model: SliceEntropyModel, y: Tensor):
 
 def settle(model: SliceEntropyModel, crops: Batches, steps: int = STEPS, progress: bool = True):
     """Trains the entropy model alone on the rate; transforms, gains and latent residual prediction stay as they are."""
-    held = ("g_a", "g_s", "g_seg", "fem", "sem_a", "sem_s", "sem_h", "gain_y", "gain_z", "lrp_transforms")
+    held = (*TRANSFORMS, "gain_y", "gain_z", "lrp_transforms")
     trained = [p for n, p in model.named_parameters() if n.split(".")[0] not in held and not n.endswith("quantiles")]
     optimizer = torch.optim.Adam(trained, lr=2e-3, betas=(0.9, 0.99))
     quantiles = torch.optim.Adam([model.entropy_bottleneck.quantiles], lr=1e-3)

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sccore.device import native_bf16
+from sccore.sem import PARTS
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 drives singular values to around 1
 ITERATIONS = 5
-
-
-TRANSFORMS = "g_a", "g_s", "g_seg", "fem", "sem_a", "sem_s", "sem_h"
+TRANSFORMS = "g_a", "g_s", "g_seg", *PARTS
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:

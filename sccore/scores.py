@@ -63,19 +63,22 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
     return record
 
 
-def busiest(image: np.ndarray, limit: tuple[int, int] | None, grid: int = 80) -> np.ndarray:
-    """The part of an image (H, W, 3), at most `limit` (H, W) large, whose green differs most from column to column.
+def busiest(image: np.ndarray, limit: tuple[int, int] | None) -> np.ndarray:
+    """The part of an image (H, W, 3), at most `limit` (H, W) large, that :func:`busiest_window` finds."""
+    return np.ascontiguousarray(image[busiest_window(image, limit)]) if limit else image
+
+
+def busiest_window(image: np.ndarray, limit: tuple[int, int], grid: int = 80) -> tuple[slice, slice]:
+    """Rows and columns of an image's part, at most `limit` (H, W) large, whose green differs most from column to column.
 
     Its corner lies on a grid of so many pixels.
     """
-    if not limit:
-        return image
     height, width = (min(n, most) for n, most in zip(image.shape, limit))
     green = image[..., 1].astype(int)
     corners = [(y, x) for y in range(0, len(image) - height + 1, grid) for x in range(0, image.shape[1] - width + 1, grid)]
     detail = lambda y, x: np.abs(np.diff(green[y : y + height, x : x + width], axis=1)).sum()
     y, x = max(corners, key=lambda corner: detail(*corner))
-    return np.ascontiguousarray(image[y : y + height, x : x + width])
+    return slice(y, y + height), slice(x, x + width)
 
 
 def _begun(out, subject):

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from sccore.layers import GELU, conv_chain, deconv
 
+PARTS = "fem", "sem_a", "sem_s", "sem_h"  # of SFTIP, beside the backbone's
+
 
 def fit_size(features: Tensor, size: torch.Size) -> Tensor:
     """Prior features at the size (h, w) of the backbone's: averaged down or repeated up."""

@@ -21,7 +21,7 @@ from sccore.errors import InputError
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.models import create_model
-from sccore.recipe import Recipe, check, jsonable, short  # noqa: F401  (short is the notebook's)
+from sccore.recipe import Recipe, check, jsonable
 from sccore.step import Run
 
 LOG_EVERY = 10  # steps; and all of the first ten

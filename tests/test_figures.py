@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sccore import figures, style
+from sccore import figures, scores, style
 from sccore.errors import InputError
 
 
@@ -148,9 +148,9 @@ def test_the_linear_bound_stands_beside_what_was_reached():
 def test_the_part_with_most_detail_is_found():
     image = np.zeros((60, 80, 3), np.uint8)
     image[30:40, 50:60] = np.random.default_rng(0).integers(0, 255, (10, 10, 3))
-    rows, columns = figures.most_detail(image, 20, 24)
+    rows, columns = scores.busiest_window(image, (20, 24), grid=4)
     assert rows.start <= 30 and rows.stop >= 40 and columns.start <= 50 and columns.stop >= 60
-    assert figures.most_detail(image, 100, 100) == (slice(0, 60), slice(0, 80))
+    assert scores.busiest_window(image, (100, 100)) == (slice(0, 60), slice(0, 80))
 
 
 def test_decoded_pictures_stand_beside_their_originals():
