@@ -2,6 +2,7 @@
 
 import sccore._compat  # noqa: F401
 import torch
+import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
@@ -24,6 +25,23 @@ class ResidualUnit(nn.Module):
         return self.gelu(x + self.conv(x))
 
 
+class SwinAttention(ShiftedWindowAttention):
+    """Swin's, with its position bias looked up by a product: the gradient of an index is a slow, sorted scatter."""
+
+    def define_relative_position_index(self):
+        super().define_relative_position_index()
+        chosen = F.one_hot(self.relative_position_index, len(self.relative_position_bias_table)).float()
+        self.register_buffer("chosen", chosen, persistent=False)  # (positions^2, rows of the table)
+
+    def get_relative_position_bias(self) -> Tensor:
+        if not torch.is_grad_enabled():
+            return super().get_relative_position_bias()
+        positions = self.window_size[0] * self.window_size[1]
+        with torch.autocast(self.chosen.device.type, enabled=False):
+            bias = self.chosen @ self.relative_position_bias_table  # (positions^2, heads)
+        return bias.view(positions, positions, -1).permute(2, 0, 1)[None].contiguous()
+
+
 class WindowAttention(nn.Module):
     """Shifted-window self-attention with a skip: Swin's, without its LayerNorm and MLP.
 
@@ -32,7 +50,7 @@ class WindowAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int, window: int, shift: int):
         super().__init__()
-        self.attn = ShiftedWindowAttention(channels, [window, window], [shift, shift], heads)
+        self.attn = SwinAttention(channels, [window, window], [shift, shift], heads)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.attn(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Iterator
 import sccore._compat  # noqa: F401
 import torch
 import torch.nn.functional as F
-from compressai.layers import AttentionBlock, MaskedConv2d, ResidualBlock, conv3x3, subpel_conv3x3
+from compressai import layers
+from compressai.layers import AttentionBlock, ResidualBlock, conv3x3, subpel_conv3x3
 from compressai.models import Cheng2020Attention
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from sccore.models import Preset
 
 REACH = 2  # of the context, in positions to each side
+
+
+class MaskedConv2d(layers.MaskedConv2d):
+    """CompressAI's, whose weight stays in its place: what was captured as a graph goes on reading there."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.weight.mul_(self.mask)
+        return nn.Conv2d.forward(self, x)
 
 
 class Cheng2020(Hyperprior):

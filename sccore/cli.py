@@ -129,6 +129,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--start", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
     sub.add_argument("--recipe", choices=("companion", "paper"), default="companion", help="which recipe the options below change; on a "
                      "processor the companion's has batches of 4")  # fmt: skip
+    sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")
     sub.add_argument("--minutes", type=float, help="of the whole run, earlier calls included; its schedule ends with them")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
@@ -164,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
-    sub.add_argument("--jobs", type=int, default=None, help="runs side by side; default: one a core, 4 on a GPU")
+    sub.add_argument("--jobs", type=int, default=None, help="runs side by side; default: one a core, 6 on a GPU")
     sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
     sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
     sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")

@@ -5,6 +5,7 @@ Imports wait until a command runs, so that help and errors are immediate.
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,23 +201,27 @@ def anchors(a) -> int:
 def train(a) -> int:
     from sccore import data, training
     from sccore.device import best
+    from sccore.ranks import join
     from sccore.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
+    from sccore.streaming import stream
 
-    device = a.device or best()
+    ranks, device = join(a.device or best())
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
     batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
     given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "min_lr", "metric", "masks", "invert", "validate_every")
     recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     begin = lambda samples: training.begin(a.model, a.preset, samples, recipe, a.lmbda, a.warm_start, a.out, device,
-                                           from_klt=a.start == "klt", **switches)  # fmt: skip
+                                           from_klt=a.start == "klt", progress=ranks.first, **switches)  # fmt: skip
     begin(None)  # refuses what cannot be trained before anything is read
-    samples = data.load(*a.data)
-    validation = data.load(*a.validation) if a.validation else None
+    with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
+        samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)
+    validation = data.load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
     model = begin(samples)
-    summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation,
-                           minutes=a.minutes, device=device, bf16=False if a.float32 else None)  # fmt: skip
-    print(json.dumps(summary))
+    summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation, minutes=a.minutes,
+                           device=device, bf16=False if a.float32 else None, ranks=ranks)  # fmt: skip
+    if ranks.first:
+        print(json.dumps(summary))
     return 1 if samples.failed else 0
 
 

@@ -2,11 +2,15 @@
 
 import hashlib
 import io
+import os
 import tarfile
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +20,7 @@ from tqdm import tqdm
 
 from sccore.errors import InputError
 
+COLOURS = 0xFFFFFF  # of a pixel's four bytes, the mask behind them; what inverts them
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif"}
 
 
@@ -118,6 +123,7 @@ class Samples:
     pixels: np.ndarray  # uint8 (pixels of all images, 4)
     failed: dict[str, str]
     sha256: str
+    _there: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None,
@@ -139,10 +145,19 @@ class Samples:
         """Some of the images, of the same files."""
         return Samples.of(((self.names[i], *self[i]) for i in chosen), self.failed, self.sha256)
 
+    def on(self, device: str) -> Tensor:
+        """All pixels as int32 (n,) on a device; one copy there, however many ask."""
+        if device not in self._there:
+            self._there[device] = torch.from_numpy(self.pixels.view(np.int32)[:, 0]).to(device)
+        return self._there[device]
+
     @property
     def starts(self) -> np.ndarray:
         """Where each image's first pixel lies, and where the last image ends."""
         return np.cumsum([0] + [h * w for h, w in self.sizes])
+
+    def batches(self, *args, **kwargs) -> "Crops":
+        return Crops(self, *args, **kwargs)
 
     def __len__(self):
         return len(self.names)
@@ -166,20 +181,29 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     """
     failed, digest = {}, hashlib.sha256()
 
+    def decoded(entry: Entry):
+        image, mask = (piece.read() if piece else b"" for piece in entry[1:])
+        try:
+            pixels = read_image(io.BytesIO(image), entry.name)
+        except InputError as error:
+            return image, mask, error
+        return image, mask, (entry.name, pixels, entry.read_mask(mask, pixels.shape[:2]))
+
     def items():
         for source in map(Path, sources):
-            entries = _shard(source) if source.suffix == ".tar" else _folder(source, masks)
-            for name, image, mask in tqdm(entries, desc=f"reading {source.name}", unit="image", disable=not progress):
-                digest.update(image)
-                digest.update(mask or b"")
-                try:
-                    pixels = read_image(io.BytesIO(image), name)
-                except InputError as error:
-                    failed[name] = str(error)
-                    tqdm.write(f"left out: {error}")
-                    continue
-                size = pixels.shape[:2]
-                yield name, pixels, np.ones(size, bool) if mask is None else read_mask(io.BytesIO(mask), size, f"mask of {name}")
+            found = entries(source, masks)
+            with ThreadPoolExecutor(cores := len(os.sched_getaffinity(0))) as pool, \
+                 tqdm(total=len(found), desc=f"reading {source.name}", unit="image", disable=not progress) as bar:  # fmt: skip
+                for start in range(0, len(found), 4 * cores):  # no more than that is in memory twice
+                    for entry, (image, mask, item) in zip(part := found[start : start + 4 * cores], pool.map(decoded, part)):
+                        digest.update(image)
+                        digest.update(mask)
+                        bar.update()
+                        if isinstance(item, InputError):
+                            failed[entry.name] = str(item)
+                            tqdm.write(f"left out: {item}")
+                        else:
+                            yield item
 
     samples = Samples.of(items(), failed)
     if not len(samples):
@@ -187,32 +211,75 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     return replace(samples, sha256=digest.hexdigest())
 
 
-def _shard(path: Path) -> Iterator[tuple[str, bytes, bytes]]:
+class Piece(NamedTuple):
+    """Bytes of a file: all of it, or a member of a shard."""
+
+    path: Path
+    start: int = 0
+    length: int = -1
+
+    def read(self) -> bytes:
+        with open(self.path, "rb") as file:
+            file.seek(self.start)
+            return file.read(self.length)
+
+
+class Entry(NamedTuple):
+    """Where an image and its mask are; None stands for a mask of 1 everywhere."""
+
+    name: str
+    image: Piece
+    mask: Piece | None
+
+    def read_mask(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
+        return read_mask(io.BytesIO(data), size, f"mask of {self.name}") if self.mask else np.ones(size, bool)
+
+
+def entries(source: Path, masks: Path | str | None = None) -> list[Entry]:
+    """What a shard or folder holds, sorted by name; nothing is read yet."""
+    if source.suffix == ".tar":
+        return _shard(source)
+    if masks is None and (source / "images").is_dir():
+        source, masks = source / "images", source / "masks"
+    return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(source, masks)]
+
+
+def _shard(path: Path) -> list[Entry]:
     try:
-        with tarfile.open(path) as tar:
-            members = {m.name: m for m in tar.getmembers() if m.isfile()}
-            read = lambda name: tar.extractfile(members[name]).read()
-            for name in sorted(n for n in members if n.startswith("images/")):
-                mate = f"masks/{Path(name).stem}.png"
-                if mate not in members:
-                    raise InputError(f"{path}: {name} has no {mate}")
-                yield Path(name).stem, read(name), read(mate)
+        with tarfile.open(path, "r:") as tar:
+            members = {m.name: Piece(path, m.offset_data, m.size) for m in tar if m.isfile()}
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{path}: not a readable tar shard ({error})") from None
+    found = []
+    for name in sorted(n for n in members if n.startswith("images/")):
+        if (mate := f"masks/{Path(name).stem}.png") not in members:
+            raise InputError(f"{path}: {name} has no {mate}")
+        found.append(Entry(Path(name).stem, members[name], members[mate]))
+    return found
 
 
-def _folder(path: Path, masks: Path | str | None) -> Iterator[tuple[str, bytes, bytes | None]]:
-    if masks is None and (path / "images").is_dir():
-        path, masks = path / "images", path / "masks"
-    for stem, image, mask in pair(path, masks):
-        yield stem, image.read_bytes(), mask.read_bytes() if mask else None
+class Batches(ABC):
+    """Where the batches of a training come from; the batch of a step depends on (seed, step) alone."""
+
+    device: str
+
+    @abstractmethod
+    def draw(self, step: int) -> Tensor:
+        """What the batch of a step is made of, on the host, always of the same shape."""
+
+    @abstractmethod
+    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch, where `drawn` lies: x (B, 3, S, S) float in [0, 1], mask (B, 1, S, S) in {0, 1}; nothing in it waits."""
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        return self.cut(self.draw(step).to(self.device))
 
 
-class Crops:
+class Crops(Batches):
     """Random crops of image and mask together, flipped left-right and up-down at random.
 
     The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere. Pixels are put on
-    the device once; a batch is gathered there.
+    the device once; what a step draws is some numbers, and its batch is gathered on the device.
 
     Args:
         samples: what to crop from; images smaller than the crop are extended by their border.
@@ -221,31 +288,68 @@ class Crops:
         seed: of the choice.
         device: where the pixels are kept and the crops come out.
         invert: share of the crops whose colours are inverted.
+        part: of the batch that this process takes, as a slice; all of it.
     """
 
-    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu", invert: float = 0.0):
-        self.size, self.batch, self.seed, self.device, self.invert = size, batch, seed, device, invert
-        self.sizes, self.starts = np.array(samples.sizes), samples.starts
-        self.pixels = torch.from_numpy(samples.pixels.view(np.int32)[:, 0]).to(device)  # (pixels of all images,)
+    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
+                 invert: float = 0.0, part: slice = slice(None)):
+        self.choice = Choice(np.array(samples.sizes), size, batch, seed, invert, part)
+        self.starts, self.device = samples.starts, device
+        self.pixels = samples.on(device)  # (pixels of all images,)
+        self.line = torch.arange(size, device=device)
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """x (B, 3, size, size) float in [0, 1] and mask (B, 1, size, size) in {0, 1}."""
+    def draw(self, step: int) -> Tensor:
+        """(B, 8), columns first pixel, height, width, top, left, flips, inverted."""
+        chosen = self.choice(step)
+        columns = (self.starts[chosen.index], *chosen.sizes.T, *chosen.corner.T, *chosen.flip.T, chosen.inverted)
+        return torch.from_numpy(np.stack(columns, axis=1).astype(np.int64))
+
+    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        start, height, width, top, left, upside_down, mirrored, inverted = drawn[..., None].unbind(1)  # (B, 1) each
+        along = lambda corner, flipped: corner + torch.where(flipped.bool(), self.line.flip(0), self.line)  # (B, size)
+        rows = start + torch.minimum(along(top, upside_down), height - 1) * width
+        columns = torch.minimum(along(left, mirrored), width - 1)
+        pixels = self.pixels[rows[:, :, None] + columns[:, None, :]]  # (B, size, size)
+        pixels = torch.where(inverted.bool()[..., None], pixels ^ COLOURS, pixels)
+        return unpack(pixels.view(torch.uint8).view(*pixels.shape, 4))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Crops by their images: index (B,), sizes (B, 2) of these, corner (B, 2), flip (B, 2) of rows and columns, inverted (B,)."""
+
+    index: np.ndarray
+    sizes: np.ndarray
+    corner: np.ndarray
+    flip: np.ndarray
+    inverted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which crops a step takes from images of these sizes (n, 2); see :class:`Crops`."""
+
+    sizes: np.ndarray
+    size: int
+    batch: int
+    seed: int
+    invert: float
+    part: slice
+
+    def __call__(self, step: int) -> Chosen:
         rng = np.random.default_rng((self.seed, step))
         index = rng.integers(len(self.sizes), size=self.batch)
-        sizes = self.sizes[index]  # (B, 2)
+        sizes = self.sizes[index]
         corner = rng.integers(np.maximum(sizes - self.size, 0) + 1)
-        flip = rng.integers(2, size=(self.batch, 2, 1), dtype=np.bool_)
-        line = np.arange(self.size)
-        at = np.minimum(corner[..., None] + np.where(flip, line[::-1], line), sizes[..., None] - 1)  # (B, 2, size)
-        at[:, 0] = at[:, 0] * sizes[:, 1:] + self.starts[index, None]
-        rows, columns = torch.from_numpy(at).to(self.device, non_blocking=True).unbind(1)
-        four = self.pixels[rows[:, :, None] + columns[:, None, :]].view(torch.uint8)
-        four = four.view(self.batch, self.size, self.size, 4).permute(0, 3, 1, 2)
-        x = four[:, :3].float() / 255
-        if self.invert:
-            inverted = torch.from_numpy(rng.random(self.batch) < self.invert).to(self.device)
-            x = torch.where(inverted[:, None, None, None], 1 - x, x)
-        return x, four[:, 3:].float()
+        flip = rng.integers(2, size=(self.batch, 2), dtype=np.bool_)
+        inverted = rng.random(self.batch) < self.invert
+        return Chosen(*(a[self.part] for a in (index, sizes, corner, flip, inverted)))
+
+
+def unpack(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """uint8 (B, S, S, 4), red, green, blue and mask -> x (B, 3, S, S) in [0, 1], mask (B, 1, S, S)."""
+    four = pixels.permute(0, 3, 1, 2)
+    return four[:, :3].float() / 255, four[:, 3:].float()
 
 
 def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import os
 
 import torch
 
-RUNS_ON_A_GPU = 4  # companions that train side by side; one alone does not fill it
+RUNS_ON_A_GPU = 6  # companions that train side by side; one alone does not fill it
 
 
 def best() -> str:

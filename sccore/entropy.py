@@ -93,16 +93,16 @@ class SliceEntropyModel(Hyperprior):
         """
         z_hat, z_likelihood = self.code_z(z, level)
         gain_y, inverse_y = (g.to(y.dtype) for g in self.gain_y(level))
-        likelihoods = []
+        described: list[tuple[Tensor, Tensor]] = []  # the residual and the scale of every slice
 
         def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
-            r = (part(y) - mu) * gain
-            likelihoods.append(self.gaussian_conditional(r, sigma * gain)[1])
-            return quantize_ste(r) * inverse
+            described.append(((part(y) - mu) * gain, sigma * gain))
+            return quantize_ste(described[-1][0]) * inverse
 
         y_hat = self.decode_parts(self, z_hat, residual)
-        return y_hat, z_hat, {"y": torch.cat(likelihoods, dim=1), "z": z_likelihood}
+        r, scale = (torch.cat(slices, dim=1) for slices in zip(*described))  # (B, M, H/16, W/16)
+        return y_hat, z_hat, {"y": self.gaussian_conditional(r, scale)[1], "z": z_likelihood}
 
 
 def hyper_synthesis(*widths: int) -> nn.Sequential:

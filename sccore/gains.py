@@ -23,10 +23,9 @@ class GainUnits(nn.Module):
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
         """level: (B,) float64 -> gain and inverse gain, each (B, channels, 1, 1) float64."""
-        last = len(self.log_gain) - 1
-        low = level.floor().clamp(0, max(last - 1, 0)).long()
-        t = (level - low)[:, None]
-        mix = lambda log: torch.lerp(log[low].double(), log[(low + 1).clamp(max=last)].double(), t).exp()[..., None, None]
+        rates = torch.arange(len(self.log_gain), device=level.device)
+        share = (1 - (level[:, None] - rates).abs()).clamp(min=0)  # (B, rates): two neighbours at most are not 0
+        mix = lambda log: (share @ log.double()).exp()[..., None, None]
         return mix(self.log_gain), mix(self.log_inverse)
 
 

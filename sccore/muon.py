@@ -36,34 +36,61 @@ def orthogonal(g: Tensor) -> Tensor:
     return (x if wide is g else x.mT).to(g.dtype)
 
 
+def as_matrix(weight: Tensor) -> Tensor:
+    """A kernel (m, C, h, w) as the matrix (m, h w C), without a copy where it is channels_last; others as they are."""
+    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
+
+
+def as_kernel(matrix: Tensor, shape: torch.Size) -> Tensor:
+    """The inverse of :func:`as_matrix`, a view."""
+    if len(shape) != 4:
+        return matrix
+    m, channels, height, width = shape
+    return matrix.view(m, height, width, channels).permute(0, 3, 1, 2)
+
+
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum, made orthogonal; a weight of four dimensions counts as the matrix (first, all others).
 
-    Like torch's fused Adam it leaves out a step for which `found_inf` is 1, without waiting for the device.
+    Like torch's fused Adam it leaves out a step for which `found_inf` is 1, without waiting for the device; a learning
+    rate that is a tensor is read there too. All matrices of one shape are worked on as one batch.
     """
 
-    def __init__(self, params: list[nn.Parameter], lr: float, momentum: float = 0.95):
+    def __init__(self, params: list[nn.Parameter], lr: float | Tensor, momentum: float = 0.95):
         super().__init__(params, {"lr": lr, "momentum": momentum})
         self.found_inf = torch.zeros(())
+        self.batches = []  # of every group: (parameters of one shape, their momenta (B, m, n))
+        for group in self.param_groups:
+            alike = defaultdict(list)
+            for p in group["params"]:
+                alike[as_matrix(p).shape].append(p)
+            batches = [(ps, torch.zeros(len(ps), *shape, device=ps[0].device)) for shape, ps in alike.items()]
+            self.batches.append(batches)
+            for params, momenta in batches:
+                for p, momentum_of_p in zip(params, momenta):
+                    self.state[p]["momentum"] = momentum_of_p
+
+    def load_state_dict(self, state_dict: dict):
+        super().load_state_dict(state_dict)
+        for params, momenta in (batch for batches in self.batches for batch in batches):
+            for p, momentum in zip(params, momenta):
+                momentum.copy_(self.state[p]["momentum"])
+                self.state[p]["momentum"] = momentum
 
     @torch.no_grad()
     def step(self):
-        for group in self.param_groups:
-            alike = defaultdict(list)  # one batch for all matrices of one shape
-            for p in group["params"]:
-                if p.grad is not None:
-                    alike[p.shape[0], p.numel() // p.shape[0]].append(p)
-            for shape, params in alike.items():
-                self.move(params, shape, group["lr"], group["momentum"])
+        for group, batches in zip(self.param_groups, self.batches):
+            device = group["params"][0].device
+            bad = self.found_inf.to(device)
+            good = 1 - bad
+            for params, momenta in batches:
+                self.move(params, momenta, bad.bool(), good * (1 - group["momentum"]), good * group["lr"], group["momentum"])
 
-    def move(self, params: list[nn.Parameter], shape: tuple[int, int], lr: float, momentum: float):
-        bad = self.found_inf.bool()
-        grads = torch.stack([p.grad.reshape(shape) for p in params])  # (B, m, n)
+    def move(self, params: list[nn.Parameter], momenta: Tensor, bad: Tensor, share: Tensor, lr: Tensor, momentum: float):
+        """All matrices of one shape; `share` of the gradients goes into their momenta. Both it and lr are 0 if `bad`."""
+        grads = torch.stack([as_matrix(p.grad) for p in params]).float()  # (B, m, n)
         grads = torch.where(bad, 0, grads)
-        old = torch.stack([self.state[p].setdefault("momentum", torch.zeros_like(g)) for p, g in zip(params, grads)])
-        mean = torch.where(bad, old, old.lerp(grads, 1 - momentum))
-        update = torch.where(bad, 0, orthogonal(grads.lerp(mean, momentum)))
-        size = lr * max(1, shape[0] / shape[1]) ** 0.5
-        for p, m, u in zip(params, mean, update):
-            self.state[p]["momentum"].copy_(m)
-            p.sub_(u.reshape(p.shape), alpha=size)
+        momenta.lerp_(grads, share)
+        _, m, n = momenta.shape
+        update = orthogonal(grads.lerp(momenta, momentum)) * (lr * max(1, m / n) ** 0.5)
+        torch._foreach_sub_(params, [as_kernel(u, p.shape) for u, p in zip(update, params)])

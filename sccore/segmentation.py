@@ -4,6 +4,8 @@ Heris & Bajić (ISCAS 2023) train with segmentation maps. Our training images ha
 ours: screens repeat colours exactly, photographs hardly ever do.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,4 +30,4 @@ def natural_map(x: Tensor) -> Tensor:
 def segmentation_loss(logits: Tensor, x: Tensor) -> Tensor:
     """Cross-entropy in bits between a map of logits (B, 1, H, W) and :func:`natural_map`, averaged over all pixels."""
     target = F.interpolate(natural_map(x), scale_factor=BLOCK)
-    return F.binary_cross_entropy_with_logits(logits.float(), target) / torch.log(torch.tensor(2.0))
+    return F.binary_cross_entropy_with_logits(logits.float(), target) / math.log(2)

@@ -11,59 +11,82 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sccore.data import Batches
 from sccore.errors import InputError, OtherRun
 from sccore.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
 from sccore.muon import TRANSFORMS, Muon, matrices
+from sccore.ranks import ALONE, Ranks
 from sccore.recipe import Recipe
+from sccore.replay import Replay
 
 SHRINK = 0.3  # of the learning rate, every time the plateau schedule lowers it
+COUNTERS = "step", "lr_now", "seconds", "stopped", "best", "waited", "validations"
 SMALL = 0.3  # rate of biases and norms of the transforms, in that of Muon
 
 
 def optimizers(model: Hyperprior, recipe: Recipe) -> dict[str, torch.optim.Optimizer]:
-    """All parameters but the quantiles, each with one optimiser; "share" of a group is its rate in the recipe's.
+    """All parameters with one optimiser each; "share" of a group is its rate in the recipe's, "aux" has the quantiles.
 
     With "muon" the kernels of the transforms go by Muon, all else by Adam, which forgets faster than usual, and biases and norms
-    of the transforms more slowly than the entropy model.
+    of the transforms more slowly than the entropy model. Learning rates are tensors, so that a captured step reads them.
     """
+    device = next(model.parameters()).device
+    rate = lambda value: torch.tensor(value, device=device)
+    adam = lambda groups, **options: torch.optim.Adam(groups, fused=True, capturable=device.type == "cuda", **options)
+    group = lambda params, share: {"params": params, "share": share, "lr": rate(recipe.lr * share)}
     named = [(n, p) for n, p in model.named_parameters() if not n.endswith("quantiles")]
+    aux = adam([{"params": [p for n, p in model.named_parameters() if n.endswith("quantiles")], "lr": rate(recipe.aux_lr)}])
     if recipe.optimizer == "adam":
-        return {"adam": torch.optim.Adam([{"params": [p for _, p in named], "share": 1.0}], lr=recipe.lr, fused=True)}
+        return {"adam": adam([group([p for _, p in named], 1.0)]), "aux": aux}
     by_muon = matrices(model)
     ids = {id(p) for p in by_muon}
     others = lambda inside: [p for n, p in named if id(p) not in ids and (n.split(".")[0] in TRANSFORMS) == inside]
-    groups = [{"params": others(False), "share": 1.0}, {"params": others(True), "share": SMALL}]
-    return {"adam": torch.optim.Adam(groups, lr=recipe.lr, betas=(0.9, 0.99), fused=True), "muon": Muon(by_muon, lr=recipe.lr)}
+    groups = [group(others(False), 1.0), group(others(True), SMALL)]
+    return {"adam": adam(groups, betas=(0.9, 0.99)), "muon": Muon(by_muon, lr=rate(recipe.lr)), "aux": aux}
 
 
 class Run:
-    """Model, optimisers and counters of a training run."""
+    """Model, optimisers and counters of a training run.
 
-    def __init__(self, model: Hyperprior, recipe: Recipe, lmbda: float | None, device: str, bf16: bool):
+    Args:
+        crops: where the batches come from, such as :class:`sccore.data.Crops`.
+        lmbda: of a fixed-rate model.
+        bf16: autocast of the transforms.
+        graph: whether a step is captured on CUDA, see :mod:`sccore.replay`.
+        ranks: the processes that share the batch.
+    """
+
+    def __init__(self, model: Hyperprior, recipe: Recipe, lmbda: float | None, device: str, bf16: bool, crops: Batches,
+                 graph: bool = True, ranks: Ranks = ALONE):
         self.model = model.to(device, memory_format=torch.channels_last).train()
-        self.recipe, self.device, self.bf16 = recipe, device, bf16
+        ranks.share((*model.parameters(), *model.buffers()))
+        self.recipe, self.device, self.bf16, self.crops, self.ranks = recipe, device, bf16, crops, ranks
         self.lambdas = torch.tensor(model.lambdas or (lmbda,), device=device)
-        quantiles = [p for n, p in model.named_parameters() if n.endswith("quantiles")]
         self.main = [p for n, p in model.named_parameters() if not n.endswith("quantiles")]
         self.optimizers = optimizers(model, recipe)
-        self.aux_optimizer = torch.optim.Adam(quantiles, lr=recipe.aux_lr, fused=True)
-        self.step, self.seconds, self.stopped = 0, 0.0, False
+        self.halves = Halves(model) if bf16 else None
+        self.step, self.lr_now, self.seconds, self.stopped = 0, recipe.lr, 0.0, False
+        self.done = torch.zeros((), dtype=torch.long, device=device)  # the step, for the device
         self.left_out = torch.zeros((), device=device)  # steps whose loss or gradients were not finite
+        self.places = torch.arange(recipe.batch, device=device)[ranks.part(recipe.batch)]  # of its crops in the whole batch
+        self.drawn = crops.draw(0).to(device)
         self.best, self.waited = math.inf, 0
         self.validations: list[dict] = []
+        self.replay = Replay(self.body, device, graph)
 
     @property
     def lr(self) -> float:
         """The recipe's learning rate as it is now; every group has its share of it."""
-        return self.optimizers["adam"].param_groups[0]["lr"]
+        return self.lr_now
 
     @lr.setter
     def lr(self, value: float):
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = value * group.get("share", 1.0)
+        self.lr_now = value
+        for optimizer in (self.optimizers["adam"], self.optimizers.get("muon")):
+            for group in optimizer.param_groups if optimizer else ():
+                group["lr"].fill_(value * group.get("share", 1.0))
 
     def scheduled_lr(self, spent: float = 0.0) -> float:
         """The rate of the next step; `spent` is the share of the run's time that is over, if it has an end."""
@@ -74,50 +97,66 @@ class Run:
 
     @property
     def skipped(self) -> int:
+        self.replay.finish()
         return int(self.left_out)
 
-    def rates(self, n: int) -> Tensor:
-        """Which of the model's rates each of n crops is coded at; rotates with the step."""
-        return (torch.arange(n, device=self.device) + self.step) % len(self.lambdas)
-
     def forward(self, x: Tensor, mask: Tensor, rates: Tensor) -> dict[str, Tensor]:
-        """x (B, 3, H, W), mask (B, 1, H, W), rates (B,) -> the terms of the loss."""
+        """x (B, 3, H, W), mask (B, 1, H, W), rates (B,), which of the model's each crop is coded at -> the terms of the loss."""
         x = x.to(self.device, memory_format=torch.channels_last)
         mask = torch.ones_like(mask) if self.recipe.masks == "ones" else mask
         mask = mask.to(self.device)
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bf16):
-            output = self.model(x, mask, level=rates.double())
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.bf16, cache_enabled=False):
+            model = self.halves if self.halves and self.model.training else self.model
+            output = model(x, mask, level=rates.double())
         output["x_hat"] = output["x_hat"].float()
         return rate_distortion(output, x, mask, self.lambdas[rates], self.recipe.metric)
 
-    def train_step(self, x: Tensor, mask: Tensor, spent: float = 0.0) -> dict[str, Tensor]:
-        """One step of all optimisers; where loss or gradients are not finite the weights stay as they were.
+    def train_step(self, spent: float = 0.0) -> dict[str, Tensor]:
+        """One step of all optimisers, with the crops and the rate that are its turn; `spent`: see :meth:`scheduled_lr`.
 
-        x: (B, 3, H, W), mask: (B, 1, H, W), spent: see :meth:`scheduled_lr`.
+        Returns the terms of the loss, which the next step overwrites.
         """
-        if self.recipe.schedule == "decay" or self.step < self.recipe.warmup:
-            self.lr = self.scheduled_lr(spent)
-        torch.manual_seed(hash((self.recipe.seed, self.step)) & (2**63 - 1))
+        with self.replay.place():
+            if self.recipe.schedule == "decay" or self.step < self.recipe.warmup:
+                self.lr = self.scheduled_lr(spent)
+            self.drawn.copy_(on_the_way(self.crops.draw(self.step), self.device), non_blocking=True)
+        torch.manual_seed(hash((self.recipe.seed, self.step, *self.ranks.own)) & (2**63 - 1))
+        values = self.replay()
+        self.step += 1
+        return values
+
+    def body(self) -> dict[str, Tensor]:
+        """What a step does on its device, from the crops drawn, the rates of learning and the step that lie there.
+
+        Where loss or gradients are not finite the weights stay as they were. Nothing here waits for the device.
+        """
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
-        values = self.forward(x, mask, self.rates(len(x)))
+        rates = (self.places + self.done) % len(self.lambdas)  # rotate with the step
+        values = self.forward(*self.crops.cut(self.drawn), rates)
         values["loss"].backward()
+        if self.halves:
+            self.halves.give_gradients()
+        values["aux"] = self.model.aux_loss()
+        values["aux"].backward()
+        values = {k: v.detach() for k, v in values.items()}
+        self.ranks.average([p.grad for p in self.model.parameters() if p.grad is not None], values)
         norm = torch.nn.utils.clip_grad_norm_(self.main, self.recipe.clip)
-        found_inf = (~torch.isfinite(values["loss"].detach() + norm)).float()  # as GradScaler tells it
-        for optimizer in self.optimizers.values():
-            optimizer.found_inf = found_inf
+        found_inf = (~torch.isfinite(values["loss"] + norm)).float()  # as GradScaler tells it
+        for name, optimizer in self.optimizers.items():
+            if name != "aux":  # it does not see the images
+                optimizer.found_inf = found_inf
             optimizer.step()
+        if self.halves:
+            self.halves.take_weights()
         self.left_out += found_inf
-        self.aux_optimizer.zero_grad()
-        aux = self.model.aux_loss()
-        aux.backward()
-        self.aux_optimizer.step()
-        self.step += 1
-        return {k: v.detach() for k, v in {**values, "aux": aux}.items()}
+        self.done += 1
+        return values
 
     @torch.no_grad()
     def evaluate(self, probes: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         """Mean loss, bpp and PSNR over held-out crops and all rates of the model."""
+        self.replay.finish()
         self.model.eval()
         every = range(len(self.lambdas))
         values = [self.forward(x, m, torch.full((len(x),), i, device=self.device)) for x, m in probes for i in every]
@@ -138,10 +177,9 @@ class Run:
 
     def store(self, path: Path, identity: dict):
         """Writes all that is needed to go on, atomically."""
-        state = {k: getattr(self, k) for k in ("step", "left_out", "seconds", "stopped", "best", "waited", "validations")}
+        state = {k: getattr(self, k) for k in (*COUNTERS, "left_out")}
         state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
-                  "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-                  "aux_optimizer": self.aux_optimizer.state_dict()}  # fmt: skip
+                  "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}}  # fmt: skip
         with replacing(path) as part:
             torch.save(state, part)
 
@@ -153,10 +191,51 @@ class Run:
         for key, value in identity.items():
             if (other := state["identity"].get(key)) != value:
                 raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
-        self.model.load_state_dict(state.pop("model"))
+        self.model.load_state_dict(state["model"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        state.pop("optimizers")
-        self.aux_optimizer.load_state_dict(state.pop("aux_optimizer"))
-        state.pop("identity")
-        self.__dict__.update(state)
+        for key in COUNTERS:
+            setattr(self, key, state[key])
+        self.left_out.copy_(state["left_out"])
+        self.done.fill_(self.step)
+        if self.halves:
+            self.halves.take_weights()
+
+
+class Halves(torch.nn.Module):
+    """A model whose transforms compute with bfloat16 copies of their kernels, made at once instead of one by one.
+
+    Autocast would cast every kernel and every gradient by itself, a thousand small operators a step. The model's own
+    weights stay in float32 and are what the optimisers move.
+    """
+
+    def __init__(self, model: Hyperprior):
+        super().__init__()
+        layers = (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)
+        inside = [(n, m) for n, m in model.named_modules() if isinstance(m, layers) and n.split(".")[0] in (*TRANSFORMS, "h_a")]
+        named = {f"{n}.{k}": p for n, m in inside for k, p in m.named_parameters()}
+        self.model, self.whole = [model], list(named.values())  # in a list: not a part of this module
+        self.copies = {n: p.detach().bfloat16().requires_grad_() for n, p in named.items()}
+
+    def forward(self, *args, **kwargs) -> dict:
+        for copy in self.copies.values():
+            copy.grad = None
+        return torch.func.functional_call(self.model[0], self.copies, args, kwargs)
+
+    @torch.no_grad()
+    def give_gradients(self):
+        """Gradients of the copies, in float32, to the model's weights."""
+        gradients = [copy.grad for copy in self.copies.values()]
+        for weight in self.whole:
+            weight.grad = torch.empty_like(weight)
+        torch._foreach_copy_([weight.grad for weight in self.whole], gradients)
+
+    @torch.no_grad()
+    def take_weights(self):
+        """The copies follow the model's weights."""
+        torch._foreach_copy_(list(self.copies.values()), self.whole)
+
+
+def on_the_way(drawn: Tensor, device: str) -> Tensor:
+    """Memory that a GPU can fetch by itself, while the processor goes on."""
+    return drawn.pin_memory() if torch.device(device).type == "cuda" else drawn

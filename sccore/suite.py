@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -94,36 +95,43 @@ class Suite:
                 return "waiting", wanted
         return ("begun" if (paths.RUNS / run.name / "last.pt").exists() else "ready"), ""
 
-    def do(self, run: Planned, samples, validation, minutes: float, position: int = 0):
-        """Trains a run as far as the time goes; measures it and puts it into the repository once it is finished."""
-        if not self.trained(run):
-            self.train(run, samples, validation, minutes, position)
-        if not (trained := self.trained(run)):
-            return
+    def do(self, runs: list[Planned], samples, validation, minutes: float, position: int = 0):
+        """Trains runs side by side as far as the time goes; measures them and puts them into the repository once they are finished."""
+        from sccore.training import together
+
+        open_ones = [run for run in runs if not self.trained(run)]
+        together([self.training(run, samples, validation, position + i) for i, run in enumerate(open_ones)], pause=minutes)
+        for run in runs:
+            if trained := self.trained(run):
+                self.keep(run, trained)
+                for name in self.lacks(run, trained):
+                    self.measure(run, trained["path"], name, position)
+
+    def keep(self, run: Planned, trained: dict):
+        """Copies what travels with the repository out of the run's folder."""
         log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
         if trained["path"] == weights:
             for source in (log, weights) if run.ships else (log,):
                 with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:
                     shutil.copyfile(source, part)
-        for name in self.lacks(run, trained):
-            self.measure(run, trained["path"], name, position)
 
-    def train(self, run: Planned, samples, validation, minutes: float, position: int):
+    def training(self, run: Planned, samples, validation, position: int = 0, **options):
+        """A run that is ready or begun, as :class:`sccore.training.Training`; `options` are further ones of it."""
         from sccore.maskcache import remask
-        from sccore.training import begin, fit
+        from sccore.training import Training, begin
 
         if run.detector != "craft":
             samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
-        recipe = run.recipe
+        recipe = options.pop("recipe", run.recipe)
         start = self.trained(named(run.start))["path"] if run.start else None
         model = begin(run.model, data=samples, recipe=recipe, lmbda=run.lmbda, warm_start=start, out=paths.RUNS / run.name,
                       device=self.device, **{"preset": "companion"} | run.switches)  # fmt: skip
-        go_on = partial(fit, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
-                        pause=minutes, device=self.device, bf16=self.bf16, position=position, desc=run.name)  # fmt: skip
+        new = partial(Training, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
+                      device=self.device, bf16=self.bf16, position=position, desc=run.name, **options)  # fmt: skip
         try:
-            go_on()
+            return new()
         except OtherRun:  # begun by another plan, or from a start that is no more
-            go_on(resume=False)
+            return new(resume=False)
 
     def measure(self, run: Planned, weights: Path, name: str, position: int):
         from sccore.evaluation import evaluate
@@ -159,49 +167,63 @@ def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
 def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, only: list[str] | None = None) -> None:
     """Does what is ready, `jobs` runs side by side, until everything is done or the time is over.
 
-    Images are shared by the workers. Ends by itself when nothing is left that could be done here.
+    On a processor each has a process and the images are shared; on a GPU one process takes a step of each in turn, and
+    the device overlaps them. Ends by itself when nothing is left that could be done here.
     """
     deadline = time.monotonic() + 60 * minutes
+    if suite.device != "cpu":
+        if work(suite, samples, validation, deadline, only, together=jobs):
+            raise InputError("a run failed, its error is above; the others are kept")
+        return
     context = get_context("fork")  # the images are in memory once
     shared = (suite, samples, validation, deadline, jobs, only, os.getpid())
-    work = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
-    for process in work:
+    processes = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
+    for process in processes:
         process.start()
     try:
-        for process in work:
+        for process in processes:
             process.join(max(0, deadline + GRACE - time.monotonic()))
     finally:
-        for process in work:
+        for process in processes:
             process.terminate()
             process.join()
-    if any(process.exitcode not in (0, -15) for process in work):
+    if any(process.exitcode not in (0, -15) for process in processes):
         raise InputError("a run failed, its error is above; the others are kept")
 
 
 def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int, only: list[str] | None, parent: int):
-    """Takes one run after the other; waits while others are at work on what the rest begins with."""
+    """One of several processes at work on the plan."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
     threading.Thread(target=die_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // jobs))
+    sys.exit(len(work(suite, samples, validation, deadline, only, position=index)) > 0)
+
+
+def work(suite: Suite, samples, validation, deadline: float, only: list[str] | None, together: int = 1, position: int = 0) -> set[str]:
+    """Takes the next runs that are ready, `together` at a time; waits while others are at work on what the rest begins with.
+
+    Returns the names of those that failed.
+    """
     failed: set[str] = set()
     open_runs = lambda: [r for r in RUNS if r.name not in failed and not (only and r.name not in only)
                          and suite.state(r)[0] not in ("done", "waiting")]  # fmt: skip
     while (left := deadline - time.monotonic()) > 0 and (ready := open_runs()):
-        for run in ready:
-            with lock(paths.RUNS / run.name) as free:
-                if not free or suite.state(run)[0] in ("done", "waiting"):
-                    continue
-                try:
-                    suite.do(run, samples, validation, left / 60, index)
-                except InputError as error:
-                    failed.add(run.name)
-                    print(f"error: {run.name}: {error}", file=sys.stderr)
-                break
-        else:
+        with ExitStack() as locks:
+            mine = []
+            for run in ready:
+                alike = not mine or (run.start, run.recipe.batch) == (mine[0].start, mine[0].recipe.batch)
+                if alike and len(mine) < together and locks.enter_context(lock(paths.RUNS / run.name)):
+                    mine += [run] if suite.state(run)[0] not in ("done", "waiting") else []
+            try:
+                suite.do(mine, samples, validation, left / 60, position)
+            except InputError as error:
+                failed |= {run.name for run in mine}
+                print(f"error: {', '.join(run.name for run in mine)}: {error}", file=sys.stderr)
+        if not mine:
             time.sleep(1)
-    sys.exit(len(failed) > 0)
+    return failed
 
 
 def die_with(parent: int):

@@ -54,10 +54,10 @@ def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
     fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, pause=0, progress=False)  # stops before its first step
     real = training.Run.train_step
 
-    def stop_after_three(run, *batch):
+    def stop_after_three(run, spent):
         if run.step == 3:
             raise KeyboardInterrupt
-        return real(run, *batch)
+        return real(run, spent)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Run, "train_step", stop_after_three)
@@ -121,8 +121,12 @@ def test_a_time_budget_is_the_whole_run_s_and_ends_the_schedule(samples, tmp_pat
     assert again["step"] == summary["step"] and again["finished"]
 
 
-def test_plateau_lowers_three_times_and_stops():
-    run = training.Run(fresh(), Recipe(), None, "cpu", False)
+def run_of(model, recipe, samples):
+    return training.Run(model, recipe, None, "cpu", False, samples.batches(recipe.crop, recipe.batch, recipe.seed))
+
+
+def test_plateau_lowers_three_times_and_stops(samples):
+    run = run_of(fresh(), Recipe(crop=64), samples)
     rates = []
     while not run.stopped:
         rates.append(run.lr)
@@ -130,9 +134,9 @@ def test_plateau_lowers_three_times_and_stops():
     assert sorted(set(rates), reverse=True) == pytest.approx([1e-4, 3e-5, 9e-6, 2.7e-6]) and len(rates) == 21
 
 
-def test_rate_rises_is_held_and_falls_to_its_end():
+def test_rate_rises_is_held_and_falls_to_its_end(samples):
     recipe = Recipe(steps=100, lr=1.0, schedule="decay", decay=0.5, min_lr=0.2, warmup=10)
-    run = training.Run(fresh(), recipe, None, "cpu", False)
+    run = run_of(fresh(), replace(recipe, crop=64), samples)
     lr = []
     for run.step in range(100):
         lr.append(run.scheduled_lr())
@@ -142,8 +146,8 @@ def test_rate_rises_is_held_and_falls_to_its_end():
     assert run.scheduled_lr(spent=0.75) == pytest.approx(0.6) and run.scheduled_lr(spent=2.0) == pytest.approx(0.2)
 
 
-def test_kernels_go_by_muon_and_what_is_small_goes_slower():
-    run = training.Run(fresh("sftip"), replace(COMPANION, lr=1.0), None, "cpu", False)
+def test_kernels_go_by_muon_and_what_is_small_goes_slower(samples):
+    run = run_of(fresh("sftip"), replace(COMPANION, lr=1.0), samples)
     run.lr = 0.5
     entropy, small = run.optimizers["adam"].param_groups
     assert entropy["lr"] == run.optimizers["muon"].param_groups[0]["lr"] == 0.5 and small["lr"] == pytest.approx(0.15)
@@ -156,9 +160,10 @@ def test_kernels_go_by_muon_and_what_is_small_goes_slower():
 
 
 def test_some_crops_are_inverted(samples):
-    plain, some, all_ = (data.Crops(samples, 64, 8, 0, invert=share)(3)[0] for share in (0.0, 0.5, 1.0))
-    assert torch.equal(all_, 1 - plain)
-    kinds = [(torch.equal(a, b), torch.equal(a, 1 - b)) for a, b in zip(some, plain)]
+    batches = [data.Crops(samples, 64, 8, 0, invert=share)(3) for share in (0.0, 0.5, 1.0)]
+    plain, some, all_ = ((x * 255).round() for x, _ in batches)
+    assert torch.equal(all_, 255 - plain) and torch.equal(batches[0][1], batches[2][1])
+    kinds = [(torch.equal(a, b), torch.equal(a, 255 - b)) for a, b in zip(some, plain)]
     assert {(True, False), (False, True)} == set(kinds)
 
 
