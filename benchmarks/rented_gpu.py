@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
@@ -121,7 +122,7 @@ def speeds(a, samples: data.Samples, report: Report):
     """Milliseconds a step, alone and side by side, and the kernels that take the time."""
     bf16, cuda = device.trains_in_bf16(a.device, a.crop), torch.device(a.device).type == "cuda"
     kernels = new_run("wacnn", a, samples, a.device, bf16, graph=False)
-    seen = {"kernels wacnn": timed([kernels], a.least), "launched": launched(kernels) if cuda else None}
+    seen = {"kernels wacnn": timed([kernels], a.least)}
     report.add(ms=seen)
     del kernels
     runs = {name: new_run(name, a, samples, a.device, bf16) for name in ("wacnn", "sftip")}
@@ -139,17 +140,8 @@ def speeds(a, samples: data.Samples, report: Report):
                 losses(run, 2)
             rows = sorted(trace.key_averages(), key=lambda e: -e.self_device_time_total)
             whole = sum(e.self_device_time_total for e in rows)
-            report.add(**{f"profile {name}": {"kernels": sum(e.count for e in rows) // 2, "busy_ms": whole / 2e3, "most": [
-                (e.key[:90], e.count // 2, round(e.self_device_time_total / 2e3, 3)) for e in rows[:40]]}})  # fmt: skip
-
-
-def launched(run: Run) -> int:
-    """Kernels of one step."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as trace:
-        losses(run, 1)
-    return sum(e.count for e in trace.key_averages())
+            report.add(**{f"profile {name}": {"kernels": sum(e.count for e in rows if e.self_device_time_total) // 2, "busy_ms": whole / 2e3, "most": [
+                (e.key[:90], e.count // 2, round(e.self_device_time_total / 2e3, 3)) for e in rows[:12]]}})  # fmt: skip
 
 
 def train(a, samples: data.Samples, validation: data.Samples | None, report: Report):
@@ -190,7 +182,8 @@ def main():
     a.batch, a.crop = a.batch or (2 if a.device == "cpu" else COMPANION.batch), a.crop or (128 if a.device == "cpu" else COMPANION.crop)
     report = Report((a.out or paths.RUNS) / "report.json")
     name = torch.cuda.get_device_name() if a.device != "cpu" else results.machine()
-    report.add(device=name, torch=torch.__version__, cuda=torch.version.cuda, batch=a.batch, crop=a.crop)
+    report.add(machine=name, torch=torch.__version__, cuda=torch.version.cuda, date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+               command=results.command_line(), batch=a.batch, crop=a.crop)  # fmt: skip
     samples = data.load(*a.data)
     validation = data.load(a.validation) if a.validation else None
     report.add(images=len(samples), data=samples.sha256)

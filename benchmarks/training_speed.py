@@ -4,7 +4,7 @@
 
 The plain loop is written in the manner of CompressAI's example: a PIL data set that opens and decodes its files for
 every crop, a DataLoader with workers, float32, the default Adam, the system's allocator. Ours is `sccore.training`'s, started
-as the command line starts it. Each is timed in a process of its own, after steps that are not counted, in turns; the result
+as the command line starts it, and once more without tcmalloc. Each is timed in a process of its own, after steps that are not counted, in turns; the result
 is a record in data/results/speed, one a machine, with the operators that take the time.
 """
 
@@ -30,12 +30,12 @@ from torch.profiler import ProfilerActivity, profile
 
 from sccore import allocator, data, device, paths, results
 from sccore.loss import rate_distortion
-from sccore.models import LAMBDAS, create_model
+from sccore.models import LAMBDAS, count_parameters, create_model
 from sccore.recipe import Recipe
 from sccore.step import Run
 
 MODELS = ("wacnn", "sftip")
-WAYS = ("plain", "ours", "side by side")
+WAYS = ("plain", "ours", "ours, system allocator", "side by side")
 
 
 class Files(torch.utils.data.Dataset):
@@ -130,14 +130,18 @@ def profiled(steps, a) -> list[dict]:
 
 
 def measure(a) -> dict:
-    """One way of training, in this process. "side by side" runs one model a core (or four on a GPU) at once."""
+    """One way of training, in this process. "side by side" runs one model a core, or RUNS_ON_A_GPU, at once."""
     if a.way == "plain":
         return timed(plain(a.model, a.preset, a, a.folder), a)
     allocator.keep_memory()
     samples = data.load(a.folder, progress=False)
-    if a.way == "ours":
+    if a.way.startswith("ours"):
         return timed(ours(a.model, a.preset, a, samples), a) | {"profile": profiled(ours(a.model, a.preset, a, samples), a)}
     jobs = device.jobs(a.device)
+    if a.device != "cpu":
+        together = zip(*(ours(a.model, a.preset, a, samples) for _ in range(jobs)))
+        row = timed((0.0 for _ in together), a)
+        return {key: value * (jobs if key in ("steps_s", "images_s") else 1) for key, value in row.items()} | {"jobs": jobs}
     with multiprocessing.get_context("fork").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         rows = pool.starmap(one_of_many, [(a, samples)] * jobs, chunksize=1)
     return {key: sum(row[key] for row in rows) for key in ("steps_s", "images_s", "memory")} | {
@@ -152,7 +156,7 @@ def one(way: str, model: str, preset: str, folder: str, kind: str) -> dict:
     """One way of training, timed in a process of its own."""
     command = [sys.executable, __file__, *sys.argv[1:], "--folder", folder, "--device", kind]
     command += ["--way", way, "--model", model, "--preset", preset]
-    environment = os.environ | (allocator.environment() if way != "plain" else {})
+    environment = os.environ | (allocator.environment() if way in ("ours", "side by side") else {})
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     return json.loads(output.splitlines()[-1])
 
@@ -176,6 +180,8 @@ def main():
     if a.way:
         return print(json.dumps(measure(a) | {"allocator": allocator.name()}))
     rows = []
+    parameters = {f"{model} {preset}": count_parameters(create_model(model, preset, rate="variable"))["total"]
+                  for preset, model in itertools.product(a.presets, MODELS)}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(a.data) as tar:
             images = sorted(name for name in tar.getnames() if name.startswith("images/"))[: a.images]
@@ -188,12 +194,12 @@ def main():
                 row = {"model": model, "preset": preset, "way": way, **runs[len(runs) // 2]}
                 row["of_all"] = [run["steps_s"] for run in runs]
                 rows.append(row)
-                print(f"{model:6} {preset:10} {way:13} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
+                print(f"{model:6} {preset:10} {way:22} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
                       f"{row['images_s']:8.2f} images/s waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB", flush=True)  # fmt: skip
     name = torch.cuda.get_device_name() if a.device == "cuda" else results.machine()
     record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": results.versions(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": results.command_line(),
-              "batch": a.batch, "crop": a.crop, "images": a.images, "rows": rows}  # fmt: skip
+              "batch": a.batch, "crop": a.crop, "images": a.images, "parameters": parameters, "rows": rows}  # fmt: skip
     path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1))

@@ -26,7 +26,7 @@ class ResidualUnit(nn.Module):
 
 
 class SwinAttention(ShiftedWindowAttention):
-    """Swin's, with its position bias looked up by a product: the gradient of an index is a slow, sorted scatter."""
+    """Swin's, with its position bias looked up by a product on GPUs, where the gradient of an index is a sorted scatter."""
 
     def define_relative_position_index(self):
         super().define_relative_position_index()
@@ -34,8 +34,11 @@ class SwinAttention(ShiftedWindowAttention):
         self.register_buffer("chosen", chosen, persistent=False)  # (positions^2, rows of the table)
 
     def get_relative_position_bias(self) -> Tensor:
-        if not torch.is_grad_enabled():
-            return super().get_relative_position_bias()
+        table = self.relative_position_bias_table
+        return self.by_product() if table.is_cuda and torch.is_grad_enabled() else super().get_relative_position_bias()
+
+    def by_product(self) -> Tensor:
+        """The same numbers, (1, heads, positions, positions)."""
         positions = self.window_size[0] * self.window_size[1]
         with torch.autocast(self.chosen.device.type, enabled=False):
             bias = self.chosen @ self.relative_position_bias_table  # (positions^2, heads)

@@ -126,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
     sub.add_argument("--out", type=Path, required=True, help="folder of the run")
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
-    sub.add_argument("--start", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
+    sub.add_argument("--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
     sub.add_argument("--recipe", choices=("companion", "paper"), default="companion", help="which recipe the options below change; on a "
                      "processor the companion's has batches of 4")  # fmt: skip
     sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")

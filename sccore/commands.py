@@ -212,7 +212,7 @@ def train(a) -> int:
     recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     begin = lambda samples: training.begin(a.model, a.preset, samples, recipe, a.lmbda, a.warm_start, a.out, device,
-                                           from_klt=a.start == "klt", progress=ranks.first, **switches)  # fmt: skip
+                                           from_klt=a.initial == "klt", progress=ranks.first, **switches)  # fmt: skip
     begin(None)  # refuses what cannot be trained before anything is read
     with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
         samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)

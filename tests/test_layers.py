@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sccore.attention import SwinAttention
 from sccore.layers import GELU, conv, conv_chain, deconv
 from sccore.models import create_model
 
@@ -35,3 +36,12 @@ def test_gelu_is_the_same_in_both_layouts(shape, dtype, rounding):
 def test_no_other_gelu_is_in_a_model(name):
     kinds = {type(module) for module in create_model(name).modules() if isinstance(module, nn.GELU)}
     assert kinds == {GELU}
+
+
+def test_position_bias_by_a_product_is_that_by_an_index():
+    attention = SwinAttention(8, [4, 4], [2, 2], 2)
+    bias = attention.get_relative_position_bias()
+    assert torch.equal(bias, attention.by_product())
+    weight = torch.randn(bias.shape)
+    gradients = [torch.autograd.grad((b * weight).sum(), attention.relative_position_bias_table)[0] for b in (bias, attention.by_product())]
+    torch.testing.assert_close(*gradients)

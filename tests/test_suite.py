@@ -1,5 +1,6 @@
 """The plan is sound; the suite does it in order, survives kills and never does a thing twice."""
 
+import json
 import os
 import random
 import shutil
@@ -156,3 +157,28 @@ def test_a_kill_between_training_and_copying_is_made_good(project):
     path.unlink()  # what data/runs holds is finished, and nothing else is left to do
     process = start(project)
     assert process.wait(timeout=120) == 0 and path.exists()
+
+
+def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
+    """One process takes those that are compared together, and never what another process holds."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    done, asked = set(), []
+    job = suite.Suite({})
+    monkeypatch.setattr(suite.Suite, "state", lambda self, run: ("done" if run.name in done else "ready", ""))
+    monkeypatch.setattr(suite.Suite, "do", lambda self, runs, *a: (asked.append([r.name for r in runs]), done.update(asked[-1])))
+    only = ["wacnn-seed1", "sftip-seed1", "sftip-sft", "sftip-mse", "cheng2020-base"]
+    with lock(tmp_path / "sftip-sft"):
+        suite.work(job, None, None, time.monotonic() + 0.5, only, together=3)
+    assert asked == [["wacnn-seed1", "sftip-seed1", "sftip-mse"], ["cheng2020-base"]]
+
+
+def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/checkpoints").symlink_to(paths.CHECKPOINTS)
+    line = ["--device", "cpu", "--data", str(paths.SAMPLES), "--batch", "1", "--crop", "64", "--steps", "2", "--seconds", "60", "--runs", "sftip-sft"]
+    env = os.environ | {"SCCORE_ROOT": str(tmp_path), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
+    script = [sys.executable, str(paths.ROOT / "benchmarks/rented_gpu.py"), *line]
+    result = subprocess.run(script, env=env, capture_output=True, text=True, timeout=300)
+    report = json.loads((tmp_path / "data/runs/report.json").read_text())
+    assert result.returncode == 0 and all(report["checks"].values()) and len(report["checks"]) == 4, result.stderr
+    assert report["trained"]["sftip-sft"]["step"] == 2 and (tmp_path / "data/runs/sftip-sft/model.safetensors").exists()

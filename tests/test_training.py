@@ -17,7 +17,7 @@ from sccore import data, step, training
 from sccore.errors import InputError
 from sccore.paths import SAMPLES
 from sccore.recipe import COMPANION
-from sccore.training import Recipe, fit
+from sccore.training import Recipe, Training, fit, together
 
 SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="decay")
 
@@ -69,10 +69,21 @@ def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
+def test_side_by_side_is_each_alone(samples, tmp_path):
+    """A step of each in turn; a run with fewer steps ends before the other."""
+    recipes = {"wacnn": SMALL, "sftip": replace(SMALL, steps=5)}
+    for name, recipe in recipes.items():
+        fit(fresh(name), samples, tmp_path / "alone" / name, recipe=recipe, progress=False)
+    both = [Training(fresh(name), samples, tmp_path / "both" / name, recipe=r, progress=False) for name, r in recipes.items()]
+    assert [summary["step"] for summary in together(both)] == [8, 5]
+    for name in recipes:
+        assert losses(tmp_path / "both" / name) == losses(tmp_path / "alone" / name)
+
+
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
-               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--start", "noise", "--optimizer", "adam"]  # fmt: skip
+               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--initial", "noise", "--optimizer", "adam"]  # fmt: skip
     script = ("import sys; from sccore import training, cli; fit = training.fit;"
               "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
