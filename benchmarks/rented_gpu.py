@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from sccore import data, device, paths, results
 from sccore.checkpoint import load_model, warm_start

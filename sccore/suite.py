@@ -216,11 +216,12 @@ def work(suite: Suite, samples, validation, deadline: float, only: list[str] | N
                 alike = not mine or (run.start, run.recipe.batch) == (mine[0].start, mine[0].recipe.batch)
                 if alike and len(mine) < together and locks.enter_context(lock(paths.RUNS / run.name)):
                     mine += [run] if suite.state(run)[0] not in ("done", "waiting") else []
-            try:
-                suite.do(mine, samples, validation, left / 60, position)
-            except InputError as error:
-                failed |= {run.name for run in mine}
-                print(f"error: {', '.join(run.name for run in mine)}: {error}", file=sys.stderr)
+            if mine:
+                try:
+                    suite.do(mine, samples, validation, left / 60, position)
+                except InputError as error:
+                    failed |= {run.name for run in mine}
+                    print(f"error: {', '.join(run.name for run in mine)}: {error}", file=sys.stderr)
         if not mine:
             time.sleep(1)
     return failed
