@@ -16,7 +16,7 @@ notebooks: $(READY)  # brings notebooks/*.ipynb and book/experiments/*.md into a
 	$(BIN)/jupytext --sync notebooks/*.ipynb
 
 readme: $(READY)  # writes the recorded results and their figure into README.md
-	$(BIN)/python -m sccore.report
+	$(BIN)/python -m sccore.paper.readme
 
 clean:
 	rm -rf book/_build data/runs .pytest_cache

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from sccore import paths, results
+from sccore.evaluation import records as results
+from sccore.utils import paths
 
-BARE = [sys.executable, "-c", "import sys; from sccore.cli import main; sys.exit(main())"]  # as it would start without a choice
+BARE = [sys.executable, "-c", "import sys; from sccore.cli.parser import main; sys.exit(main())"]  # as it would start without a choice
 WAYS = {"system": BARE, "chosen": [sys.executable, "-m", "sccore"]}
 
 
@@ -45,7 +46,7 @@ def main():
                 made.add((file.read_bytes(), back.read_bytes()))
             if len(made) > 1:
                 sys.exit("error: files or pictures differ")
-    chosen = subprocess.run([sys.executable, "-c", "from sccore import allocator as a; a.start_anew(); print(a.name())"],
+    chosen = subprocess.run([sys.executable, "-c", "from sccore.utils import allocator as a; a.start_anew(); print(a.name())"],
                             check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
     width, height = Image.open(a.image).size
     record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sccore import data, paths, results
+from sccore.data import samples as data
+from sccore.evaluation import records as results
+from sccore.utils import paths
 
 SIDE = 16  # pixels of a block: the stride of y
 COUNTS = (10, 20, 40, 60, 80, 128, 160, 192, 256, 320, 448, 640)  # of coefficients; 80 and 320 are the presets' M

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore import checkpoint, paths, results
+from sccore.codecs import checkpoint
+from sccore.evaluation import records as results
+from sccore.utils import paths
 
 
 def curve(run: Path) -> dict:

@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py --data shard.tar [--device cuda] [--presets companion paper]
 
 The plain loop is written in the manner of CompressAI's example: a PIL data set that opens and decodes its files for
-every crop, a DataLoader with workers, float32, the default Adam, the system's allocator. Ours is `sccore.training`'s, started
+every crop, a DataLoader with workers, float32, the default Adam, the system's allocator. Ours is `sccore.training.fit`'s, started
 as the command line starts it, and once more without tcmalloc. Each is timed in a process of its own, after steps that are not counted, in turns; the result
 is a record in data/results/speed, one a machine, with the operators that take the time.
 """
@@ -28,11 +28,14 @@ import torch
 from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 
-from sccore import allocator, data, device, paths, results
+from sccore.data import samples as data
+from sccore.evaluation import records as results
+from sccore.utils import allocator, device, paths
 from sccore.loss import rate_distortion
-from sccore.models import LAMBDAS, count_parameters, create_model
-from sccore.recipe import Recipe
-from sccore.step import Run
+from sccore.codecs.zoo import count_parameters, create_model
+from sccore.presets import LAMBDAS
+from sccore.training.recipe import Recipe
+from sccore.training.run import Run
 
 MODELS = ("wacnn", "sftip")
 WAYS = ("plain", "ours", "ours, system allocator", "side by side")

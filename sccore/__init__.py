@@ -1,7 +1,7 @@
 """sccore: learned compression of screen content with structural fidelity and text integrity.
 
-The package reads like the paper: `priors` (Eq. 5-6), `sem` (Eq. 7), `models` (Eq. 1-4), `entropy`, `loss`
-(Eq. 8-11), and what it takes to train, code and measure. Importing `sccore` alone loads no torch; the names
+The package reads like the paper: `priors` (Eq. 5-6), `sem` (Eq. 7), `sftip` (Eq. 1-4) on `wacnn`, `entropy`,
+`loss` (Eq. 8-11); in the rooms around it is what it takes to train, code and measure. Importing `sccore` alone loads no torch; the names
 below are fetched on first use.
 """
 
@@ -11,14 +11,14 @@ __version__ = "0.1.0"
 __all__ = ["create_model", "load_model", "save_model", "encode", "decode", "fit", "evaluate", "LAMBDAS"]
 
 _HOME = {
-    "create_model": "models",
-    "LAMBDAS": "models",
-    "load_model": "checkpoint",
-    "save_model": "checkpoint",
-    "encode": "codec",
-    "decode": "codec",
-    "fit": "training",
-    "evaluate": "evaluation",
+    "create_model": "codecs.zoo",
+    "LAMBDAS": "presets",
+    "load_model": "codecs.checkpoint",
+    "save_model": "codecs.checkpoint",
+    "encode": "codecs.sci",
+    "decode": "codecs.sci",
+    "fit": "training.fit",
+    "evaluate": "evaluation.evaluate",
 }
 
 

@@ -2,10 +2,10 @@
 
 import sys
 
-from sccore import allocator
+from sccore.utils import allocator
 
 allocator.start_anew()
 
-from sccore.cli import main  # noqa: E402
+from sccore.cli.parser import main  # noqa: E402
 
 sys.exit(main())

@@ -1,7 +1,7 @@
 """What all learned codecs here share: transforms around a hyperprior, rates, and strings that decode exactly.
 
 The hyperprior is Ballé et al.'s (ICLR 2018). How y is predicted part by part is the subclass's: channel slices in
-:mod:`sccore.entropy`, positions in :mod:`sccore.cheng2020`.
+:mod:`sccore.entropy`, positions in :mod:`sccore.codecs.cheng2020`.
 """
 
 from abc import ABC, abstractmethod
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Callable
 
-import sccore._compat  # noqa: F401
+import sccore.utils.torchvision_ops  # noqa: F401
 import numpy as np
 import torch
 from compressai.ans import BufferedRansEncoder, RansDecoder
@@ -18,9 +18,9 @@ from compressai.models import CompressionModel
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore import fixedpoint
-from sccore.errors import InputError
-from sccore.fixedpoint import fixed_point, to_grid
+from sccore import fixed_point as fixedpoint
+from sccore.utils.errors import InputError
+from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]

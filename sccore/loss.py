@@ -5,10 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sccore.segmentation import segmentation_loss
-
 METRICS = ("wmse", "mse")
-SEGMENTATION = 0.1  # bits per pixel that a bit of cross-entropy of the second task is worth
 
 
 def lagrange_map(mask: Tensor, lmbda: Tensor | float) -> Tensor:
@@ -40,7 +37,7 @@ def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor 
     """L = R + sum_i lambda_i * 255^2 * (x_i - x_hat_i)^2 / N (Eq. 9 and 11), averaged over the batch.
 
     Args:
-        output: of a model, {"x_hat", "likelihoods"}; a map "segmentation" beside them adds that task to the loss.
+        output: of a model, {"x_hat", "likelihoods"}; "task" beside them is the loss of a second task, in bits per pixel.
         x: images in [0, 1], (B, 3, H, W). With the factor 255^2, lmbda has the scale the field uses.
         mask: text mask (B, 1, H, W) in {0, 1}; None stands for 1 everywhere (pre-training stage).
         lmbda: scalar or (B,).
@@ -54,9 +51,8 @@ def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor 
     weight = lmbda if metric == "mse" else lagrange_map(torch.ones_like(x[:, :1]) if mask is None else mask, lmbda)
     bpp = rate(output["likelihoods"], x.shape[-2] * x.shape[-1]).mean().to(x.dtype)
     mse = error.detach().mean()
-    task = SEGMENTATION * segmentation_loss(output["segmentation"], x) if "segmentation" in output else 0.0
     return {
-        "loss": bpp + 255**2 * (weight * error).mean() + task,
+        "loss": bpp + 255**2 * (weight * error).mean() + output.get("task", 0.0),
         "bpp": bpp.detach(),
         "mse": mse,
         "psnr": -10 / math.log(10) * mse.log(),

@@ -4,7 +4,7 @@ Song et al.'s SFT and condition block (ICCV 2021), which the paper replaces (Tab
 starts as the identity, so a trained backbone keeps its output when the sites are put in.
 """
 
-import sccore._compat  # noqa: F401
+import sccore.utils.torchvision_ops  # noqa: F401
 import torch
 import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from sccore.layers import GELU, conv_chain, deconv
 
 PARTS = "fem", "sem_a", "sem_s", "sem_h"  # of SFTIP, beside the backbone's
+TRANSFORMS = "g_a", "g_s", "g_seg", *PARTS  # of every codec: what turns pixels into y, and back
 
 
 def fit_size(features: Tensor, size: torch.Size) -> Tensor:

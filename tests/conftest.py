@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import sccore
-from sccore import checkpoint
+from sccore.codecs import checkpoint
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -44,8 +44,8 @@ def saved(tmp_path_factory):
 @pytest.fixture(scope="session")
 def screen():
     """(height, width) -> a part of a real screenshot, repeated if it is smaller, and its text mask."""
-    from sccore.data import read_image, read_mask
-    from sccore.paths import SAMPLES
+    from sccore.data.images import read_image, read_mask
+    from sccore.utils.paths import SAMPLES
 
     image = read_image(SAMPLES / "images" / "codec_wiki.png")
     mask = read_mask(SAMPLES / "masks" / "codec_wiki.png", image.shape[:2])

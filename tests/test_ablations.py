@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
-from sccore import ablations, paths, plan, report
-from sccore.errors import InputError
+from sccore.paper import results as report, tables_2_5 as ablations
+from sccore.training import plan
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import adapter, codec
-from sccore.checkpoint import load_model
-from sccore.errors import InputError
+from sccore.codecs import dec_adapter as adapter, sci as codec
+from sccore.codecs.checkpoint import load_model
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")

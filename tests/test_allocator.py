@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sccore import allocator
+from sccore.utils import allocator
 
 FOUND = allocator.find()
 PLAIN = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
@@ -43,7 +43,7 @@ def test_the_own_environment_comes_before_the_system(tmp_path, monkeypatch):
 
 @here
 def test_a_process_is_started_anew_with_the_same_arguments():
-    code = "import os, sys; from sccore import allocator; allocator.start_anew(); print(allocator.name(), sys.argv[1:]); "
+    code = "import os, sys; from sccore.utils import allocator; allocator.start_anew(); print(allocator.name(), sys.argv[1:]); "
     shown = python(code + "sys.stdout.flush(); os.system('echo ${LD_PRELOAD:-nothing} $SCCORE_LD_PRELOAD')", "a", "b c")
     assert shown.stdout == "tcmalloc ['a', 'b c']\nnothing\n" and shown.stderr == ""  # what it starts is not concerned
 
@@ -51,7 +51,7 @@ def test_a_process_is_started_anew_with_the_same_arguments():
 @linux
 def test_a_library_that_does_not_load_stops_nothing(tmp_path):
     (broken := tmp_path / "libtcmalloc_minimal.so.4").write_text("no library")
-    code = f"from sccore import allocator; allocator.find = lambda: {str(broken)!r}; allocator.start_anew(); print(allocator.name())"
+    code = f"from sccore.utils import allocator; allocator.find = lambda: {str(broken)!r}; allocator.start_anew(); print(allocator.name())"
     assert python(code).stdout == "system\n"
 
 
@@ -59,7 +59,7 @@ def test_a_library_that_does_not_load_stops_nothing(tmp_path):
 def test_memory_is_kept_where_there_is_no_other_allocator():
     code = """
 import numpy, resource
-from sccore import allocator
+from sccore.utils import allocator
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def step():
     for _ in range(5):

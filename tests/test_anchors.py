@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import anchors, cli, metrics, paths, programs, rd, results
-from sccore.errors import InputError
-from sccore.evaluation import evaluate_classical
-from sccore.programs import BPG, VTM
+from sccore.cli import parser as cli
+from sccore.codecs import classical as anchors, programs
+from sccore.evaluation import bd_rate as rd, metrics, records as results
+from sccore.utils import paths
+from sccore.utils.errors import InputError
+from sccore.evaluation.evaluate import evaluate_classical
+from sccore.codecs.programs import BPG, VTM
 
 RED, BLACK = (255, 0, 0), (0, 0, 0)
 FULL_COLOUR = ("jpeg", "jxl", "avif", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp

@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sccore import anchors, asiqe, asiqe_data, asiqe_training, paths, sqms
-from sccore.errors import InputError
+from sccore.codecs import classical as anchors
+from sccore.evaluation import asiqe_training, asiqe_training_set as asiqe_data
+from sccore.evaluation.asiqe import full_reference as sqms, index as asiqe
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 CODECS = [kind for kind in asiqe_data.CLASSICAL if anchors.CODECS[kind].missing()]
 
@@ -104,7 +107,7 @@ def test_weights_seen_none_of_a_held_out_scene(monkeypatch):
 
 
 def test_the_shipped_record_belongs_to_the_shipped_weights():
-    from sccore.files import file_hash
+    from sccore.utils.files import file_hash
 
     record = json.loads((paths.RESULTS / "asiqe" / "asiqe-r.json").read_text())
     assert record["weights"] == file_hash(paths.ASIQE) and record["vectors"] == len(asiqe.shipped().dual)

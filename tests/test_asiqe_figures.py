@@ -2,8 +2,9 @@
 
 import pytest
 
-from sccore import asiqe_figures, paths
-from sccore.errors import InputError
+from sccore.paper import asiqe as asiqe_figures
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 def test_tables_show_what_the_record_holds():

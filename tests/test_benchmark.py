@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import benchmark, paths, rd, report, results, table1, traces
-from sccore.errors import InputError
-from sccore.paths import ROOT
+from sccore.evaluation import bd_rate as rd, records as results
+from sccore.paper import benchmark, results as report, table_1 as table1
+from sccore.paper.drawing import traces
+from sccore.utils import paths
+from sccore.utils.errors import InputError
+from sccore.utils.paths import ROOT
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_seconds_are_a_megapixel(shots):
 
 
 def test_a_model_stands_beside_classical_codecs_from_records_or_measured_now(monkeypatch):
-    from sccore import data
+    from sccore.data import samples as data
 
     samples = data.load(paths.SAMPLES, progress=False)
     samples = samples.part([samples.names.index("graph")])

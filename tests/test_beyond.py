@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import beyond, create_model, paths, save_model
-from sccore.words import by_hash
+from sccore import create_model, save_model
+from sccore.paper import prior_benefit as beyond
+from sccore.utils import paths
+from sccore.text.words import by_hash
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from sccore import chance, report
+from sccore.paper import results as report, seeds as chance
 
 
 @pytest.fixture

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import channelfigures, channels, codec, paths
-from sccore.channels import REGIONS
-from sccore.errors import InputError
+from sccore.codecs import sci as codec
+from sccore.evaluation import bit_allocation as channels
+from sccore.paper import figure_4 as channelfigures
+from sccore.utils import paths
+from sccore.evaluation.bit_allocation import REGIONS
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, monkeypatc
     path = channels.record_path("sftip")
     record = channels.load(path)
     assert [row["name"] for row in record["images"]] == ["a.png", "b.png"]
-    assert record["checkpoint"]["sha256"] and record["command"].startswith("python -m sccore.channels")
+    assert record["checkpoint"]["sha256"] and record["command"].startswith("python -m sccore.evaluation.bit_allocation")
     for row in record["images"]:
         assert sum(row["all"].values()) == pytest.approx(row["bits"], rel=1e-6) and sum(row["positions"].values()) == 96
         assert 0 < sum(row["loudest"].values()) <= row["bits"]
@@ -96,7 +99,7 @@ def test_tables_are_of_both_and_shares_sum_to_all(measured):
 
 def test_missing_and_damaged_records_say_so(measured):
     shown = channelfigures.table(("wacnn", "another"))
-    assert "python -m sccore.channels another" in shown and channelfigures.described(("another",)) == ""
+    assert "python -m sccore.evaluation.bit_allocation another" in shown and channelfigures.described(("another",)) == ""
     channels.record_path("wacnn").write_text('{"images": [{"name": "a"}]}')
     with pytest.raises(InputError, match="wacnn.json: not a record of bits by region"):
         channels.load(channels.record_path("wacnn"))
@@ -119,7 +122,7 @@ def test_maps_share_a_scale_and_name_their_channels(picture):
 
 
 def test_shipped_records_are_of_the_shipped_weights():
-    from sccore.checkpoint import file_hash
+    from sccore.codecs.checkpoint import file_hash
 
     found = sorted((paths.RESULTS / channels.DATASET).glob("*.json"))
     assert found

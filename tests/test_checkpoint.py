@@ -6,9 +6,9 @@ import torch
 
 import sccore
 from conftest import lively
-from sccore import checkpoint
-from sccore.errors import InputError
-from sccore.files import replacing
+from sccore.codecs import checkpoint
+from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
 
 
 def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
@@ -198,7 +198,7 @@ def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):
 
 
 def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypatch, saved):
-    from sccore import paths
+    from sccore.utils import paths
 
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     with pytest.raises(InputError, match="shipped: none"):

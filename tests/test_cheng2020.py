@@ -5,8 +5,8 @@ import torch
 from compressai.models import Cheng2020Attention
 
 from conftest import lively
-from sccore.cheng2020 import REACH, fronts
-from sccore.models import create_model
+from sccore.codecs.cheng2020 import REACH, fronts
+from sccore.codecs.zoo import create_model
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (4, 4), (3, 11), (9, 2)])

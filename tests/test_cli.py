@@ -13,7 +13,7 @@ from PIL import Image
 
 import sccore
 from conftest import lively
-from sccore import checkpoint, codec
+from sccore.codecs import checkpoint, sci as codec
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -112,7 +112,8 @@ def test_conversions_are_noted(tmp_path, saved):
 
 
 def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch, capsys):
-    from sccore import cli, craft
+    from sccore.cli import parser as cli
+    from sccore.text import craft
 
     def missing(*_):
         raise craft.InputError("no CRAFT weights")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import sccore
-from sccore import codec
-from sccore.errors import InputError
+from sccore.codecs import sci as codec
+from sccore.utils.errors import InputError
 
 SIZES = [(1, 1), (33, 17), (480, 640)]
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import craft, text, tiles
-from sccore.data import read_image
-from sccore.errors import InputError
-from sccore.paths import SAMPLES
+from sccore.text import craft, inference as tiles, masks as text
+from sccore.data.images import read_image
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
 
 CONVS = {  # of the official file: name -> weight's shape; those in NORMED have a normalisation behind them
     **{f"basenet.slice{s}.{i}": (o, n, 3, 3) for s, i, n, o in [

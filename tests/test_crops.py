@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import anchors, crops, slider
-from sccore.errors import InputError
+from sccore.codecs import classical as anchors
+from sccore.evaluation import equal_rate as crops
+from sccore.paper.drawing import slider
+from sccore.utils.errors import InputError
 
 
 def test_the_search_finds_the_closest_file_with_few_tries():

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import data
-from sccore.errors import InputError
-from sccore.paths import SAMPLES
+from sccore.data import samples as data
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import detection, text, words
-from sccore.cli import main
-from sccore.errors import InputError
+from sccore.evaluation import detectors as detection
+from sccore.text import masks as text, words
+from sccore.cli.parser import main
+from sccore.utils.errors import InputError
 
 WORDS = [{"text": "one", "box": [10, 10, 50, 24]}, {"text": "two", "box": [60.2, 10, 99.6, 24]}]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import detector_training, east, tiles
-from sccore.detector_weights import Detector, load
-from sccore.errors import InputError, OtherRun
+from sccore.text import east, inference as tiles, training as detector_training
+from sccore.text.weights import Detector, load
+from sccore.utils.errors import InputError, OtherRun
 
 
 @pytest.fixture(scope="module")

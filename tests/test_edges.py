@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import edges
+from sccore.evaluation.asiqe import edges
 
 
 def by_loops(grey):

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import codec, create_model, evaluation, load_model, metrics, results, save_model
-from sccore.errors import InputError
-from sccore.evaluation import evaluate
+from sccore import create_model, load_model, save_model
+from sccore.codecs import sci as codec
+from sccore.evaluation import evaluate as evaluation, metrics, records as results
+from sccore.utils.errors import InputError
+from sccore.evaluation.evaluate import evaluate
 
 LAMBDAS = (0.0018, 0.025)
 

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import cli, data, datasets, fetching, paths
-from sccore.errors import InputError
+from sccore.cli import parser as cli
+from sccore.data import datasets, download as fetching, samples as data
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 HEAD = "stem repository commit path licence width height rgb_sha256 stored".split()
 

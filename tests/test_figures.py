@@ -7,8 +7,9 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sccore import figures, scores, style
-from sccore.errors import InputError
+from sccore.evaluation import asiqe_scores as scores
+from sccore.paper.drawing import curves as figures, style
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture(autouse=True)

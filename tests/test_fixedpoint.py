@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sccore import fixedpoint
-from sccore.fixedpoint import ACT, fixed_point, half_tanh, to_grid
+from sccore import fixed_point as fixedpoint
+from sccore.fixed_point import ACT, fixed_point, half_tanh, to_grid
 from sccore.layers import conv_chain
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sccore import free_energy as fe
+from sccore.evaluation.asiqe import free_energy as fe
 
 
 def by_loops(grey, step):

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sccore import integrity, paths, readings, report, results, rulers
-from sccore.errors import InputError
+from sccore.evaluation import records as results, rulers
+from sccore.paper import readings, results as report, table_6 as integrity
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
 

@@ -5,11 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sccore import data, klt, training
-from sccore.errors import InputError
-from sccore.models import PRESETS, WACNN, create_model
-from sccore.paths import SAMPLES
-from sccore.recipe import FROM_KLT
+from sccore import klt
+from sccore.data import samples as data
+from sccore.training import fit as training
+from sccore.utils.errors import InputError
+from sccore.codecs.zoo import create_model
+from sccore.presets import PRESETS
+from sccore.wacnn import WACNN
+from sccore.utils.paths import SAMPLES
+from sccore.training.recipe import FROM_KLT
 
 
 @pytest.fixture(scope="module")

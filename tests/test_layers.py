@@ -6,7 +6,7 @@ from torch import nn
 
 from sccore.attention import SwinAttention
 from sccore.layers import GELU, conv, conv_chain, deconv
-from sccore.models import create_model
+from sccore.codecs.zoo import create_model
 
 
 @pytest.mark.parametrize("size", [16, 64, 130])

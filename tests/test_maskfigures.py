@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from sccore import maskfigures, paths, words
-from sccore.errors import InputError
+from sccore.paper import detectors as maskfigures
+from sccore.text import words
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import anchors, metrics
-from sccore.errors import InputError
+from sccore.codecs import classical as anchors
+from sccore.evaluation import metrics
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture
@@ -89,5 +90,5 @@ def test_images_that_cannot_be_compared_are_refused(pair):
 
 
 def test_importing_metrics_leaves_torch_alone():
-    code = "import sys, sccore.metrics; sys.exit('torch' in sys.modules)"
+    code = "import sys, sccore.evaluation.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

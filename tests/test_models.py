@@ -6,11 +6,12 @@ from compressai.models import Cheng2020Attention
 
 import sccore
 from conftest import lively
-from sccore import paths
-from sccore.checkpoint import warm_start
-from sccore.data import read_image
-from sccore.errors import InputError
-from sccore.models import LAMBDAS, MODELS, RATES, count_parameters, create_model, kmac_per_pixel
+from sccore.utils import paths
+from sccore.codecs.checkpoint import warm_start
+from sccore.data.images import read_image
+from sccore.utils.errors import InputError
+from sccore.codecs.zoo import MODELS, RATES, count_parameters, create_model, kmac_per_pixel
+from sccore.presets import LAMBDAS
 
 PINNED = {  # counts known of the published models and of the paper's
     "wacnn": {"total": 75_235_779, "g_a": 6_928_528, "g_s": 6_928_211, "h_a": 3_319_040, "h_mean_s": 5_882_624,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from sccore import muon
-from sccore.models import create_model
-from sccore.muon import Muon, matrices, orthogonal
+from sccore.training import muon
+from sccore.codecs.zoo import create_model
+from sccore.training.muon import Muon, matrices, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(2, 8, 8), (1, 6, 40), (3, 40, 6)])

@@ -9,8 +9,8 @@ import jupytext
 import nbformat
 import pytest
 
-from sccore import parameters
-from sccore.paths import ROOT
+from sccore.cli import notebook_parameters as parameters
+from sccore.utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TEXTS = ROOT / "book" / "experiments"

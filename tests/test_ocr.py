@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore import anchors, ocr
-from sccore.errors import InputError
+from sccore.codecs import classical as anchors
+from sccore.evaluation import ocr
+from sccore.utils.errors import InputError
 
 needs_reader = pytest.mark.skipif(bool(ocr.missing()), reason=ocr.missing() or "-")
 WORDS = ("Screens are full of text", "and text wants to be read")

@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from sccore import browser, looks, pages
-from sccore.cli import main
-from sccore.data import read_image
-from sccore.errors import InputError
-from sccore.words import oracle
+from sccore.text.pages import appearance as looks, chromium as browser, render as pages
+from sccore.cli.parser import main
+from sccore.data.images import read_image
+from sccore.utils.errors import InputError
+from sccore.text.words import oracle
 
 try:
     browser.find()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from sccore import pairs, paths
-from sccore.errors import InputError
+from sccore.paper import figures_3_10 as pairs
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 def test_missing_weights_say_what_trains_them(tmp_path, monkeypatch, screen):

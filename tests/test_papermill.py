@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import nbformat
-import papermill  # noqa: F401  papermill loads sccore._papermill, not the other way round
+import papermill  # noqa: F401  papermill loads sccore.cli.papermill_engine, not the other way round
 import pytest
 from PIL import Image
 
-from sccore import _papermill, allocator, parameters
-from sccore.errors import InputError
-from sccore.paths import ROOT, SAMPLES
+from sccore.cli import notebook_parameters as parameters, papermill_engine as _papermill
+from sccore.utils import allocator
+from sccore.utils.errors import InputError
+from sccore.utils.paths import ROOT, SAMPLES
 
 PAPERMILL = str(Path(sys.executable).with_name("papermill"))
 DEFAULTS = {"lmbda": 0.0035, "steps": 3, "fast": False, "model": "sftip"}
@@ -148,7 +149,7 @@ def test_the_real_notebook_trains(tmp_path, monkeypatch):
 @pytest.mark.skipif(allocator.find() is None, reason="no tcmalloc: apt install libtcmalloc-minimal4, or conda install gperftools")
 def test_the_kernel_starts_with_the_allocator_that_trains_faster(place, monkeypatch):
     monkeypatch.delenv("LD_PRELOAD", raising=False)
-    write(place / "tiny.ipynb", "from sccore import allocator\nprint('served by', allocator.name())")
+    write(place / "tiny.ipynb", "from sccore.utils import allocator\nprint('served by', allocator.name())")
     assert run("tiny.ipynb").returncode == 0
     (out,) = (place / "data/runs/notebooks").glob("*.ipynb")
     assert "served by tcmalloc" in printed(out)

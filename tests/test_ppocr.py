@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sccore import craft, ppocr, text
-from sccore.errors import InputError
+from sccore.text import craft, masks as text, ppocr
+from sccore.utils.errors import InputError
 
 try:
     ppocr.find_weights()

@@ -8,7 +8,7 @@ import tomllib
 
 import yaml
 
-from sccore.paths import ROOT
+from sccore.utils.paths import ROOT
 
 WEIGHTS = {"craft", "ppocr"}  # extras that only bring a detector's weights
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -62,7 +62,7 @@ def imported(folder):
     """Distributions that the Python files of a folder import, the standard library and the project left out."""
     packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python", "sklearn": "scikit-learn"}
     found = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
@@ -82,7 +82,7 @@ def test_what_is_imported_is_declared():
 
 
 def test_importing_sccore_is_light():
-    code = "import sys, sccore, sccore.paths, sccore.parameters; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    code = "import sys, sccore, sccore.utils.paths, sccore.cli.notebook_parameters; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore import quads
+from sccore.text import quads
 
 
 def test_sides_and_quads_are_inverse():

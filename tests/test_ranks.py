@@ -10,13 +10,14 @@ import time
 import pytest
 import torch
 
-from sccore.errors import InputError
-from sccore.paths import ROOT, SAMPLES
-from sccore.ranks import ALONE, Ranks
+from sccore.utils.errors import InputError
+from sccore.utils.paths import ROOT, SAMPLES
+from sccore.training.ranks import ALONE, Ranks
 
 TRAIN = """
 import sys
-from sccore import cli, training
+from sccore.cli import parser as cli
+from sccore.training import fit as training
 from sccore.hyperprior import GaussianConditional
 EntropyModel = GaussianConditional.__mro__[1]
 quantize = EntropyModel.quantize

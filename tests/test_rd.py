@@ -8,8 +8,9 @@ import pytest
 from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from sccore import rd, report, results
-from sccore.errors import InputError
+from sccore.evaluation import bd_rate as rd, records as results
+from sccore.paper import results as report
+from sccore.utils.errors import InputError
 
 LAMBDAS = np.array([0.0018, 0.0035, 0.0067, 0.013, 0.025])
 RATES = np.array([0.1, 0.17, 0.28, 0.45, 0.7])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sccore import remasking
-from sccore.errors import InputError
+from sccore.text import altered_masks as remasking
+from sccore.utils.errors import InputError
 
 IMAGE = np.zeros((120, 160, 3), np.uint8)
 

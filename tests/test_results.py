@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from sccore import create_model, paths, results
-from sccore.errors import InputError
+from sccore import create_model
+from sccore.evaluation import records as results
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture

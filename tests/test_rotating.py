@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sccore.rotating import ORConv, orpool
+from sccore.text.rotating_filters import ORConv, orpool
 
 
 def clockwise(x):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import rrd, text
-from sccore.quads import to_quads, upright
+from sccore.text import masks as text, rrd
+from sccore.text.quads import to_quads, upright
 
 NONE = np.zeros(0, bool)
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore import cli, metrics, results, rulers
-from sccore.errors import InputError
-from sccore.evaluation import evaluate
+from sccore.cli import parser as cli
+from sccore.evaluation import metrics, records as results, rulers
+from sccore.utils.errors import InputError
+from sccore.evaluation.evaluate import evaluate
 
 HERE = [name for name, ruler in rulers.RULERS.items() if name != "asiqe_r" and not ruler.missing()]  # that needs no original
 

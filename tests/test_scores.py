@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import paths, rd, results, scores
-from sccore.errors import InputError
+from sccore.evaluation import asiqe_scores as scores, bd_rate as rd, records as results
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture

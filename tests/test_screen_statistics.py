@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore import screen_statistics as ss
+from sccore.evaluation.asiqe import statistics as ss
 
 
 def kernel(size):

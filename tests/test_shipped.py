@@ -6,9 +6,14 @@ import pandas as pd
 import pytest
 
 import sccore
-from sccore import adapter, anchors, checkpoint, codec, data, evaluation, integrity, paths, report, results, suite
-from sccore.models import create_model
-from sccore.plan import BASE, RUNS
+from sccore.codecs import checkpoint, classical as anchors, dec_adapter as adapter, sci as codec
+from sccore.data import samples as data
+from sccore.evaluation import evaluate as evaluation, records as results
+from sccore.paper import readme as made_anew, results as report, table_6 as integrity
+from sccore.training import suite
+from sccore.utils import paths
+from sccore.codecs.zoo import create_model
+from sccore.training.plan import BASE, RUNS
 
 CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
@@ -54,7 +59,7 @@ def test_compared_models_had_the_same_training():
 
 def test_the_model_card_shows_the_records():
     card = (paths.CHECKPOINTS / "README.md").read_text(encoding="utf-8")
-    assert card == report.with_card(card), "run: python -m sccore.report"
+    assert card == made_anew.with_card(card), "run: python -m sccore.paper.readme"
     for path in CHECKPOINTS:
         stages = [*(meta := checkpoint.read_header(path)["meta"])["history"], meta]
         assert all(f"| {stage['steps']:,} | {stage['seconds']} |" in card for stage in stages)

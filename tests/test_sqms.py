@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore import edges, sqms
-from sccore.errors import InputError
+from sccore.evaluation.asiqe import edges, full_reference as sqms
+from sccore.utils.errors import InputError
 
 
 def loops(values, kernel):
@@ -25,7 +25,7 @@ def test_gradients_are_those_of_loops(kernel):
 
 
 def test_gmsd_is_that_of_others(screen):
-    import sccore._compat  # noqa: F401
+    import sccore.utils.torchvision_ops  # noqa: F401
     import torch
     from piq import gmsd
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import create_model, steering
+from sccore import create_model
+from sccore.paper import sem_activity as steering
 
 
 @pytest.fixture

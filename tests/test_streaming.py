@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 import sccore
-from sccore import data, paths, streaming
-from sccore.errors import InputError
-from sccore.paths import SAMPLES
-from sccore.recipe import Recipe
-from sccore.streaming import stream
-from sccore.training import fit
+from sccore.data import samples as data, streaming
+from sccore.utils import paths
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
+from sccore.training.recipe import Recipe
+from sccore.data.streaming import stream
+from sccore.training.fit import fit
 
 NAMES = "graph", "gui", "windows95"
 
@@ -64,7 +65,7 @@ def test_training_from_files_is_training_from_memory_and_goes_on(screens):
         options = dict(recipe=recipe, progress=False)
         with pytest.MonkeyPatch.context() as patch:
             if steps < 6:  # a kill, and the same line again
-                patch.setattr("sccore.training.Training.over", lambda self, stop: self.run.step >= steps)
+                patch.setattr("sccore.training.fit.Training.over", lambda self, stop: self.run.step >= steps)
             fit(sccore.create_model("wacnn", rate="variable"), samples, screens / name, **options)
         with open(screens / name / "log.csv") as file:
             return [row["loss"] for row in csv.DictReader(file) if row["loss"]]
@@ -99,7 +100,7 @@ def test_what_cannot_be_trained_on_is_refused(screens):
 MEMORY = """
 import sys
 from pathlib import Path
-from sccore.streaming import stream
+from sccore.data.streaming import stream
 crops = stream(sys.argv[1], progress=False).batches(256, 8)
 for step in range(6):
     crops(step)

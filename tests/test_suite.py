@@ -11,15 +11,20 @@ import time
 
 import pytest
 
-from sccore import checkpoint, paths, plan, results, suite
-from sccore.files import lock
-from sccore.recipe import Recipe, check
-from sccore.models import MODELS, create_model
+from sccore.codecs import checkpoint
+from sccore.evaluation import records as results
+from sccore.training import plan, suite
+from sccore.utils import paths
+from sccore.utils.files import lock
+from sccore.training.recipe import Recipe, check
+from sccore.codecs.zoo import MODELS, create_model
 
 TINY = """
 import sys
 from dataclasses import replace
-from sccore import cli, klt, plan, suite, training
+from sccore import klt
+from sccore.cli import parser as cli
+from sccore.training import fit as training, plan, suite
 klt.STEPS = 2
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import craft, files, maskcache, text
-from sccore.data import read_image, read_mask
-from sccore.errors import InputError
-from sccore.paths import SAMPLES
+from sccore.text import craft, mask_folder as maskcache, masks as text
+from sccore.utils import files
+from sccore.data.images import read_image, read_mask
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
 
 
 def maps(*words, size=(60, 100)):
@@ -221,7 +222,7 @@ def test_masks_from_elsewhere_and_images_are_never_overwritten(folder):
 
 
 def test_training_images_with_the_masks_of_another_detector(tmp_path):
-    from sccore.data import Samples
+    from sccore.data.samples import Samples
 
     images = [(np.arange(40 * 60 * 3) % 251).astype(np.uint8).reshape(40, 60, 3), np.zeros((30, 50, 3), np.uint8)]
     samples = Samples.of(((name, image, np.ones(image.shape[:2], bool)) for name, image in zip("ab", images)), sha256="0")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sccore import tiles
+from sccore.text import inference as tiles
 
 
 @pytest.mark.parametrize("height, width", [(32, 32), (480, 640), (1088, 1920), (1440, 2560), (4320, 7680), (32, 20000)])

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 import sccore
-from sccore import data, step, training
-from sccore.errors import InputError
-from sccore.paths import SAMPLES
-from sccore.recipe import COMPANION
-from sccore.training import Recipe, Training, fit, together
+from sccore.data import samples as data
+from sccore.training import fit as training, run as step
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
+from sccore.training.recipe import COMPANION
+from sccore.training.fit import Recipe, Training, fit, together
 
 SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="decay")
 
@@ -84,7 +85,7 @@ def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
                str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--initial", "noise", "--optimizer", "adam"]  # fmt: skip
-    script = ("import sys; from sccore import training, cli; fit = training.fit;"
+    script = ("import sys; from sccore.cli import parser as cli; from sccore.training import fit as training; fit = training.fit;"
               "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore import words
-from sccore.errors import InputError
+from sccore.text import words
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""All codecs, learned and classical, and the files that they write."""

@@ -1,0 +1,198 @@
+"""Checkpoints: one safetensors file that says what it is.
+
+Weights are kept small: see :func:`pack`. The coder's tables are kept with
+them, because a decoder must use the very tables of the encoder and cannot rely on computing them again to the last bit.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from sccore import __version__
+from sccore.utils import paths
+from sccore.utils.errors import InputError
+from sccore.utils.files import file_hash, replacing
+from sccore.hyperprior import Hyperprior
+from sccore.codecs.zoo import create_model
+from sccore.wacnn import WACNN
+from sccore.sem import PARTS
+
+FORMAT = "sccore-3"
+TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
+LENGTHS = "gaussian_conditional._cdf_length"
+SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
+
+
+def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta) -> Path:
+    """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
+
+    Args:
+        compact: as :func:`pack`; the tables are built from the weights as they are kept. False: single precision.
+        meta: added to `model.meta`; anything JSON can hold.
+    """
+    path = Path(path)
+    copy = create_model(**model.spec)
+    weights = weights_of(model)
+    kept = pack(model, weights) if compact else weights
+    nn.Module.load_state_dict(copy, unpack(kept), strict=False)
+    copy.update(force=True, update_quantiles=True)  # exact quantiles, where the auxiliary loss only came near
+    exact = weights_of(copy)
+    state = copy.state_dict() | kept | {name: exact[name] for name in exact if name.endswith("quantiles")}
+    state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
+    header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
+    with replacing(path) as part:
+        save_file({k: v.contiguous() for k, v in state.items()}, part, {"sccore": json.dumps(header)})
+        os.chmod(part, 0o644)
+    return path
+
+
+def weights_of(model: Hyperprior) -> dict[str, Tensor]:
+    """A model's parameters by name, float32 copies; no tables, no other buffers."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+
+
+def pack(model: Hyperprior, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as a file keeps them.
+
+    Eight bits and a scale for the kernels of the networks that drive the entropy coder and of the structural
+    enhancement; single precision for the entropy bottleneck, the gains and GDN, which are few; half for the rest, the
+    transforms among them, whose errors are the picture's.
+    """
+    kept = {}
+    for name, value in weights.items():
+        part, last = name.split(".")[0], name.split(".")[-1]
+        if part in ("entropy_bottleneck", "gain_y", "gain_z") or last in ("beta", "gamma"):
+            kept[name] = value
+        elif part in (*model.drivers, *PARTS) and value.ndim == 4:
+            scale = value.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
+            kept[name], kept[name + SCALE] = (value / scale).round().to(torch.int8), scale
+        else:
+            kept[name] = value.half()
+    return kept
+
+
+def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float32 weights of what :func:`pack` made; anything else passes."""
+    weight = lambda name, v: v.float() * state[name + SCALE] if v.dtype == torch.int8 else v.float() if v.is_floating_point() else v
+    return {name: weight(name, v) for name, v in state.items() if not name.endswith(SCALE)}
+
+
+def read_header(path: Path | str) -> dict:
+    """{"spec", "meta"} of a checkpoint, without its weights."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("sccore", "{}"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged or not a checkpoint ({error})") from None
+    if header.get("format") != FORMAT:
+        raise InputError(f"{path}: not a sccore checkpoint")
+    return header
+
+
+def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperprior:
+    """A model from a checkpoint, in evaluation mode and ready to code; `path` may be a shipped checkpoint's name.
+
+    Raises:
+        InputError: missing, damaged or foreign file, or weights that do not fit what the file says it is.
+    """
+    path = Path(path)
+    if not path.exists() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
+        path = named
+    header = read_header(path)
+    model = create_model(**header["spec"])
+    with safe_open(path, "pt") as file:
+        state = {k: file.get_tensor(k) for k in file.keys()}
+    try:
+        state = unpack(state)
+        state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        raise InputError(f"{path}: weights do not fit the model ({str(error).splitlines()[0]})") from None
+    model.eval().to(device).update()  # tables are there already; builds the fixed-point copies, on the device
+    model.meta, model.checkpoint_hash = header["meta"], file_hash(path)
+    return model
+
+
+def load_published(model: WACNN, path: Path | str) -> WACNN:
+    """Weights of a published WACNN checkpoint (a .pth or .pth.tar with the names of its release), tensors only."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such checkpoint") from None
+    except Exception as error:
+        raise InputError(f"{path}: not readable as tensors ({str(error).splitlines()[0]})") from None
+    state = state.get("state_dict", state)
+    state = {k.removeprefix("module."): v for k, v in state.items()}
+    try:
+        model.load_state_dict(state)
+    except (RuntimeError, KeyError) as error:
+        reason = (str(error).splitlines()[1:] or [str(error)])[0].strip()  # the first name that does not fit
+        raise InputError(f"{path}: not a WACNN checkpoint ({reason:.200})") from None
+    model.update(force=True)
+    model.checkpoint_hash = file_hash(path)
+    return model
+
+
+def warm_start(model: Hyperprior, source: Hyperprior, lmbda: float | None = None) -> Hyperprior:
+    """Starts `model` from another model's weights; what the other lacks (SEM sites, gains) keeps its identity start.
+
+    A tuned model takes the gains of a variable-rate one at `lmbda` and so begins as that model is there. A fixed-rate
+    one leaves them behind: it begins near the middle rate, whose gains began as 1.
+
+    Raises:
+        InputError: the source has parts that the model lacks, or other sizes.
+    """
+    state = weights_of(source)
+    gains = {k: v for k, v in state.items() if k.startswith(("gain_y.", "gain_z."))}
+    if model.spec["rate"] == "fixed":
+        state = {k: v for k, v in state.items() if k not in gains}
+    elif model.spec["rate"] == "tuned" and source.lambdas:
+        level = source.level(lmbda).item()
+        state |= {k: torch.lerp(v[int(level)], v[math.ceil(level)], level % 1)[None] for k, v in gains.items()}
+    own = model.state_dict()
+    wrong = [k for k, v in state.items() if k not in own or own[k].shape != v.shape]
+    if wrong:
+        raise InputError(f"cannot start {model.spec} from {source.spec}: {wrong[0]} does not fit")
+    nn.Module.load_state_dict(model, state, strict=False)
+    stage = {k: source.meta.get(k) for k in ("steps", "seconds", "recipe", "data", "lmbda")}
+    stage |= {"model": source.spec, "sha256": source.checkpoint_hash}
+    model.meta["history"] = [*source.meta.get("history", []), stage]
+    return model
+
+
+def shipped() -> dict[Path, dict]:
+    """Header of every checkpoint in data/checkpoints."""
+    return {path: read_header(path) for path in sorted(paths.CHECKPOINTS.glob("*.safetensors"))}
+
+
+def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+structure") -> Path:
+    """The shipped checkpoint for a model and lambda: one trained for that lambda, else the one that serves all of them.
+
+    Shipped files are named by their run in :mod:`sccore.training.plan`: sftip, sftip-0.0035, sftip-uniform.
+
+    Raises:
+        InputError: none is shipped; says which are.
+    """
+    stem = model if prior == "text+structure" else f"{model}-{prior}"
+    for name in (f"{stem}-{lmbda}", stem):
+        if (path := paths.CHECKPOINTS / f"{name}.safetensors").exists():
+            return path
+    names = ", ".join(p.stem for p in shipped()) or "none"
+    raise InputError(f"no shipped weights of {stem} for lmbda {lmbda}; shipped: {names}")
+
+
+def by_identity(identity: bytes) -> Path:
+    """The checkpoint whose sha256 starts with `identity`, among the shipped ones and the local runs."""
+    for path in (*paths.CHECKPOINTS.glob("*.safetensors"), *paths.RUNS.glob("*/model.safetensors")):
+        if bytes.fromhex(file_hash(path))[: len(identity)] == identity:
+            return path
+    raise InputError(f"needs weights {identity.hex()}, which are not at hand; name their file with --checkpoint")

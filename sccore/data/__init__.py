@@ -1,0 +1,1 @@
+"""Images, text masks and data sets: found, read and cropped."""

@@ -1,0 +1,270 @@
+"""Images with their text masks: folders paired by file stem, tar shards, random crops."""
+
+import hashlib
+import io
+import os
+import tarfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sccore.utils.errors import InputError
+from sccore.data.images import SUFFIXES, image_files, pair, read_image, read_mask  # noqa: F401
+
+COLOURS = 0xFFFFFF  # of a pixel's four bytes, the mask behind them; what inverts them
+
+
+@dataclass
+class Samples:
+    """Decoded images and masks in memory; `failed` names what could not be read, `sha256` the files' content.
+
+    One byte each for red, green, blue and mask, all images behind one another: a batch of crops is then one gather,
+    on whatever device the pixels are, and processes that are forked share them.
+    """
+
+    names: list[str]
+    sizes: list[tuple[int, int]]  # (H, W)
+    pixels: np.ndarray  # uint8 (pixels of all images, 4)
+    failed: dict[str, str]
+    sha256: str
+    _there: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None,
+           sha256: str = "") -> "Samples":
+        """From (name, uint8 (H, W, 3) image, bool (H, W) mask), each packed as it comes: no more than one is in memory twice."""
+        names, sizes, end = [], [], 0
+        pixels = np.empty((1, 4), np.uint8)
+        for name, image, mask in items:
+            start, end = end, end + mask.size
+            if end > len(pixels):  # grows in place, by pages that are moved and not copied
+                pixels.resize((max(end, len(pixels) * 5 // 4), 4), refcheck=False)
+            pixels[start:end, :3], pixels[start:end, 3] = image.reshape(-1, 3), mask.reshape(-1)
+            names.append(name)
+            sizes.append(mask.shape)
+        pixels.resize((end, 4), refcheck=False)
+        return cls(names, sizes, pixels, failed or {}, sha256)
+
+    def part(self, chosen: list[int]) -> "Samples":
+        """Some of the images, of the same files."""
+        return Samples.of(((self.names[i], *self[i]) for i in chosen), self.failed, self.sha256)
+
+    def on(self, device: str) -> Tensor:
+        """All pixels as int32 (n,) on a device; one copy there, however many ask."""
+        if device not in self._there:
+            self._there[device] = torch.from_numpy(self.pixels.view(np.int32)[:, 0]).to(device)
+        return self._there[device]
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each image's first pixel lies, and where the last image ends."""
+        return np.cumsum([0] + [h * w for h, w in self.sizes])
+
+    def batches(self, *args, **kwargs) -> "Crops":
+        return Crops(self, *args, **kwargs)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image i, uint8 (H, W, 3), and its mask, bool (H, W); views."""
+        start, (h, w) = self.starts[i], self.sizes[i]
+        whole = self.pixels[start : start + h * w].reshape(h, w, 4)
+        return whole[..., :3], whole[..., 3].view(bool)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+
+def load(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Samples:
+    """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
+
+    A folder with `images` and `masks` inside is taken as such; of any other folder `masks` names the masks. Images
+    without masks get a mask of 1 everywhere. Unreadable files are reported and left out; a missing or wrong-sized
+    mask is an error.
+    """
+    failed, digest = {}, hashlib.sha256()
+
+    def decoded(entry: Entry):
+        image, mask = (piece.read() if piece else b"" for piece in entry[1:])
+        try:
+            pixels = read_image(io.BytesIO(image), entry.name)
+        except InputError as error:
+            return image, mask, error
+        return image, mask, (entry.name, pixels, entry.read_mask(mask, pixels.shape[:2]))
+
+    def items():
+        for source in map(Path, sources):
+            found = entries(source, masks)
+            with ThreadPoolExecutor(cores := len(os.sched_getaffinity(0))) as pool, \
+                 tqdm(total=len(found), desc=f"reading {source.name}", unit="image", disable=not progress) as bar:  # fmt: skip
+                for start in range(0, len(found), 4 * cores):  # no more than that is in memory twice
+                    for entry, (image, mask, item) in zip(part := found[start : start + 4 * cores], pool.map(decoded, part)):
+                        digest.update(image)
+                        digest.update(mask)
+                        bar.update()
+                        if isinstance(item, InputError):
+                            failed[entry.name] = str(item)
+                            tqdm.write(f"left out: {item}")
+                        else:
+                            yield item
+
+    samples = Samples.of(items(), failed)
+    if not len(samples):
+        raise InputError(f"no readable image in {', '.join(map(str, sources))}")
+    return replace(samples, sha256=digest.hexdigest())
+
+
+class Piece(NamedTuple):
+    """Bytes of a file: all of it, or a member of a shard."""
+
+    path: Path
+    start: int = 0
+    length: int = -1
+
+    def read(self) -> bytes:
+        with open(self.path, "rb") as file:
+            file.seek(self.start)
+            return file.read(self.length)
+
+
+class Entry(NamedTuple):
+    """Where an image and its mask are; None stands for a mask of 1 everywhere."""
+
+    name: str
+    image: Piece
+    mask: Piece | None
+
+    def read_mask(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
+        return read_mask(io.BytesIO(data), size, f"mask of {self.name}") if self.mask else np.ones(size, bool)
+
+
+def entries(source: Path, masks: Path | str | None = None) -> list[Entry]:
+    """What a shard or folder holds, sorted by name; nothing is read yet."""
+    if source.suffix == ".tar":
+        return _shard(source)
+    if masks is None and (source / "images").is_dir():
+        source, masks = source / "images", source / "masks"
+    return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(source, masks)]
+
+
+def _shard(path: Path) -> list[Entry]:
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = {m.name: Piece(path, m.offset_data, m.size) for m in tar if m.isfile()}
+    except (OSError, tarfile.TarError) as error:
+        raise InputError(f"{path}: not a readable tar shard ({error})") from None
+    found = []
+    for name in sorted(n for n in members if n.startswith("images/")):
+        if (mate := f"masks/{Path(name).stem}.png") not in members:
+            raise InputError(f"{path}: {name} has no {mate}")
+        found.append(Entry(Path(name).stem, members[name], members[mate]))
+    return found
+
+
+class Batches(ABC):
+    """Where the batches of a training come from; the batch of a step depends on (seed, step) alone."""
+
+    device: str
+
+    @abstractmethod
+    def draw(self, step: int) -> Tensor:
+        """What the batch of a step is made of, on the host, always of the same shape."""
+
+    @abstractmethod
+    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch, where `drawn` lies: x (B, 3, S, S) float in [0, 1], mask (B, 1, S, S) in {0, 1}; nothing in it waits."""
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        return self.cut(self.draw(step).to(self.device))
+
+
+class Crops(Batches):
+    """Random crops of image and mask together, flipped left-right and up-down at random.
+
+    The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere. Pixels are put on
+    the device once; what a step draws is some numbers, and its batch is gathered on the device.
+
+    Args:
+        samples: what to crop from; images smaller than the crop are extended by their border.
+        size: of the square crops, pixels.
+        batch: crops a step.
+        seed: of the choice.
+        device: where the pixels are kept and the crops come out.
+        invert: share of the crops whose colours are inverted.
+        part: of the batch that this process takes, as a slice; all of it.
+    """
+
+    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
+                 invert: float = 0.0, part: slice = slice(None)):
+        self.choice = Choice(np.array(samples.sizes), size, batch, seed, invert, part)
+        self.starts, self.device = samples.starts, device
+        self.pixels = samples.on(device)  # (pixels of all images,)
+        self.line = torch.arange(size, device=device)
+
+    def draw(self, step: int) -> Tensor:
+        """(B, 8), columns first pixel, height, width, top, left, flips, inverted."""
+        chosen = self.choice(step)
+        columns = (self.starts[chosen.index], *chosen.sizes.T, *chosen.corner.T, *chosen.flip.T, chosen.inverted)
+        return torch.from_numpy(np.stack(columns, axis=1).astype(np.int64))
+
+    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        start, height, width, top, left, upside_down, mirrored, inverted = drawn[..., None].unbind(1)  # (B, 1) each
+        along = lambda corner, flipped: corner + torch.where(flipped.bool(), self.line.flip(0), self.line)  # (B, size)
+        rows = start + torch.minimum(along(top, upside_down), height - 1) * width
+        columns = torch.minimum(along(left, mirrored), width - 1)
+        pixels = self.pixels[rows[:, :, None] + columns[:, None, :]]  # (B, size, size)
+        pixels = torch.where(inverted.bool()[..., None], pixels ^ COLOURS, pixels)
+        return unpack(pixels.view(torch.uint8).view(*pixels.shape, 4))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Crops by their images: index (B,), sizes (B, 2) of these, corner (B, 2), flip (B, 2) of rows and columns, inverted (B,)."""
+
+    index: np.ndarray
+    sizes: np.ndarray
+    corner: np.ndarray
+    flip: np.ndarray
+    inverted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which crops a step takes from images of these sizes (n, 2); see :class:`Crops`."""
+
+    sizes: np.ndarray
+    size: int
+    batch: int
+    seed: int
+    invert: float
+    part: slice
+
+    def __call__(self, step: int) -> Chosen:
+        rng = np.random.default_rng((self.seed, step))
+        index = rng.integers(len(self.sizes), size=self.batch)
+        sizes = self.sizes[index]
+        corner = rng.integers(np.maximum(sizes - self.size, 0) + 1)
+        flip = rng.integers(2, size=(self.batch, 2), dtype=np.bool_)
+        inverted = rng.random(self.batch) < self.invert
+        return Chosen(*(a[self.part] for a in (index, sizes, corner, flip, inverted)))
+
+
+def unpack(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """uint8 (B, S, S, 4), red, green, blue and mask -> x (B, 3, S, S) in [0, 1], mask (B, 1, S, S)."""
+    four = pixels.permute(0, 3, 1, 2)
+    return four[:, :3].float() / 255, four[:, 3:].float()
+
+
+def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image and mask repeated at the border up to at least size x size."""
+    bottom, right = (max(size - n, 0) for n in image.shape[:2])
+    return np.pad(image, ((0, bottom), (0, right), (0, 0)), "edge"), np.pad(mask, ((0, bottom), (0, right)), "edge")

@@ -1,0 +1,168 @@
+"""Training images that stay in their files: sets larger than memory, such as the paper's 300,000 images.
+
+An index, made once, knows where every image lies and how large it is. From that, seed and step decide each crop as they
+do in memory, and worker processes read and decode ahead of the training. Batches are the same either way.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from sccore.utils import paths
+from sccore.data.samples import Batches, Choice, Entry, Piece, entries, extend, unpack
+from sccore.data.images import read_image
+from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
+
+AHEAD = 4  # batches that each worker has ready
+
+
+@dataclass
+class Stream:
+    """Images and masks in their files; stands where :class:`sccore.data.samples.Samples` does in training.
+
+    Arrays of one row an image: `files` (n, 2), the numbers of image and mask in `places` (-1: no mask, 1 everywhere);
+    `spans` (n, 2, 2), where each begins and how long it is (-1: to the end); `sizes` (n, 2).
+    """
+
+    places: list[str]
+    files: np.ndarray
+    spans: np.ndarray
+    sizes: np.ndarray
+    failed: dict[str, str]
+    sha256: str
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Image i, uint8 (H, W, 3), and its mask, bool (H, W), read and decoded."""
+        image, mask = (Piece(Path(self.places[f]), *map(int, span)) if f >= 0 else None for f, span in zip(self.files[i], self.spans[i]))
+        return decoded(Entry(str(image.path), image, mask))
+
+    def batches(self, *args, **kwargs) -> "StreamedCrops":
+        return StreamedCrops(self, *args, **kwargs)
+
+
+def decoded(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
+    pixels = read_image(io.BytesIO(entry.image.read()), entry.name)
+    return pixels, entry.read_mask(entry.mask.read() if entry.mask else b"", pixels.shape[:2])
+
+
+def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Stream:
+    """The index of shards and folders, as :func:`sccore.data.samples.load` takes them; made once and kept in data/runs/index.
+
+    Making it reads and decodes every file, so that a damaged one is reported and left out now, as it is in memory.
+    """
+    found = [entry for source in sources for entry in entries(Path(source), masks)]
+    path = paths.RUNS / "index" / f"{fingerprint(found)}.npz"
+    if not path.exists():
+        with replacing(path) as part, open(part, "wb") as file:
+            np.savez(file, **make_index(found, progress))
+    with np.load(path, allow_pickle=False) as index:
+        known = json.loads(str(index["meta"]))
+        made = Stream(known["places"], index["files"], index["spans"], index["sizes"], known["failed"], known["sha256"])
+    if not len(made):
+        raise InputError(f"no readable image in {', '.join(map(str, sources))}")
+    return made
+
+
+def fingerprint(found: list[Entry]) -> str:
+    """Of names, places and times of what is there: another one asks for a new index."""
+    digest = hashlib.sha256()
+    times = {}
+    for entry in found:
+        for piece in filter(None, entry[1:]):
+            if piece.path not in times:
+                status = piece.path.stat()
+                times[piece.path] = status.st_size, status.st_mtime_ns
+            digest.update(repr((entry.name, str(piece.path.resolve()), *piece[1:], *times[piece.path])).encode())
+    return digest.hexdigest()[:32]
+
+
+def make_index(found: list[Entry], progress: bool) -> dict:
+    """Arrays of a :class:`Stream`, and its other fields as JSON."""
+    digest, failed, numbers, rows = hashlib.sha256(), {}, {}, []
+    number = lambda piece: numbers.setdefault(str(piece.path), len(numbers)) if piece else -1
+    with get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+        checked = pool.imap(size_of, found, chunksize=8)
+        for entry, size in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
+            for piece in filter(None, entry[1:]):
+                digest.update(piece.read())
+            if isinstance(size, str):
+                failed[entry.name] = size
+                tqdm.write(f"left out: {size}")
+                continue
+            spans = [piece[1:] if piece else (0, 0) for piece in entry[1:]]
+            rows.append(((number(entry.image), number(entry.mask)), spans, size))
+    meta = {"places": list(numbers), "failed": failed, "sha256": digest.hexdigest()}
+    files, spans, sizes = zip(*rows) if rows else ((), (), ())
+    return {"files": np.array(files, np.int32), "spans": np.array(spans, np.int64), "sizes": np.array(sizes, np.int64), "meta": json.dumps(meta)}
+
+
+def size_of(entry: Entry) -> tuple[int, int] | str:
+    """(H, W) of an image that can be read, or why not; a mask that does not fit is an error, as in memory."""
+    try:
+        pixels = read_image(io.BytesIO(entry.image.read()), entry.name)
+    except InputError as error:
+        return str(error)
+    entry.read_mask(entry.mask.read() if entry.mask else b"", pixels.shape[:2])
+    return pixels.shape[:2]
+
+
+class StreamedCrops(Batches):
+    """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by worker processes.
+
+    Args:
+        workers: processes that read; one a core, less this one.
+    """
+
+    def __init__(self, stream: Stream, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
+                 invert: float = 0.0, part: slice = slice(None), workers: int | None = None):
+        self.reader, self.device = Reader(stream, Choice(stream.sizes, size, batch, seed, invert, part)), device
+        self.workers = max(1, len(os.sched_getaffinity(0)) - 1) if workers is None else workers
+        self.ahead: Iterator[Tensor] | None = None
+        self.next = -1
+
+    def draw(self, step: int) -> Tensor:
+        """uint8 (B, size, size, 4); steps in their order come from the workers, a jump starts these anew."""
+        if step != self.next or self.ahead is None:
+            options = {"prefetch_factor": AHEAD, "multiprocessing_context": "fork"} if self.workers else {}
+            self.ahead = iter(DataLoader(self.reader, batch_size=None, sampler=range(step, 2**62), num_workers=self.workers, **options))
+        self.next = step + 1
+        return next(self.ahead)
+
+    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        return unpack(drawn)
+
+
+@dataclass
+class Reader(Dataset):
+    """Batches by their step, uint8 (B, size, size, 4): red, green, blue and mask."""
+
+    stream: Stream
+    choice: Choice
+
+    def __getitem__(self, step: int) -> Tensor:
+        chosen = self.choice(step)
+        crop = partial(self.crop, self.choice.size)
+        return torch.from_numpy(np.stack([crop(*one) for one in zip(*vars(chosen).values())]))
+
+    def crop(self, size: int, index: int, _, corner: np.ndarray, flip: np.ndarray, inverted: bool) -> np.ndarray:
+        image, mask = extend(*self.stream[index], size)
+        window = tuple(slice(c, c + size) for c in corner)
+        turned = tuple(slice(None, None, -1 if f else 1) for f in flip)
+        image = image[window][turned]
+        return np.dstack([255 - image if inverted else image, mask[window][turned].astype(np.uint8)])

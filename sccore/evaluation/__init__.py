@@ -1,0 +1,1 @@
+"""Measuring: rate, quality and text of coded images, and the records that keep it."""

@@ -1,0 +1,1 @@
+"""ASIQE: quality without the original, for screens."""

@@ -1,0 +1,152 @@
+"""Rate-distortion curves and the Bjontegaard rate difference (BD-rate) between two of them.
+
+Two readings of "x % fewer bits" are offered, each under its own name: the BD-rate of the data set's mean curve
+(the paper's, Fig. 5-7 and Table 1) and the mean of the images' own BD-rates. Negative numbers are savings.
+The integral is the `bjontegaard` package's, with PCHIP; what it would answer with a meaningless number, curves
+that are not monotone or hardly overlap in quality, is refused here with InputError and the reason.
+A frame is a table of one codec's measurements as `results.load_dataset` returns them for all.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from sccore.utils.errors import InputError
+from sccore.evaluation.records import settings
+
+MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
+MIN_OVERLAP = 0.5  # of the narrower range of quality
+
+
+def curve(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> pd.DataFrame:
+    """Mean rate and quality over the images at each lambda: a table (points, [rate, metric]), rate ascending.
+
+    Images without this metric (no text, too small) are left out; all others must be there at every lambda.
+    """
+    rates, qualities = _tables(frame, metric, rate)
+    return pd.DataFrame({rate: rates.mean(), metric: qualities.mean()}).sort_values(rate)
+
+
+def bd_rate(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> float:
+    """Mean difference in rate at equal quality, in percent, of the curve `test` against the curve `anchor`."""
+    import bjontegaard
+
+    for which, points in (("anchor", anchor), ("test", test)):
+        if fault := _fault(points[rate], points[metric]):
+            raise InputError(f"no BD-rate: the {which} curve {fault}")
+    share = overlap(anchor, test, metric)
+    if share < MIN_OVERLAP:
+        need = f"{MIN_OVERLAP:.0%} are needed"
+        raise InputError(f"no BD-rate: the curves share {share:.0%} of the narrower range in {metric}, {need}")
+    points = (points[column] for points in (anchor, test) for column in (rate, metric))
+    return float(bjontegaard.bd_rate(*points, method="pchip", require_matching_points=False, min_overlap=0))
+
+
+def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr", rate: str = "bpp") -> float:
+    """The rate at which a curve has a quality, between its points as in BD-rate (PCHIP of the logarithm of rate)."""
+    from scipy.interpolate import PchipInterpolator
+
+    if fault := _fault(points[rate], points[metric]):
+        raise InputError(f"no rate at {quality:.2f}: the curve {fault}")
+    low, high = points[metric].min(), points[metric].max()
+    if not low <= quality <= high:
+        raise InputError(f"no rate at {quality:.2f}: the curve goes from {low:.2f} to {high:.2f}")
+    return float(np.exp(PchipInterpolator(points[metric], np.log(points[rate]))(quality)))
+
+
+def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> float:
+    """The part of the narrower curve's range of quality that the other reaches too, 0 to 1.
+
+    BD-rate looks at that common range alone: a codec that goes far beyond another can be compared where both are.
+    """
+    lows, highs = np.array([[f(points[metric]) for points in (anchor, test)] for f in (min, max)])
+    return max(0.0, float((highs.min() - lows.max()) / ((highs - lows).min() or 1)))
+
+
+def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp",
+            resamples: int = 1000, seed: int = 0) -> dict:
+    """BD-rate of one codec against another on the same images, in percent, and how sure it is.
+
+    Returns:
+        bd_rate: of the data set's mean curves; low, high: its 95 % interval (bootstrap over images, seeded);
+        overlap: of the mean curves in quality; resamples: how many of the bootstrap's have a BD-rate;
+        per_image: {name: BD-rate} of the images' own curves; per_image_mean: its mean, NaN if it is empty;
+        per_image_low, per_image_high: that mean's interval over the images which have one;
+        refused: {name: reason} of images that have none.
+    """
+    tables = [_tables(frame, metric, rate) for frame in (anchor_frame, test_frame)]
+    names = tables[0][0].index
+    if unmatched := names.symmetric_difference(tables[1][0].index).tolist():
+        few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
+        raise InputError(f"not measured with both codecs: {few}")
+    values = (np.stack(pair).astype(np.float64).tobytes() for pair in tables)  # (2, images, points) each: rates, qualities
+    return _compare(tuple(names), *values, metric, rate, resamples, seed) | {}
+
+
+@lru_cache(maxsize=512)  # a page asks for the same two curves more than once
+def _compare(names, anchor, test, metric, rate, resamples, seed):
+    values = [np.frombuffer(content).reshape(2, len(names), -1) for content in (anchor, test)]
+
+    def curves(images):
+        means = (of[:, images].mean(1) for of in values)  # (2, points)
+        return [dict(zip((rate, metric), mean[:, mean[0].argsort()])) for mean in means]
+
+    def over(images):
+        return bd_rate(*curves(images), metric, rate)
+
+    everyone, sample, per_image, refused = np.arange(len(names)), [], {}, {}
+    whole = over(everyone)
+    for draw in np.random.default_rng(seed).choice(everyone, (resamples, len(names))):
+        try:
+            sample.append(over(draw))
+        except InputError:
+            continue  # this mixture has no BD-rate; "resamples" tells how many have
+    for i, name in enumerate(names):
+        try:
+            per_image[name] = over([i])
+        except InputError as error:
+            refused[name] = str(error)
+    own = np.array(list(per_image.values()))
+    own_means = np.random.default_rng(seed).choice(own, (resamples, len(own))).mean(1) if len(own) else []
+    return {
+        "bd_rate": whole,
+        **_interval(sample, ""),
+        "overlap": overlap(*curves(everyone), metric),
+        "resamples": len(sample),
+        "per_image": per_image,
+        "per_image_mean": float(own.mean()) if len(own) else np.nan,
+        **_interval(own_means, "per_image_"),
+        "refused": refused,
+    }
+
+
+def _interval(sample, prefix):
+    """The middle 95 % of a bootstrap's numbers."""
+    low, high = np.percentile(sample, [2.5, 97.5]).tolist() if len(sample) else (np.nan, np.nan)
+    return {f"{prefix}low": low, f"{prefix}high": high}
+
+
+def _tables(frame, metric, rate):
+    """Rates and qualities, a table (images, points) each."""
+    codecs = ", ".join(sorted(set(frame["codec"])))
+    if "," in codecs:
+        raise InputError(f"a curve belongs to one codec, these measurements to {codecs}")
+    measured = frame.dropna(subset=[metric])
+    if measured.empty:
+        raise InputError(f"{codecs}: no image has {metric}")
+    rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in (rate, metric))
+    if gaps := qualities.index[qualities.isna().any(axis=1)].tolist():
+        raise InputError(f"{codecs}: not measured at every point of the curve: {', '.join(gaps)}")
+    return rates, qualities
+
+
+def _fault(rates, qualities):
+    """Why these points, rate ascending, are no curve to integrate; empty if they are one."""
+    if len(rates) < MIN_POINTS:
+        return f"has {len(rates)} of the {MIN_POINTS} points that are needed"
+    if not np.isfinite([rates, qualities]).all() or min(rates) <= 0:
+        return "has a rate or quality that is not finite, or no bits at all"
+    if min(np.diff(rates)) <= 0 or min(np.diff(qualities)) <= 0:
+        return f"does not rise in quality with every step in rate: {np.round(qualities, 2).tolist()}"
+    return ""

@@ -1,0 +1,136 @@
+"""Every codec on one data set: from its records, or measured now with all that is installed.
+
+What a table of codecs is drawn from: measurements, the records that they stand in, which codec is missing and why, and
+which image could not be read. A record is a file of :mod:`sccore.evaluation.records`; a run that was killed goes on where it stopped.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from sccore.codecs import checkpoint, classical as anchors
+from sccore.data import datasets
+from sccore.evaluation import records as results
+from sccore.utils import paths
+from sccore.data.samples import Samples
+from sccore.utils.errors import InputError
+from sccore.training.plan import RUNS
+
+
+@dataclass
+class Benchmark:
+    """What is known of a data set.
+
+    Args:
+        frame: measurements, as `results.load_dataset` returns them.
+        records: codec -> its records, without the rows that `frame` has.
+        missing: codec -> why it is not there, and how to get it.
+        failed: image -> what is wrong with it.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    records: dict[str, list[dict]]
+    missing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", measure: bool = False,
+            detector: str = "") -> Benchmark:
+    """The benchmark of a data set: of its records if there are any, else measured.
+
+    Args:
+        dataset: a name in data/results or data/, or any folder of images; a folder is measured.
+        masks: folder of text masks; those beside the images unless given, or made with `detector` if there are none.
+        codecs: names of classical codecs, shipped checkpoints or checkpoint files, with blanks between; all but the variants
+            of one model (:mod:`sccore.training.plan`) unless given.
+        records: folder of the records, data/results/DATASET for what is recorded and data/runs/records/DATASET for what
+            is measured unless given.
+        measure: measure a recorded data set anew, too.
+        detector: of :mod:`sccore.text.masks`; the best that can run here unless given.
+    """
+    name, chosen = Path(dataset).expanduser().resolve().name, codecs.split()
+    folder = Path(records).expanduser() if records else paths.RESULTS / name
+    if dataset == name and not measure and any(folder.glob("*.json")):
+        return read(name, folder, chosen)
+    models, classical, missing = choose(chosen)
+    images, mask_folder = datasets.place(dataset, masks or None)
+    folder = Path(records).expanduser() if records else paths.RUNS / "records" / name
+    _measure(models, classical, images, mask_folder, folder, detector)
+    found = read(name, folder, [*models, *(codec.name for codec in classical)])
+    found.missing = missing
+    return found
+
+
+def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -> pd.DataFrame:
+    """Measurements of a model, and of classical codecs on the same images: from the records of the samples, or made now.
+
+    Args:
+        rows: of the model, as `evaluation.measure` gives them, with "codec" and "name" of an image in `samples`.
+        codecs: those of :mod:`sccore.codecs.classical` that can be used here, with blanks between.
+    """
+    from sccore.evaluation.evaluate import measure_classical
+
+    recorded = results.load_dataset("samples")
+    recorded = recorded.assign(name=recorded["name"].map(lambda name: Path(name).stem))
+    recorded = recorded[recorded["codec"].isin(codecs.split()) & recorded["name"].isin(samples.names)]
+    if not set(samples.names) <= set(recorded["name"]):
+        usable, _ = anchors.choose(codecs.split())
+        recorded = pd.DataFrame({"codec": codec.name, "name": name} | measure_classical(codec, image, mask, quality, ms_ssim=False)[0]
+                                for codec in usable for name, (image, mask) in zip(samples.names, samples)
+                                for quality in codec.qualities)  # fmt: skip
+    return pd.concat([pd.DataFrame(rows), recorded], ignore_index=True)
+
+
+def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
+    """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
+    compared = [run.name for run in RUNS if run.measured and run.lmbda is None and not run.variant]
+    shipped = {path.stem: path for path in checkpoint.shipped()}
+    files = [name for name in names if name not in anchors.CODECS]
+    models = {}
+    for name in files if names else [name for name in compared if name in shipped]:
+        if name in shipped:
+            models[name] = shipped[name]
+        else:
+            path = Path(name).expanduser()
+            models[results.codec_name(checkpoint.read_header(path)["spec"])] = path
+    if not names or len(files) < len(names):
+        classical, skipped = anchors.choose([name for name in names if name in anchors.CODECS] or None)
+    else:
+        classical, skipped = [], []
+    return models, classical, dict(line.split(": ", 1) for line in skipped)
+
+
+def _measure(models, classical, images, masks, folder, detector):
+    from sccore.text import masks as text
+    from sccore.evaluation.evaluate import evaluate, evaluate_classical
+    from sccore.text.mask_folder import make_masks
+
+    if masks is None:
+        masks = folder / "masks"
+        make_masks(images, masks, detector or text.best_available())
+    for codec in classical:
+        evaluate_classical(codec, images, masks, out=folder / f"{codec.name}.json")
+    for name, path in models.items():
+        evaluate(checkpoint.load_model(path), images, masks, out=folder / f"{name}.json", name=name)
+
+
+def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
+    """What a folder of records holds, without the variants of one model; or the codecs that are named."""
+    folder = folder.resolve()
+    frame, records, failed = results.load_dataset(folder), {}, {}
+    for path in sorted(folder.glob("*.json")):
+        record = results.load_record(path)
+        del record["images"]
+        records.setdefault(record["codec"], []).append(record)
+        failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
+    variants = {run.codec for run in RUNS if run.variant}
+    records = {codec: own for codec, own in records.items() if (codec in codecs if codecs else codec not in variants)}
+    frame = frame[frame["codec"].isin(records)]
+    if not records:
+        raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {results.relative(folder)}")
+    wanted = codecs or anchors.CODECS
+    missing = {codec: "not recorded; " + (anchors.CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
+               for codec in wanted if codec in anchors.CODECS and codec not in records}  # fmt: skip
+    return Benchmark(name, frame, records, missing, failed)

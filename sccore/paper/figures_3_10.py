@@ -1,0 +1,98 @@
+"""Figures 3 and 10: the same crop from two models at equal size of file, one of them without a part of the method.
+
+The paper's model sets the rate, the other's lambda is searched for (:mod:`sccore.evaluation.equal_rate`). Where weights of a run are
+missing, what trains them is said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from sccore.data import datasets, samples as data
+from sccore.evaluation import equal_rate as crops
+from sccore.paper import results as report
+from sccore.training import suite
+from sccore.evaluation.equal_rate import Coded
+from sccore.utils.errors import InputError
+from sccore.paper.drawing.style import image_axes, nothing, styled, title
+from sccore.training.plan import RUNS
+
+Pictures = dict[str, tuple[np.ndarray, np.ndarray | None]]  # label: crop (H, W, 3) and its text mask (H, W)
+
+
+def weights(name: str) -> Path:
+    """Finished weights of a planned run, among the shipped ones or the local runs; any other name is a file's.
+
+    Raises:
+        InputError: they are not here; says what trains them.
+    """
+    run = next((run for run in RUNS if run.name == name), None)
+    if run is None:
+        return Path(name)
+    found = suite.Suite({}).trained(run)
+    if not found or not found["path"]:
+        raise InputError(f"the run {name} is not trained here; the command is: python -m sccore suite --only {name}")
+    return found["path"]
+
+
+def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
+    """The crops NAME+LEFT+TOP of a data set, with blanks between; `size` is WIDTHxHEIGHT."""
+    files = {stem: (image, mask) for stem, image, mask in data.pair(*datasets.place(dataset))}
+    width, height = map(int, size.split("x"))
+    pictures = {}
+    for name, left, top in crops.parse(places):
+        if name not in files:
+            raise InputError(f"no image {name} in {dataset}; there are: {', '.join(files)}")
+        image = data.read_image(files[name][0])
+        mask = files[name][1] and data.read_mask(files[name][1], image.shape[:2])
+        part = lambda layer: None if layer is None else crops.cut(layer, left, top, width, height)
+        pictures[f"{name}+{left}+{top}"] = part(image), part(mask)
+    return pictures
+
+
+def code(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, list[Coded]]:
+    """Each crop coded by both models: the second at this lambda, the first at the second's rate."""
+    ours, paper = (str(weights(name)) for name in codecs)
+    coded = {}
+    for label, (image, mask) in pictures.items():
+        second = crops.code(paper, image, mask, lmbda)
+        first = crops.code(ours, image, mask, bpp=second.bpp)
+        coded[label] = [replace(one, codec=name) for one, name in zip((first, second), codecs)]
+    return coded
+
+
+def compare(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> tuple[Figure, str]:
+    """The figure and a table of its numbers; an empty frame and the command that is missing where weights are."""
+    try:
+        coded = code(pictures, codecs, lmbda)
+    except InputError as error:
+        return nothing(str(error)), f"**Missing:** {error}."
+    return draw(pictures, coded), numbers(coded)
+
+
+@styled
+def draw(pictures: Pictures, coded: dict[str, list[Coded]]) -> Figure:
+    """A row a crop: the original and what each model makes of it."""
+    size = next(iter(pictures.values()))[0].shape
+    figure, axes = image_axes(size, len(pictures), 3)
+    for row, (label, (image, _)) in zip(axes, pictures.items()):
+        shown = [(label, image), *((_caption(c), c.image) for c in coded[label])]
+        for one, (text, picture) in zip(row, shown):
+            one.imshow(picture, interpolation="nearest")
+            one.set_title(text)
+    return figure
+
+
+def _caption(coded):
+    return f"{title(coded.codec).removesuffix(' (variable rate)')}\n{coded.bpp:.3f} bpp, {coded.psnr:.2f} dB"
+
+
+def numbers(coded: dict[str, list[Coded]]) -> str:
+    """A Markdown table: setting, bytes, rate and quality of each coded crop."""
+    decibel = lambda value: None if value is None else f"{value:.2f}".replace("inf", "∞")
+    rows = [[label, title(c.codec), c.setting, c.size, f"{c.bpp:.3f}", decibel(c.psnr), decibel(c.psnr_text)]
+            for label, both in coded.items() for c in both]  # fmt: skip
+    return report.table(["crop", "codec", "setting", "bytes", "bpp", "PSNR (dB)", "text PSNR (dB)"], rows)

@@ -1,0 +1,81 @@
+"""Figures of what a reader sees: the character error rate against rate, and one line of text as each file leaves it."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from sccore.data import datasets, samples as data
+from sccore.evaluation import equal_rate as crops, ocr
+from sccore.paper import results as report, table_6 as integrity
+from sccore.paper.drawing import style
+from sccore.codecs.classical import CODECS
+from sccore.paper.benchmark import Benchmark
+from sccore.utils.errors import InputError
+from sccore.presets import LAMBDAS
+
+
+@style.styled
+def cer_curves(found: Benchmark) -> Figure:
+    """Character error rate against rate, one line a codec: all characters together of the images that all codecs have."""
+    codecs = integrity.read_codecs(found.frame)
+    frame = report.common(found.frame, codecs) if codecs else found.frame.iloc[:0]
+    if frame.empty:
+        return style.nothing("no character error rate is recorded")
+    figure, axes = plt.subplots(figsize=(7.4, 3.9))
+    for codec, colour in zip(codecs, style.colours(codecs)):
+        points = integrity.curve(frame, codec)
+        axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=style.title(codec))
+    axes.set(xscale="log", xlabel=style.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
+    style.plain_log(axes.xaxis)
+    count = frame["name"].nunique()
+    axes.legend(title=f"all text of {count} image{'s' * (count != 1)}", alignment="left", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def line(place: str, width: int, height: int, codec: str, dataset: str = "samples", lmbdas=LAMBDAS) -> Figure:
+    """A crop as it is and decoded at each lambda, and what was read in it.
+
+    The crop is coded as an image of its own, with a shipped checkpoint of that name or a checkpoint file. Without the
+    reader the pictures stand alone; without the weights there are none, and the reason is given.
+
+    Args:
+        place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
+    """
+    images, masks = datasets.place(dataset)
+    name, left, top = crops.parse(place)[0]
+    found = {stem: (path, mask) for stem, path, mask in data.pair(images, masks, strict=False)}
+    if name not in found:
+        raise InputError(f"no image {name} in {images}; there are: {', '.join(found)}")
+    image = data.read_image(found[name][0])
+    mask = data.read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
+    if codec in CODECS or not (file := integrity.weights(codec) or Path(codec)).exists():
+        return style.nothing(f"no weights of {codec} here to decode a crop with")
+    part, where = (crops.cut(layer, left, top, width, height) for layer in (image, mask))
+    heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
+    whole = (ocr.block(part, (0, 0, part.shape[1], part.shape[0]), float(np.median(heights))),)
+    pictures = {"original": part}
+    for lmbda in lmbdas:
+        coded = crops.code(str(file), part, where, lmbda)
+        pictures[f"λ = {lmbda:g}, {coded.bpp:.2f} bpp"] = coded.image
+    why = ocr.missing()
+    said = [f"not read: {why}" if why else f"“{ocr.read(picture, whole)[0]}”" for picture in pictures.values()]
+    return _stacked(pictures, said)
+
+
+@style.styled
+def _stacked(pictures: dict[str, np.ndarray], said: list[str]) -> Figure:
+    """Pictures of one size with a label above and what was read in them below."""
+    size = next(iter(pictures.values())).shape
+    columns = 2 if size[1] < 6 * size[0] else 1
+    rows = -(-len(pictures) // columns)
+    figure, axes = style.image_axes(size, rows, columns, width=9 if columns > 1 else 7)
+    figure.set_figheight(figure.get_figheight() + 0.25 * rows)
+    for one in axes.flat[len(pictures) :]:
+        one.remove()
+    for one, (label, picture), text in zip(axes.flat, pictures.items(), said):
+        one.imshow(picture)
+        one.set_title(label)
+        one.set_xlabel(text, wrap=True, family="monospace", fontsize=7)
+    return figure

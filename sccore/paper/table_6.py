@@ -1,0 +1,195 @@
+"""Text integrity by many rulers: Table 6 of the paper (weighted against plain MSE) and the character error rate.
+
+Records with further rulers (:mod:`sccore.evaluation.rulers`) lie in data/results/earlier/integrity, one a codec, of the sample screenshots.
+What is not recorded is named with the command that makes it; a BD-rate that would mean nothing is not given, and the
+reason stands in its place.
+"""
+
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from sccore.codecs import checkpoint, classical as anchors
+from sccore.evaluation import bd_rate as rd, records as results, rulers
+from sccore.paper import results as report, table_1 as table1
+from sccore.paper.drawing import style, traces
+from sccore.utils import paths
+from sccore.paper.benchmark import Benchmark
+
+FOLDER = paths.RESULTS / report.EARLIER / "integrity"  # of the samples
+OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained
+WEIGHTED, PLAIN = "sftip", "sftip-mse"
+CODECS = (WEIGHTED, PLAIN, report.BASELINE, "jpeg", "webp", "avif")
+POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
+ALSO = tuple(name for name in rulers.RULERS if name not in rulers.ALWAYS)
+PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
+OURS = {  # ruler -> what it says about Table 6
+    "psnr": "What plain MSE is trained for.",
+    "psnr_text": "What the weighted MSE is trained for.",
+    "cer": "What a reader loses. Of the mean over images, each counting the same.",
+    "asiqe_r": "A reconstruction of the paper's ruler, trained anew: its BD-rate and the paper's cannot be compared in size.",
+}
+
+
+def collect(dataset: str = "samples", codecs: str = "", measure: bool = False) -> Benchmark:
+    """Records with all rulers.
+
+    Args:
+        dataset: "samples", whose records are shipped, or a folder or data set of your own.
+        codecs: names with blanks between; all of CODECS unless given.
+        measure: measure what is not recorded, with every ruler that can be used here.
+    """
+    name, wanted = Path(dataset).expanduser().resolve().name, codecs.split() or list(CODECS)
+    folder = FOLDER if dataset == "samples" else paths.RUNS / "integrity" / name
+    if measure:
+        for codec in wanted:
+            if not (folder / f"{codec}.json").exists():
+                _measure(codec, dataset, folder)
+    return read(name, folder, wanted, dataset)
+
+
+def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -> Benchmark:
+    """What a folder holds of these codecs, and the commands that make the rest.
+
+    The same files measured by further rulers, in a record of their own, add their columns.
+    """
+    rows, records, failed = [], {}, {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name == OF_OTHERS or (record := results.load_record(path))["codec"] not in codecs:
+            continue
+        rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
+        records.setdefault(record["codec"], []).append(record)
+        failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
+    frame = pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *rulers.ALWAYS])
+    numbers = frame.columns.difference(["codec", "name"])
+    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    files = frame.columns.intersection(["codec", "name", "lmbda", "quality", "bytes"]).tolist()
+    frame = frame.groupby(files, dropna=False, as_index=False).first()
+    missing = {codec: f"not recorded; {command(codec, dataset, folder)}" for codec in codecs if codec not in records}
+    return Benchmark(name, frame, records, missing, failed)
+
+
+def weights(codec: str) -> Path | None:
+    """The file of a learned codec's weights, shipped or trained here; None if there is none."""
+    places = paths.CHECKPOINTS / f"{codec}.safetensors", paths.RUNS / codec / "model.safetensors"
+    return next((path for path in places if path.exists()), None)
+
+
+def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
+    """The command, or commands, that make the record of a codec."""
+    also, out = "--also " + " ".join(usable()), results.relative(folder)
+    if codec in anchors.CODECS:
+        points = " ".join(map(str, POINTS.get(codec, ())))
+        return f"`python -m sccore anchors --codec {codec}{f' --quality {points}' * bool(points)} --images {dataset} --out {out} {also}`"
+    path = weights(codec)
+    file = results.relative(path or paths.RUNS / codec / "model.safetensors")
+    train = "" if path else f"`python -m sccore suite --only {codec}` trains it, then "
+    return train + f"`python -m sccore evaluate --checkpoint {file} --name {codec} --images {dataset} --out {out}/{codec}.json {also}`"
+
+
+def usable() -> list[str]:
+    """The further rulers that can be used here."""
+    return [name for name in ALSO if not rulers.RULERS[name].missing()]
+
+
+def _measure(codec, dataset, folder):
+    from sccore.data import datasets
+    from sccore.evaluation.evaluate import evaluate, evaluate_classical
+
+    place = datasets.place(dataset)
+    if codec in anchors.CODECS:
+        if not anchors.CODECS[codec].missing():
+            evaluate_classical(anchors.CODECS[codec], *place, POINTS.get(codec), folder / f"{codec}.json", also=usable())
+    elif path := weights(codec):
+        evaluate(checkpoint.load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
+
+
+def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A frame in which a higher value of this ruler is better: a column of a ruler like CER has its sign turned."""
+    return frame.assign(**{name: -frame[name]}) if name in frame and rulers.RULERS[name].better == "lower" else frame
+
+
+def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str = PLAIN) -> dict | str:
+    """`rd.compare` of two codecs by one ruler, or a sentence that says why there is no BD-rate."""
+    if absent := [c for c in (codec, against) if report.of(frame, c).empty]:
+        return f"{' and '.join(absent)}: {report.MISSING}"
+    without = [c for c in (codec, against) if name not in frame or report.of(frame, c)[name].isna().all()]
+    if without:
+        why = rulers.RULERS[name].missing()
+        return f"{' and '.join(without)}: not measured by this ruler" + f"; {why}" * bool(why)
+    return table1.compare(risen(frame, name), codec, against, name)
+
+
+def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
+    """Table 6: BD-rate of one codec against another by each ruler; every number opens the records behind it."""
+    head = ["ruler", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
+    told = next(row for row in report.paper()["ablations"]["rows"] if row["part"].startswith(PAPER))
+    number = traces.trace(f"{told['bd_rate']:+.1f}".replace("-", "−"), [], f"The paper's {told['where']}: {told['part']}, on SIQAD.")
+    sources = [record for c in dict.fromkeys([codec, against]) for record in found.records.get(c, [])]
+    lines, notes = [], []
+    for ruler in rulers.RULERS.values():
+        value = compare(found.frame, ruler.name, codec, against)
+        paper = number if ruler.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
+        if isinstance(value, str):
+            cells, note = [traces.trace("none", sources), None, None], f"No BD-rate: {value}."
+        else:
+            images = f"{len(value['per_image']) + len(value['refused'])} images"
+            cells = [traces.trace(table1.number(value, key), sources, table1.basis(value, key, images)) for key in ("", "per_image_")]
+            cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
+        lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
+        notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
+    return traces.table(head, lines, f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
+                        f"<b>{escape(found.name)}</b>, with 95 % intervals; negative numbers are savings.", notes)  # fmt: skip
+
+
+def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
+    """Rate and micro-averaged character error rate of a codec at each of its points: sum of edits over sum of characters.
+
+    Columns: the setting (lambda or quality), bpp (mean), cer, characters, images; rate ascending.
+    """
+    own = report.of(frame, codec).dropna(subset=["cer"])
+    setting = results.settings(own)[0]
+    table = own.assign(edits=own["cer"] * own["cer_weight"]).groupby(setting).agg(
+        bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))  # fmt: skip
+    return table.assign(cer=table["edits"] / table["characters"]).drop(columns="edits").sort_values("bpp").reset_index(names="setting")
+
+
+def read_codecs(frame: pd.DataFrame) -> list[str]:
+    """The codecs whose pictures were read, in the order of the figures."""
+    if not {"cer", "cer_weight"} <= set(frame):
+        return []
+    return sorted(frame.dropna(subset=["cer"])["codec"].unique(), key=style.rank)
+
+
+def reading_table(found: Benchmark) -> str:
+    """Character error rate by codec and rate, a Markdown table."""
+    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
+            for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
+    return report.table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows or [[report.MISSING, *[None] * 5]])
+
+
+def monotone(frame: pd.DataFrame, codec: str) -> dict:
+    """Whether the error rate falls, or stays, with every step in rate: of the micro-averaged curve and of each image.
+
+    Returns:
+        mean: of the curve; images: {name: whether}; steps, rises: number of steps of all images, and of those that rise.
+    """
+    own, images, steps, rises = report.of(frame, codec).dropna(subset=["cer"]), {}, 0, 0
+    for name, rows in own.groupby("name"):
+        change = rows.sort_values("bpp")["cer"].diff().dropna()
+        images[name] = bool((change <= 0).all())
+        steps, rises = steps + len(change), rises + int((change > 0).sum())
+    return {"mean": bool((curve(frame, codec)["cer"].diff().dropna() <= 0).all()), "images": images, "steps": steps, "rises": rises}
+
+
+def monotone_table(found: Benchmark) -> str:
+    """Does the error rate fall with rate? A Markdown table, a row a codec; what rises is named."""
+    rows = []
+    for codec in read_codecs(found.frame):
+        seen = monotone(found.frame, codec)
+        rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
+        rows.append([f"`{codec}`", "yes" if seen["mean"] else "**no**", f"{sum(seen['images'].values())} of {len(seen['images'])}",
+                     f"{seen['rises']} of {seen['steps']}", rises or "none"])  # fmt: skip
+    return report.table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"],
+                        rows or [[report.MISSING, *[None] * 4]])  # fmt: skip

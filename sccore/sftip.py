@@ -1,0 +1,59 @@
+"""The paper's model: WACNN whose transforms are steered by external priors (Section 3.1, Fig. 1)."""
+
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from sccore.presets import Preset
+from sccore.priors import external_prior
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock
+from sccore.wacnn import WACNN
+
+
+class SFTIP(WACNN):
+    """The paper's model: WACNN whose transforms are steered by external priors (Eq. 1, 3, 4).
+
+    The backbone keeps WACNN's names and order of layers; the SEM sites stand beside it and start as the identity, so a
+    trained WACNN becomes a SFTIP of equal output by loading its weights.
+
+    Args:
+        sem: "nesft" is the paper's FEM and NESFT, "sft" Song et al.'s condition block and SFT (Table 2).
+        prior, laplacian: see :func:`sccore.priors.external_prior`.
+    """
+
+    def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
+                 prior: str = "text+structure", laplacian: str = "magnitude"):
+        super().__init__(widths, lambdas)
+        self.prior, self.laplacian = prior, laplacian
+        (n1, n2, n3), M, (a, b, c, d, z_ch) = widths.stages, widths.M, widths.hyper
+        self.fem = {"nesft": FEM, "sft": ConditionBlock}[sem](M, z_ch, widths.prior, widths.stem)
+        transform = {"nesft": NESFT, "sft": SFT}[sem]
+        site = lambda channels: transform(channels, widths.prior, widths.hidden)
+        block = lambda channels: TransformBlock(transform, channels, widths.prior, widths.hidden)
+        # a site stands behind the layer it is named after; "start" stands before the first
+        self.sem_a = nn.ModuleDict({"0": site(n1), "2": site(n2), "5": site(n3), "8": block(M)})  # H/2 H/4 H/8 H/16
+        self.sem_s = nn.ModuleDict({"start": block(M), "2": site(n3), "5": site(n2), "7": site(n1)})  # H/16 H/8 H/4 H/2
+        self.sem_h = nn.ModuleDict({"0": site(a), "2": site(b), "4": site(c), "6": block(d)})  # H/16 H/16 H/32 H/32
+
+    def analysis(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """y = g_a(x, Phi_1) (Eq. 1) and z = h_a(y, Phi_2) (Eq. 3)."""
+        with torch.autocast(x.device.type, enabled=False):
+            g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
+        y = steer(self.g_a, 2 * x - 1 if self.centred else x, self.sem_a, self.fem.analysis(x, g))
+        return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
+
+    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
+        """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
+        x_hat = steer(self.g_s, y_hat, self.sem_s, self.fem.synthesis(y_hat, z_hat))
+        return (x_hat + 1) / 2 if self.centred else x_hat
+
+
+def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor]) -> Tensor:
+    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features."""
+    phi = dict(zip(sites, features))
+    for name, layer in chain([("start", nn.Identity())], transform.named_children()):
+        x = layer(x)
+        if name in sites:
+            x = sites[name](x, phi[name])
+    return x

@@ -1,0 +1,1 @@
+"""Text detectors, and the masks that they make of screens."""

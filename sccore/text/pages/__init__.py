@@ -1,0 +1,1 @@
+"""Rendered pages whose words are known."""

@@ -1,0 +1,1 @@
+"""Recipes, the training loop, and the planned runs behind every table."""

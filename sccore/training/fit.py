@@ -1,0 +1,236 @@
+"""Training: one loop for every model (Section 4.1), which can be killed at any moment and goes on exactly."""
+
+import csv
+import math
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from sccore import klt
+from sccore.utils.allocator import keep_memory
+from sccore.codecs.checkpoint import load_model, save_model
+from sccore.codecs.checkpoint import warm_start as warm_start_of
+from sccore.data.samples import Samples, extend
+from sccore.utils.device import trains_in_bf16
+from sccore.entropy import SliceEntropyModel
+from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
+from sccore.hyperprior import Hyperprior
+from sccore.codecs.zoo import create_model
+from sccore.training.ranks import ALONE, Ranks
+from sccore.training.recipe import Recipe, check, jsonable
+from sccore.training.run import Run
+from sccore.data.streaming import Stream
+
+Data = Samples | Stream
+
+ENGINE = 2  # how last.pt lays out the state of the optimisers
+LOG_EVERY = 10  # steps; and all of the first ten
+COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")
+
+
+def fit(model: Hyperprior, data: Data, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options) -> dict:
+    """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on.
+
+    Args:
+        data: images and masks, in memory (:class:`sccore.data.samples.Samples`) or read ahead (:class:`sccore.data.streaming.Stream`).
+        out: folder of the run: last.pt (to resume from), log.csv, and model.safetensors at every stop.
+        minutes: of the whole run, earlier calls included; the learning rate's schedule ends with them.
+        pause: minutes after which this call stops, to be gone on with; the schedule does not know of them.
+        options: see :class:`Training`.
+
+    Returns:
+        summary: step, finished, skipped (steps left out for NaN or Inf), seconds, first and last validation.
+    """
+    return together([Training(model, data, out, minutes=minutes, **options)], pause)[0]
+
+
+def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
+    """Trains side by side, a step of each in turn; on a GPU their steps overlap. Returns the summary of each."""
+    started = time.monotonic()
+    while going := [t for t in trainings if not t.over(pause is not None and time.monotonic() - started >= 60 * pause)]:
+        begun = time.perf_counter()
+        for training in going:
+            training.advance()
+        took = time.perf_counter() - begun
+        for training in going:
+            training.note(took)
+    return [training.finish() for training in trainings]
+
+
+class Training:
+    """One run in its folder: trains, logs, validates and saves.
+
+    Args:
+        model, data, out, minutes: see :func:`fit`.
+        lmbda: of a fixed-rate model; a variable-rate one trains all its lambdas, spread over each batch.
+        validation: held-out samples; one central crop each, coded with rounding, every `validate_every` steps.
+        resume: go on from out/last.pt if it is there; a run of another model or recipe there is an error.
+        save_every: seconds between checkpoints.
+        bf16: autocast of the transforms (the entropy model stays in float32); None: where
+            the machine computes it, see :func:`sccore.utils.device.trains_in_bf16`.
+        ranks: the processes that share every batch; the first of them alone writes and shows.
+        position, desc: line and name of the progress bar.
+    """
+
+    def __init__(self, model: Hyperprior, data: Data, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
+                 validation: Samples | None = None, minutes: float | None = None, resume: bool = True,
+                 save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, ranks: Ranks = ALONE,
+                 progress: bool = True, position: int = 0, desc: str | None = None):
+        self.model, self.data, self.out, self.lmbda, self.recipe, self.ranks = model, data, Path(out), lmbda, recipe, ranks
+        self.minutes, self.save_every = minutes, save_every
+        self.out.mkdir(parents=True, exist_ok=True)
+        check(model, lmbda, recipe)
+        keep_memory()
+        part = ranks.part(recipe.batch)
+        crops = data.batches(recipe.crop, recipe.batch, recipe.seed, device, recipe.invert, part)
+        bf16 = trains_in_bf16(device, recipe.crop) if bf16 is None else bf16
+        self.run = run = Run(model, recipe, lmbda, device, bf16, crops, ranks=ranks)
+        self.identity = {"engine": ENGINE, "spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256,
+                         "start": [stage["sha256"] for stage in model.meta.get("history", [])]}  # fmt: skip
+        if resume and (self.out / "last.pt").exists():
+            run.restore(self.out / "last.pt", self.identity)
+        self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
+        self.saved, self.spent = time.monotonic(), 0.0
+        self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
+        self.bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (progress and ranks.first), dynamic_ncols=True,
+                        desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}", position=position,
+                        mininterval=0.5 if sys.stderr.isatty() else 20)  # fmt: skip
+        if run.step == 0:
+            self.validate()
+
+    def over(self, stop: bool) -> bool:
+        """Whether the run is at its end, or shall `stop`; as the first process sees it."""
+        run = self.run
+        spent = run.seconds / (60 * self.minutes) if self.minutes else float(self.minutes == 0)
+        stop = stop or run.step >= self.recipe.steps or run.stopped or spent >= 1
+        self.spent, stop, lr = self.ranks.agree(spent, float(stop), run.lr)
+        if not self.ranks.first and self.recipe.schedule == "plateau":
+            run.lr = lr
+        return bool(stop)
+
+    def advance(self):
+        """One step, or its launch on a device that works by itself."""
+        values, run = self.run.train_step(self.spent), self.run
+        if self.log and (run.step % LOG_EVERY == 0 or run.step <= LOG_EVERY):
+            with run.replay.place():
+                self.log.add(step=run.step, seconds=run.seconds, lr=run.lr, **{k: v.clone() for k, v in values.items()})
+
+    def note(self, seconds: float):
+        """What follows a step that took so long: shows, validates and saves when it is time."""
+        run, r = self.run, self.recipe
+        run.seconds += seconds
+        self.bar.update()
+        if not self.ranks.first:
+            return
+        if time.monotonic() - self.log.flushed >= 5:  # the only place in the loop that waits for the device
+            run.replay.finish()
+            shown = self.log.flush()
+            self.bar.set_postfix({k: f"{shown[k]:.3f}" for k in ("loss", "bpp", "psnr") if k in shown}, refresh=False)
+        if run.step % r.validate_every == 0:
+            self.validate()
+        if time.monotonic() - self.saved >= self.save_every and run.step < r.steps:  # what ends is saved by finish, once
+            self.save()
+
+    def validate(self):
+        if self.probes is None:
+            return
+        run = self.run
+        values = run.evaluate(self.probes)
+        run.validations.append({"step": run.step, **values})
+        self.log.add(step=run.step, seconds=run.seconds, lr=run.lr, **{f"val_{k}": v for k, v in values.items()})
+        if self.recipe.schedule == "plateau":
+            run.plateau(values["loss"])
+
+    def save(self):
+        run, model = self.run, self.model
+        run.replay.finish()
+        self.log.flush()
+        run.store(self.out / "last.pt", self.identity)
+        meta = dict(lmbda=self.lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds),
+                    recipe=jsonable(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data), skipped=run.skipped,
+                    history=model.meta.get("history", []))  # fmt: skip
+        save_model(model, self.out / "model.safetensors", **meta)
+        self.saved = time.monotonic()
+
+    def finish(self) -> dict:
+        """The last validation and the weights, and the summary of :func:`fit`."""
+        run = self.run
+        if self.ranks.first:
+            if not run.validations or run.validations[-1]["step"] != run.step:
+                self.validate()
+            self.save()
+        self.bar.close()
+        finished = run.step >= self.recipe.steps or run.stopped or (self.minutes is not None and run.seconds >= 60 * self.minutes)
+        return {"step": run.step, "finished": finished, "skipped": run.skipped,
+                "seconds": run.seconds, "first": run.validations[:1], "last": run.validations[-1:]}  # fmt: skip
+
+
+def begin(name: str, preset: str, data: Data | None, recipe: Recipe, lmbda: float | None, warm_start: Path | str | None,
+          out: Path | str | None = None, device: str = "cpu", from_klt: bool = True, progress: bool = True, **switches) -> Hyperprior:
+    """A new model with its start: trained weights, or the KLT of the images.
+
+    Args:
+        data: training images; without them all is checked, and there is no KLT.
+        lmbda: of a model of one rate, which is "tuned" if it has trained weights to begin with and "fixed" if not;
+            None for one of all rates.
+        warm_start: a checkpoint, file or name of a shipped one; empty or None: :func:`sccore.klt.start`.
+        out: folder of the run; one that is begun there brings its weights along, so that the KLT is not made again.
+        from_klt: False leaves a model without trained weights as `create_model` makes it.
+    """
+    source = load_model(warm_start) if warm_start else None
+    if source and source.spec["preset"] != preset:
+        raise InputError(f"{warm_start} has the size {source.spec['preset']}, not {preset}; choose another warm_start, or none")
+    torch.manual_seed(recipe.seed)
+    model = create_model(name, preset, rate="variable" if lmbda is None else "tuned" if source else "fixed", **switches).to(device)
+    check(model, lmbda, recipe)
+    if source:
+        warm_start_of(model, source, lmbda)
+    elif from_klt and data and isinstance(model, SliceEntropyModel) and not (out and (Path(out) / "last.pt").exists()):
+        klt.start(model, data.batches(recipe.crop, recipe.batch, recipe.seed, device), lmbda, klt.STEPS, progress)
+    return model
+
+
+class Log:
+    """log.csv of a run; rows past the step that a run resumes from are dropped, rows that are not finite left out."""
+
+    def __init__(self, path: Path, step: int):
+        rows = []
+        if path.exists() and step > 0:
+            with open(path, newline="") as file:
+                rows = [r for r in csv.DictReader(file) if r["step"] and int(r["step"]) <= step]
+        self.path, self.waiting, self.flushed = path, [], time.monotonic()
+        with replacing(path) as part, open(part, "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, **row):
+        """Keeps a row; its tensors stay on their device."""
+        self.waiting.append(row)
+
+    def flush(self) -> dict[str, float]:
+        """Writes what waits; the last row that a training step gave."""
+        rows = [{k: round(float(v), 6) if isinstance(v, float | Tensor) else v for k, v in r.items()} for r in self.waiting]
+        rows = [r for r in rows if math.isfinite(r.get("loss", 0.0))]
+        with open(self.path, "a", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerows(rows)
+        self.waiting, self.flushed = [], time.monotonic()
+        return next((r for r in reversed(rows) if "loss" in r), {})
+
+
+def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
+    """The central crop of every sample, in batches of (x, mask) as :class:`sccore.data.samples.Crops` gives them."""
+    pairs = []
+    for image, mask in samples:
+        image, mask = extend(image, mask, size)
+        top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+        window = (slice(top, top + size), slice(left, left + size))
+        x = torch.from_numpy(image[window].copy()).permute(2, 0, 1).float() / 255
+        pairs.append((x, torch.from_numpy(mask[window].copy())[None].float()))
+    stack = lambda part: tuple(torch.stack(t) for t in zip(*part))
+    return [stack(pairs[i : i + batch]) for i in range(0, len(pairs), batch)]

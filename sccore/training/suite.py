@@ -1,0 +1,258 @@
+"""Trains and measures the planned runs under a time budget; can be killed at any moment and goes on.
+
+What is finished lies in data/checkpoints and data/results and travels with the repository; what is begun lies in
+data/runs. A run is done when its weights have the steps, recipe and start that the plan asks for and every data set at
+hand has a complete record of them. Workers take the next run that is ready and hold a lock on its folder, which the
+system releases however they end.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+
+from sccore.codecs import checkpoint
+from sccore.evaluation import records as results
+from sccore.utils import paths
+from sccore.data.images import image_files
+from sccore.utils.errors import InputError, OtherRun
+from sccore.utils.files import lock, replacing
+from sccore.codecs.zoo import MODELS
+from sccore.presets import LAMBDAS
+from sccore.training.plan import RUNS, Planned
+from sccore.training.recipe import jsonable
+
+MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
+GRACE = 60.0  # seconds after the budget, for the last checkpoint
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What the runs are trained and measured with.
+
+    Args:
+        sets: data sets to measure on, name -> folder with images and masks inside.
+        device: cpu or cuda.
+        bf16: as in :func:`sccore.training.fit.fit`.
+    """
+
+    sets: dict[str, Path]
+    device: str = "cpu"
+    bf16: bool | None = None
+
+    def trained(self, run: Planned) -> dict | None:
+        """Finished weights of a run: "path", "sha256" and meta data; None where there are none.
+
+        Measured weights that do not travel are known by the records; their path is None then.
+        """
+        for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
+            if path.exists() and self.fits(run, meta := checkpoint.read_header(path)["meta"]):
+                return {**meta, "path": path, "sha256": checkpoint.file_hash(path)}
+        return None if run.ships or not run.measured else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
+
+    def recorded(self, run: Planned):
+        """Meta data that its records hold of a run's weights."""
+        files = (record_path(name, run) for name in self.sets)
+        return (results.load_record(path)["checkpoint"] for path in files if path.exists())
+
+    def fits(self, run: Planned, meta: dict) -> bool:
+        """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""
+        if meta.get("recipe") != jsonable(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
+            return False
+        began = [stage["sha256"] for stage in meta.get("history", [])[-1:]]
+        if not run.start:
+            return not began
+        start = self.trained(named(run.start))
+        return bool(began) and (not start or began[0] in (start["sha256"], start.get("converted_from")))
+
+    def lacks(self, run: Planned, trained: dict) -> list[str]:
+        """Data sets without a complete record of these weights."""
+        sets = self.sets if run.measured else {}
+        return [name for name, folder in sets.items() if not complete(run, name, trained["sha256"], folder)]
+
+    def state(self, run: Planned) -> tuple[str, str]:
+        """One of done, trained, begun, ready and waiting, and what it lacks or waits for."""
+        if trained := self.trained(run):
+            lacks = ["record of " + name for name in self.lacks(run, trained)]
+            if lacks and not trained["path"]:
+                return "waiting", "its weights, for a " + ", ".join(lacks)
+            lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
+            return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
+        if not run.measured and all(self.trained(other) for other in RUNS if other.start == run.name):
+            return "done", "all that begins with it is here"
+        if run.start and not (start := self.trained(named(run.start))):
+            return "waiting", run.start
+        for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),
+                              (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
+                              (f"weights of {run.start}", not run.start or start["path"])):  # fmt: skip
+            if not there:
+                return "waiting", wanted
+        return ("begun" if (paths.RUNS / run.name / "last.pt").exists() else "ready"), ""
+
+    def do(self, runs: list[Planned], samples, validation, minutes: float, position: int = 0):
+        """Trains runs side by side as far as the time goes; measures them and puts them into the repository once they are finished."""
+        from sccore.training.fit import together
+
+        open_ones = [run for run in runs if not self.trained(run)]
+        together([self.training(run, samples, validation, position + i) for i, run in enumerate(open_ones)], pause=minutes)
+        for run in runs:
+            if trained := self.trained(run):
+                self.keep(run, trained)
+                for name in self.lacks(run, trained):
+                    self.measure(run, trained["path"], name, position)
+
+    def keep(self, run: Planned, trained: dict):
+        """Copies what travels with the repository out of the run's folder."""
+        log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
+        if trained["path"] == weights:
+            for source in (log, weights) if run.ships else (log,):
+                with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:
+                    shutil.copyfile(source, part)
+
+    def training(self, run: Planned, samples, validation, position: int = 0, **options):
+        """A run that is ready or begun, as :class:`sccore.training.fit.Training`; `options` are further ones of it."""
+        from sccore.text.mask_folder import remask
+        from sccore.training.fit import Training, begin
+
+        if run.detector != "craft":
+            samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
+        recipe = options.pop("recipe", run.recipe)
+        start = self.trained(named(run.start))["path"] if run.start else None
+        model = begin(run.model, data=samples, recipe=recipe, lmbda=run.lmbda, warm_start=start, out=paths.RUNS / run.name,
+                      device=self.device, **{"preset": "companion"} | run.switches)  # fmt: skip
+        new = partial(Training, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
+                      device=self.device, bf16=self.bf16, position=position, desc=run.name, **options)  # fmt: skip
+        try:
+            return new()
+        except OtherRun:  # begun by another plan, or from a start that is no more
+            return new(resume=False)
+
+    def measure(self, run: Planned, weights: Path, name: str, position: int):
+        from sccore.evaluation.evaluate import evaluate
+
+        model = checkpoint.load_model(weights)
+        folder = self.sets[name]
+        evaluate(model, folder / "images", folder / "masks", out=record_path(name, run), name=run.codec,
+                 position=position, coded_with=run.coded_with)  # fmt: skip
+
+
+def named(name: str) -> Planned:
+    return next(run for run in RUNS if run.name == name)
+
+
+def record_path(dataset: str, run: Planned) -> Path:
+    return paths.RESULTS / dataset / f"{run.name}.json"
+
+
+def detector_there(name: str) -> bool:
+    return (paths.DETECTORS / f"{name}.safetensors").exists()
+
+
+def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
+    """Whether a record of a data set is of these weights and masks, and holds every image of the folder at every rate."""
+    if not (path := record_path(name, run)).exists():
+        return False
+    record = results.load_record(path)
+    points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
+    same = record["checkpoint"]["sha256"] == digest and record.get("coded_with", {}).get("mask") == run.coded_with
+    return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
+
+
+def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, only: list[str] | None = None) -> None:
+    """Does what is ready, `jobs` runs side by side, until everything is done or the time is over.
+
+    On a processor each has a process and the images are shared; on a GPU one process takes a step of each in turn, and
+    the device overlaps them. Ends by itself when nothing is left that could be done here.
+    """
+    deadline = time.monotonic() + 60 * minutes
+    if suite.device != "cpu":
+        if work(suite, samples, validation, deadline, only, together=jobs):
+            raise InputError("a run failed, its error is above; the others are kept")
+        return
+    context = get_context("fork")  # the images are in memory once
+    shared = (suite, samples, validation, deadline, jobs, only, os.getpid())
+    processes = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
+    for process in processes:
+        process.start()
+    try:
+        for process in processes:
+            process.join(max(0, deadline + GRACE - time.monotonic()))
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+    if any(process.exitcode not in (0, -15) for process in processes):
+        raise InputError("a run failed, its error is above; the others are kept")
+
+
+def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int, only: list[str] | None, parent: int):
+    """One of several processes at work on the plan."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
+    threading.Thread(target=die_with, args=(parent,), daemon=True).start()
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // jobs))
+    sys.exit(len(work(suite, samples, validation, deadline, only, position=index)) > 0)
+
+
+def work(suite: Suite, samples, validation, deadline: float, only: list[str] | None, together: int = 1, position: int = 0) -> set[str]:
+    """Takes the next runs that are ready, `together` at a time; waits while others are at work on what the rest begins with.
+
+    Returns the names of those that failed.
+    """
+    failed: set[str] = set()
+    open_runs = lambda: [r for r in RUNS if r.name not in failed and not (only and r.name not in only)
+                         and suite.state(r)[0] not in ("done", "waiting")]  # fmt: skip
+    while (left := deadline - time.monotonic()) > 0 and (ready := open_runs()):
+        with ExitStack() as locks:
+            mine = []
+            for run in ready:
+                alike = not mine or (run.start, run.recipe.batch) == (mine[0].start, mine[0].recipe.batch)
+                if alike and len(mine) < together and locks.enter_context(lock(paths.RUNS / run.name)):
+                    mine += [run] if suite.state(run)[0] not in ("done", "waiting") else []
+            if mine:
+                try:
+                    suite.do(mine, samples, validation, left / 60, position)
+                except InputError as error:
+                    failed |= {run.name for run in mine}
+                    print(f"error: {', '.join(run.name for run in mine)}: {error}", file=sys.stderr)
+        if not mine:
+            time.sleep(1)
+    return failed
+
+
+def die_with(parent: int):
+    """Ends this process when its parent is gone, however that ended."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def status(suite: Suite) -> pd.DataFrame:
+    """One row a planned run: state, steps, hours, and rate and quality on the samples at its middle lambda."""
+    return pd.DataFrame([{"run": run.name, "for": run.purpose, **progress(suite, run)} for run in RUNS])
+
+
+def progress(suite: Suite, run: Planned) -> dict:
+    """State of a run and how far it is."""
+    state, detail = suite.state(run)
+    row, trained = {"state": f"{state} {detail}".strip()}, suite.trained(run) if state != "waiting" else None
+    if not trained:
+        log = paths.RUNS / run.name / "log.csv"
+        last = pd.read_csv(log).iloc[-1:] if state == "begun" and log.exists() else pd.DataFrame()
+        return row | {"steps": int(last["step"].iloc[0]), "hours": last["seconds"].iloc[0] / 3600} if len(last) else row
+    row |= {"steps": trained["steps"], "hours": trained["seconds"] / 3600}
+    if run.measured and "samples" in suite.sets and "samples" not in suite.lacks(run, trained):
+        images = pd.DataFrame(results.load_record(record_path("samples", run))["images"])
+        middle = images[images["lmbda"] == (run.lmbda or MIDDLE)]
+        row |= {"lmbda": run.lmbda or MIDDLE, "bpp": middle["bpp"].mean(), "psnr": middle["psnr"].mean()}
+    return row

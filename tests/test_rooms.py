@@ -1,0 +1,57 @@
+"""The rooms of the package stand in an order, and each imports from those before it alone; no file imports itself in a circle."""
+
+import ast
+from pathlib import Path
+
+from sccore.utils.paths import ROOT
+
+ORDER = "utils", "", "data", "text", "codecs", "evaluation", "training", "paper", "cli"  # "": the paper's own files
+FILES = {path.relative_to(ROOT).with_suffix(""): path for path in (ROOT / "sccore").rglob("*.py") if not path.stem.startswith("__")}
+MODULES = {".".join(name.parts): path for name, path in FILES.items()}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of the project that a file imports, in functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
+            found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
+    return found & MODULES.keys()
+
+
+GRAPH = {name: imports(path) for name, path in MODULES.items()}
+room = lambda name: name.split(".")[1] if name.count(".") > 1 else ""
+
+
+def test_a_room_imports_from_those_before_it():
+    assert {room(name) for name in MODULES} == set(ORDER)
+    wrong = [f"{a} imports {b}" for a in GRAPH for b in GRAPH[a] if ORDER.index(room(b)) > ORDER.index(room(a))]
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_the_innermost_rooms_stand_alone():
+    """Rendered pages and the quality index need nothing but the utilities; drawing knows no table and no figure."""
+    for inner, allowed in (("sccore.text.pages", ("sccore.utils",)), ("sccore.evaluation.asiqe", ("sccore.utils",))):
+        outside = {b for a in GRAPH if a.startswith(f"{inner}.") for b in GRAPH[a] if not b.startswith((f"{inner}.", *allowed))}
+        assert not outside, outside
+    drawing = {b for a in GRAPH if a.startswith("sccore.paper.drawing.") for b in GRAPH[a] if room(b) == "paper" and ".drawing." not in b}
+    assert not drawing, drawing
+
+
+def test_no_file_imports_itself_in_a_circle():
+    state: dict[str, int] = {}
+
+    def visit(name: str, way: list[str]):
+        assert state.get(name) != 1, " -> ".join([*way[way.index(name) :], name])
+        if name not in state:
+            state[name] = 1
+            for other in sorted(GRAPH[name]):
+                visit(other, [*way, name])
+            state[name] = 2
+
+    for name in GRAPH:
+        visit(name, [])
