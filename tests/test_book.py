@@ -49,7 +49,7 @@ def test_every_equation_of_the_paper_stands_once():
 
 def test_every_module_is_in_the_api():
     files = [path.relative_to(ROOT / "sccore") for path in (ROOT / "sccore").rglob("*.py") if not path.stem.startswith("__")]
-    modules = {".".join(path.with_suffix("").parts) for path in files if path.parts[0] != "cli"}
+    modules = {".".join(path.with_suffix("").parts) for path in files} - {"cli.parser", "cli.commands", "cli.papermill_engine"}
     assert set(re.findall(r"automodule:: sccore\.([\w.]+)", text("api"))) == modules
 
 
