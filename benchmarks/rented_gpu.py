@@ -18,17 +18,17 @@ from pathlib import Path
 
 import torch
 
+from sccore.codecs.checkpoint import load_model, warm_start
+from sccore.codecs.zoo import create_model
 from sccore.data import samples as data
 from sccore.evaluation import records as results
-from sccore.utils import device, paths
-from sccore.codecs.checkpoint import load_model, warm_start
-from sccore.utils.files import replacing
-from sccore.codecs.zoo import create_model
+from sccore.training.fit import together
 from sccore.training.plan import BASE, RUNS
 from sccore.training.recipe import COMPANION
 from sccore.training.run import Run
 from sccore.training.suite import Suite, named
-from sccore.training.fit import together
+from sccore.utils import device, paths
+from sccore.utils.files import replacing
 
 CLOSE = 1e-3  # relative difference of losses that counts as the same
 SAVING = 0.03  # share of the budget that the steps leave for validation and saving

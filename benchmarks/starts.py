@@ -17,10 +17,10 @@ from sccore.codecs import checkpoint
 from sccore.data import samples as data
 from sccore.evaluation import records as results
 from sccore.training import fit as training
+from sccore.training.recipe import FROM_KLT, jsonable
 from sccore.utils import paths
 from sccore.utils.device import best
 from sccore.utils.files import replacing
-from sccore.training.recipe import FROM_KLT, jsonable
 
 
 def curve(start: str, samples: data.Samples, validation: data.Samples, recipe, device: str) -> dict:

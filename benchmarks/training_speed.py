@@ -28,14 +28,14 @@ import torch
 from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 
+from sccore.codecs.zoo import count_parameters, create_model
 from sccore.data import samples as data
 from sccore.evaluation import records as results
-from sccore.utils import allocator, device, paths
 from sccore.loss import rate_distortion
-from sccore.codecs.zoo import count_parameters, create_model
 from sccore.presets import LAMBDAS
 from sccore.training.recipe import Recipe
 from sccore.training.run import Run
+from sccore.utils import allocator, device, paths
 
 MODELS = ("wacnn", "sftip")
 WAYS = ("plain", "ours", "ours, system allocator", "side by side")

@@ -1,6 +1,8 @@
 """Window attention module of the WACNN backbone (Zou et al., CVPR 2022)."""
 
 import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import torch
 import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3

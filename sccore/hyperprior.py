@@ -4,12 +4,14 @@ The hyperprior is Ballé et al.'s (ICLR 2018). How y is predicted part by part i
 :mod:`sccore.entropy`, positions in :mod:`sccore.codecs.cheng2020`.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Callable
 
-import sccore.utils.torchvision_ops  # noqa: F401
 import numpy as np
 import torch
 from compressai.ans import BufferedRansEncoder, RansDecoder
@@ -19,9 +21,9 @@ from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
-from sccore.utils.errors import InputError
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
+from sccore.utils.errors import InputError
 
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 

@@ -20,11 +20,11 @@ from tqdm import trange
 
 from sccore.attention import WAM
 from sccore.entropy import SLICES, SUPPORT, SliceEntropyModel
-from sccore.utils.errors import InputError
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.presets import LAMBDAS
 from sccore.sem import TRANSFORMS
+from sccore.utils.errors import InputError
 
 BLOCK = 4  # positions of a component of the last stage, which are coded one by one
 TURNED = 6  # of these components, the largest, get a KLT of their positions

@@ -1,6 +1,8 @@
 """Layers that all transforms are made of: convolutions that change the size exactly, and GELU."""
 
 import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import torch
 from compressai.layers import conv3x3
 from torch import Tensor, nn

@@ -5,6 +5,8 @@ starts as the identity, so a trained backbone keeps its output when the sites ar
 """
 
 import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import torch
 import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3

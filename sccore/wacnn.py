@@ -1,5 +1,8 @@
 """WACNN (Zou et al., CVPR 2022): the paper's baseline and the backbone of its model (Section 3.1)."""
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from compressai.layers import GDN, conv3x3
 from torch import nn
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from sccore.paper import results as report, tables_2_5 as ablations
+from sccore.paper import results as report
+from sccore.paper import tables_2_5 as ablations
 from sccore.training import plan
 from sccore.utils import paths
 from sccore.utils.errors import InputError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.codecs import dec_adapter as adapter, sci as codec
+from sccore.codecs import dec_adapter as adapter
+from sccore.codecs import sci as codec
 from sccore.codecs.checkpoint import load_model
 from sccore.utils.errors import InputError
 

@@ -10,12 +10,15 @@ import pytest
 from PIL import Image
 
 from sccore.cli import parser as cli
-from sccore.codecs import classical as anchors, programs
-from sccore.evaluation import bd_rate as rd, metrics, records as results
+from sccore.codecs import classical as anchors
+from sccore.codecs import programs
+from sccore.codecs.programs import BPG, VTM
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import metrics
+from sccore.evaluation import records as results
+from sccore.evaluation.evaluate import evaluate_classical
 from sccore.utils import paths
 from sccore.utils.errors import InputError
-from sccore.evaluation.evaluate import evaluate_classical
-from sccore.codecs.programs import BPG, VTM
 
 RED, BLACK = (255, 0, 0), (0, 0, 0)
 FULL_COLOUR = ("jpeg", "jxl", "avif", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp

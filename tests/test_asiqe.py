@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.evaluation.asiqe import index as asiqe
-from sccore.utils import paths
-from sccore.evaluation.asiqe.index import Weights
 from sccore.data.images import read_image
-from sccore.utils.errors import InputError
+from sccore.evaluation.asiqe import index as asiqe
+from sccore.evaluation.asiqe.index import Weights
 from sccore.evaluation.asiqe_scores import busiest
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 SAMPLES = sorted((paths.SAMPLES / "images").glob("*.png"))
 

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from sccore.codecs import classical as anchors
-from sccore.evaluation import asiqe_training, asiqe_training_set as asiqe_data
-from sccore.evaluation.asiqe import full_reference as sqms, index as asiqe
+from sccore.evaluation import asiqe_training
+from sccore.evaluation import asiqe_training_set as asiqe_data
+from sccore.evaluation.asiqe import full_reference as sqms
+from sccore.evaluation.asiqe import index as asiqe
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 

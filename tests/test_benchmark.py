@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.evaluation import bd_rate as rd, records as results
-from sccore.paper import benchmark, results as report, table_1 as table1
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import records as results
+from sccore.paper import benchmark
+from sccore.paper import results as report
+from sccore.paper import table_1 as table1
 from sccore.paper.drawing import traces
 from sccore.utils import paths
 from sccore.utils.errors import InputError

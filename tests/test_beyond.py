@@ -10,8 +10,8 @@ from PIL import Image
 
 from sccore import create_model, save_model
 from sccore.paper import prior_benefit as beyond
-from sccore.utils import paths
 from sccore.text.words import by_hash
+from sccore.utils import paths
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from sccore.paper import readme as made_anew, results as report
+from sccore.paper import readme as made_anew
+from sccore.paper import results as report
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT
 

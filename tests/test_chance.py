@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from sccore.paper import results as report, seeds as chance
+from sccore.paper import results as report
+from sccore.paper import seeds as chance
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from PIL import Image
 
 from sccore.codecs import sci as codec
 from sccore.evaluation import bit_allocation as channels
+from sccore.evaluation.bit_allocation import REGIONS
 from sccore.paper import figure_4 as channelfigures
 from sccore.utils import paths
-from sccore.evaluation.bit_allocation import REGIONS
 from sccore.utils.errors import InputError
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from conftest import lively
 
 import sccore
-from conftest import lively
 from sccore.codecs import checkpoint
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing

@@ -9,11 +9,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from conftest import lively
 from PIL import Image
 
 import sccore
-from conftest import lively
-from sccore.codecs import checkpoint, sci as codec
+from sccore.codecs import checkpoint
+from sccore.codecs import sci as codec
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 

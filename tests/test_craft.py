@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.text import craft, inference as tiles, masks as text
 from sccore.data.images import read_image
+from sccore.text import craft
+from sccore.text import inference as tiles
+from sccore.text import masks as text
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.evaluation import detectors as detection
-from sccore.text import masks as text, words
 from sccore.cli.parser import main
+from sccore.evaluation import detectors as detection
+from sccore.text import masks as text
+from sccore.text import words
 from sccore.utils.errors import InputError
 
 WORDS = [{"text": "one", "box": [10, 10, 50, 24]}, {"text": "two", "box": [60.2, 10, 99.6, 24]}]

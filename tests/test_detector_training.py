@@ -8,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.text import east, inference as tiles, training as detector_training
+from sccore.text import east
+from sccore.text import inference as tiles
+from sccore.text import training as detector_training
 from sccore.text.weights import Detector, load
 from sccore.utils.errors import InputError, OtherRun
 

@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 import sccore
-from sccore.utils import device
 from sccore.data.samples import Samples
 from sccore.training.recipe import Recipe
 from sccore.training.run import Run
+from sccore.utils import device
 
 
 def test_small_crops_are_not_trained_in_bfloat16_on_a_processor(monkeypatch):

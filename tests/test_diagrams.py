@@ -8,10 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
 from sccore import create_model
+from sccore.codecs.zoo import SWITCHES
 from sccore.paper import figures_1_2 as diagrams
 from sccore.paper.drawing import network_trace as anatomy
 from sccore.utils.errors import InputError
-from sccore.codecs.zoo import SWITCHES
 
 ONE_BY_ONE = [{key: value} for key, values in SWITCHES.items() for value in values[1:]]
 BUILDS = [{"preset": "companion", **switch} for switch in ({}, {"rate": "variable"}, {"name": "wacnn"}, *ONE_BY_ONE)]

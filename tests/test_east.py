@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.text import east, inference as tiles, masks as text
+from sccore.text import east
+from sccore.text import inference as tiles
+from sccore.text import masks as text
+from sccore.text.quads import to_quads, upright
 from sccore.text.weights import Detector
 from sccore.utils.errors import InputError
-from sccore.text.quads import to_quads, upright
 
 WIDTHS = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
 VGG = dict(zip([0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40], zip(WIDTHS[1:], WIDTHS)))

@@ -9,9 +9,11 @@ from PIL import Image
 
 from sccore import create_model, load_model, save_model
 from sccore.codecs import sci as codec
-from sccore.evaluation import evaluate as evaluation, metrics, records as results
-from sccore.utils.errors import InputError
+from sccore.evaluation import evaluate as evaluation
+from sccore.evaluation import metrics
+from sccore.evaluation import records as results
 from sccore.evaluation.evaluate import evaluate
+from sccore.utils.errors import InputError
 
 LAMBDAS = (0.0018, 0.025)
 

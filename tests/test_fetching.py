@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from sccore.cli import parser as cli
-from sccore.data import datasets, download as fetching, samples as data
+from sccore.data import datasets
+from sccore.data import download as fetching
+from sccore.data import samples as data
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 

@@ -8,7 +8,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from sccore.evaluation import asiqe_scores as scores
-from sccore.paper.drawing import curves as figures, style
+from sccore.paper.drawing import curves as figures
+from sccore.paper.drawing import style
 from sccore.utils.errors import InputError
 
 

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sccore.evaluation import records as results, rulers
-from sccore.paper import readings, results as report, table_6 as integrity
+from sccore.evaluation import records as results
+from sccore.evaluation import rulers
+from sccore.paper import readings
+from sccore.paper import results as report
+from sccore.paper import table_6 as integrity
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 

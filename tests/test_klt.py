@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from sccore import klt
-from sccore.data import samples as data
-from sccore.training import fit as training
-from sccore.utils.errors import InputError
 from sccore.codecs.zoo import create_model
+from sccore.data import samples as data
 from sccore.presets import PRESETS
-from sccore.wacnn import WACNN
-from sccore.utils.paths import SAMPLES
+from sccore.training import fit as training
 from sccore.training.recipe import FROM_KLT
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
+from sccore.wacnn import WACNN
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from sccore.attention import SwinAttention
-from sccore.layers import GELU, conv, conv_chain, deconv
 from sccore.codecs.zoo import create_model
+from sccore.layers import GELU, conv, conv_chain, deconv
 
 
 @pytest.mark.parametrize("size", [16, 64, 130])

@@ -3,15 +3,15 @@
 import pytest
 import torch
 from compressai.models import Cheng2020Attention
+from conftest import lively
 
 import sccore
-from conftest import lively
-from sccore.utils import paths
 from sccore.codecs.checkpoint import warm_start
-from sccore.data.images import read_image
-from sccore.utils.errors import InputError
 from sccore.codecs.zoo import MODELS, RATES, count_parameters, create_model, kmac_per_pixel
+from sccore.data.images import read_image
 from sccore.presets import LAMBDAS
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 PINNED = {  # counts known of the published models and of the paper's
     "wacnn": {"total": 75_235_779, "g_a": 6_928_528, "g_s": 6_928_211, "h_a": 3_319_040, "h_mean_s": 5_882_624,

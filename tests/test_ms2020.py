@@ -1,10 +1,10 @@
 """Two synthesis transforms in training, one in use."""
 
 import torch
-
 from conftest import lively
-from sccore.loss import rate_distortion
+
 from sccore.codecs.zoo import create_model, kmac_per_pixel
+from sccore.loss import rate_distortion
 
 
 def test_paper_preset_has_the_published_widths():

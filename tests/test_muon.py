@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sccore.training import muon
 from sccore.codecs.zoo import create_model
+from sccore.training import muon
 from sccore.training.muon import Muon, matrices, orthogonal
 
 

@@ -1,6 +1,5 @@
 """Rendered pages: words lie where their ink is, the same seed gives the same page, and what cannot be used is said."""
 
-import json
 import os
 import shutil
 from random import Random
@@ -8,11 +7,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from sccore.text.pages import appearance as looks, chromium as browser, render as pages
 from sccore.cli.parser import main
 from sccore.data.images import read_image
-from sccore.utils.errors import InputError
+from sccore.text.pages import appearance as looks
+from sccore.text.pages import chromium as browser
+from sccore.text.pages import render as pages
 from sccore.text.words import oracle
+from sccore.utils.errors import InputError
 
 try:
     browser.find()

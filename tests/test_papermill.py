@@ -11,7 +11,8 @@ import papermill  # noqa: F401  papermill loads sccore.cli.papermill_engine, not
 import pytest
 from PIL import Image
 
-from sccore.cli import notebook_parameters as parameters, papermill_engine as _papermill
+from sccore.cli import notebook_parameters as parameters
+from sccore.cli import papermill_engine as _papermill
 from sccore.utils import allocator
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT, SAMPLES

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sccore.text import craft, masks as text, ppocr
+from sccore.text import craft, ppocr
+from sccore.text import masks as text
 from sccore.utils.errors import InputError
 
 try:

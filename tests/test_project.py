@@ -45,6 +45,11 @@ def test_environment_has_a_python_that_the_package_allows():
     assert int(low) <= minor < int(high)
 
 
+def test_the_code_is_clean():
+    result = subprocess.run([sys.executable, "-m", "ruff", "check", ROOT / "sccore", ROOT / "tests", ROOT / "benchmarks"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
 def test_every_direct_dependency_is_pinned():
     pinned = {normal(name) for name in pins()}
     assert {normal(re.match(r"[\w.-]+", r)[0]) for r in requirements()} <= pinned

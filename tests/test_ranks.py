@@ -10,9 +10,9 @@ import time
 import pytest
 import torch
 
+from sccore.training.ranks import ALONE, Ranks
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT, SAMPLES
-from sccore.training.ranks import ALONE, Ranks
 
 TRAIN = """
 import sys

@@ -8,7 +8,8 @@ import pytest
 from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from sccore.evaluation import bd_rate as rd, records as results
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import records as results
 from sccore.paper import results as report
 from sccore.utils.errors import InputError
 

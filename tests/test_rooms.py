@@ -55,3 +55,12 @@ def test_no_file_imports_itself_in_a_circle():
 
     for name in GRAPH:
         visit(name, [])
+
+
+def test_compressai_is_imported_with_its_operators_declared():
+    """Whichever file is imported first; see sccore.utils.torchvision_ops."""
+    needy = {name for name, path in MODULES.items() if any(
+        isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("compressai", "torchvision")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body)}
+    bare = {name for name in needy if "sccore.utils.torchvision_ops" not in GRAPH[name]}
+    assert len(needy) > 8 and not bare, bare

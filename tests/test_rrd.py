@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.text import masks as text, rrd
+from sccore.text import masks as text
+from sccore.text import rrd
 from sccore.text.quads import to_quads, upright
 
 NONE = np.zeros(0, bool)

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 
 from sccore.cli import parser as cli
-from sccore.evaluation import metrics, records as results, rulers
-from sccore.utils.errors import InputError
+from sccore.evaluation import metrics, rulers
+from sccore.evaluation import records as results
 from sccore.evaluation.evaluate import evaluate
+from sccore.utils.errors import InputError
 
 HERE = [name for name, ruler in rulers.RULERS.items() if name != "asiqe_r" and not ruler.missing()]  # that needs no original
 

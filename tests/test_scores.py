@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.evaluation import asiqe_scores as scores, bd_rate as rd, records as results
+from sccore.evaluation import asiqe_scores as scores
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import records as results
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 

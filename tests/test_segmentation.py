@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from sccore.utils import paths
-from sccore.data.images import read_image
 from sccore.codecs.segmentation import BLOCK, natural_map, segmentation_loss
+from sccore.data.images import read_image
+from sccore.utils import paths
 
 
 def test_noise_is_natural_and_what_repeats_is_not():

@@ -6,14 +6,20 @@ import pandas as pd
 import pytest
 
 import sccore
-from sccore.codecs import checkpoint, classical as anchors, dec_adapter as adapter, sci as codec
-from sccore.data import samples as data
-from sccore.evaluation import evaluate as evaluation, records as results
-from sccore.paper import readme as made_anew, results as report, table_6 as integrity
-from sccore.training import suite
-from sccore.utils import paths
+from sccore.codecs import checkpoint
+from sccore.codecs import classical as anchors
+from sccore.codecs import dec_adapter as adapter
+from sccore.codecs import sci as codec
 from sccore.codecs.zoo import create_model
+from sccore.data import samples as data
+from sccore.evaluation import evaluate as evaluation
+from sccore.evaluation import records as results
+from sccore.paper import readme as made_anew
+from sccore.paper import results as report
+from sccore.paper import table_6 as integrity
+from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
+from sccore.utils import paths
 
 CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore.evaluation.asiqe import edges, full_reference as sqms
+from sccore.evaluation.asiqe import edges
+from sccore.evaluation.asiqe import full_reference as sqms
 from sccore.utils.errors import InputError
 
 
@@ -25,9 +26,10 @@ def test_gradients_are_those_of_loops(kernel):
 
 
 def test_gmsd_is_that_of_others(screen):
-    import sccore.utils.torchvision_ops  # noqa: F401
     import torch
     from piq import gmsd
+
+    import sccore.utils.torchvision_ops  # noqa: F401
 
     image = screen(200, 300)[0][..., 1].copy()
     blurred = cv2.GaussianBlur(image, (0, 0), 1.5)

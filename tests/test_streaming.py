@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 import sccore
-from sccore.data import samples as data, streaming
+from sccore.data import samples as data
+from sccore.data import streaming
+from sccore.data.streaming import stream
+from sccore.training.fit import fit
+from sccore.training.recipe import Recipe
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
-from sccore.training.recipe import Recipe
-from sccore.data.streaming import stream
-from sccore.training.fit import fit
 
 NAMES = "graph", "gui", "windows95"
 

@@ -12,12 +12,12 @@ import time
 import pytest
 
 from sccore.codecs import checkpoint
+from sccore.codecs.zoo import MODELS, create_model
 from sccore.evaluation import records as results
 from sccore.training import plan, suite
+from sccore.training.recipe import Recipe, check
 from sccore.utils import paths
 from sccore.utils.files import lock
-from sccore.training.recipe import Recipe, check
-from sccore.codecs.zoo import MODELS, create_model
 
 TINY = """
 import sys
@@ -86,7 +86,7 @@ def test_a_fresh_clone_has_the_shipped_runs_and_can_begin(tmp_path, monkeypatch)
     states = {run.name: job.state(run) for run in plan.RUNS}
     assert all(states[run.name] == ("done", "") for run in plan.RUNS if run.ships)
     assert states["wacnn-klt"] == ("done", "all that begins with it is here")  # so nobody trains it again
-    assert states["sftip-sft"] == ("ready", "")
+    assert states["sftip-ones"] == ("ready", "") and states["sftip-sft"] == ("done", "")
 
 
 def test_killed_ten_times_it_still_does_everything_once(project):

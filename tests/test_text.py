@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.text import craft, mask_folder as maskcache, masks as text
-from sccore.utils import files
 from sccore.data.images import read_image, read_mask
+from sccore.text import craft
+from sccore.text import mask_folder as maskcache
+from sccore.text import masks as text
+from sccore.utils import files
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 

@@ -14,11 +14,12 @@ import torch
 
 import sccore
 from sccore.data import samples as data
-from sccore.training import fit as training, run as step
+from sccore.training import fit as training
+from sccore.training import run as step
+from sccore.training.fit import Recipe, Training, fit, together
+from sccore.training.recipe import COMPANION
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
-from sccore.training.recipe import COMPANION
-from sccore.training.fit import Recipe, Training, fit, together
 
 SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="decay")
 

@@ -26,7 +26,8 @@ def info(a) -> int:
 
 
 def encode(a) -> int:
-    from sccore.codecs import checkpoint, sci as codec
+    from sccore.codecs import checkpoint
+    from sccore.codecs import sci as codec
     from sccore.data.images import read_image
 
     image = read_image(a.image)
@@ -65,7 +66,8 @@ def text_mask(a, image, model):
 def decode(a) -> int:
     from PIL import Image
 
-    from sccore.codecs import checkpoint, sci as codec
+    from sccore.codecs import checkpoint
+    from sccore.codecs import sci as codec
 
     if (suffix := a.image.suffix.lower()) not in (formats := Image.registered_extensions()):
         raise InputError(f"{a.image}: unknown image format; name it .png")
@@ -154,7 +156,8 @@ def _measured(a, record) -> int:
 
 
 def fetch(a) -> int:
-    from sccore.data import datasets, download as fetching
+    from sccore.data import datasets
+    from sccore.data import download as fetching
 
     if a.list or not a.dataset:
         print(datasets.listing())
@@ -201,11 +204,11 @@ def anchors(a) -> int:
 
 def train(a) -> int:
     from sccore.data import samples as data
+    from sccore.data.streaming import stream
     from sccore.training import fit as training
-    from sccore.utils.device import best
     from sccore.training.ranks import join
     from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
-    from sccore.data.streaming import stream
+    from sccore.utils.device import best
 
     ranks, device = join(a.device or best())
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
@@ -237,8 +240,8 @@ def train_detector(a) -> int:
 
 
 def train_asiqe(a) -> int:
-    from sccore.utils import paths
     from sccore.evaluation.asiqe_training import train
+    from sccore.utils import paths
 
     out, record = a.out or paths.ASIQE, a.record or paths.RESULTS / "asiqe" / "asiqe-r.json"
     made = train(a.sources, out, record, a.work or paths.RUNS / "asiqe" / "rows.jsonl", a.count, a.learned_every, a.seed)
@@ -255,10 +258,10 @@ def score(a) -> int:
 
 def suite(a) -> int:
     from sccore.data import samples as data
-    from sccore.utils import paths
-    from sccore.utils.device import best, jobs
     from sccore.training.plan import RUNS
     from sccore.training.suite import Suite, run_suite, status
+    from sccore.utils import paths
+    from sccore.utils.device import best, jobs
 
     device = a.device or best()
     if unknown := set(a.only or []) - {run.name for run in RUNS}:

@@ -10,7 +10,6 @@ from sccore import __version__
 from sccore.cli import commands
 from sccore.utils.errors import InputError
 
-
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__
+from sccore.codecs.zoo import create_model
+from sccore.hyperprior import Hyperprior
+from sccore.sem import PARTS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
-from sccore.hyperprior import Hyperprior
-from sccore.codecs.zoo import create_model
 from sccore.wacnn import WACNN
-from sccore.sem import PARTS
 
 FORMAT = "sccore-3"
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file

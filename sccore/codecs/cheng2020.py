@@ -5,20 +5,21 @@ context model is the published one, a masked 5x5 convolution over what is decode
 positions that do not see each other are decoded together, and in exact arithmetic.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from typing import Iterator
 
-import sccore.utils.torchvision_ops  # noqa: F401
 import torch
 import torch.nn.functional as F
 from compressai import layers
-from compressai.layers import AttentionBlock, ResidualBlock, conv3x3, subpel_conv3x3
+from compressai.layers import AttentionBlock, ResidualBlock, conv3x3
 from compressai.models import Cheng2020Attention
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore.hyperprior import Hyperprior, Residual, keep_variance
 from sccore.presets import Preset
-
 
 REACH = 2  # of the context, in positions to each side
 

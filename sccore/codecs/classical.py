@@ -20,8 +20,8 @@ from importlib import import_module, metadata
 import numpy as np
 from PIL import Image, ImageFile, features
 
-from sccore.utils.errors import InputError
 from sccore.codecs.programs import BPG, VTM
+from sccore.utils.errors import InputError
 
 EXTRA = "pip install -e '.[codecs]'"
 

@@ -10,16 +10,18 @@ public code; what stands where and how it is coded is decided here:
 - they are sent only if they lower the cost of the whole image.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import math
 
-import sccore.utils.torchvision_ops  # noqa: F401
 import torch
 from compressai.ans import BufferedRansEncoder, RansDecoder
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore.utils.errors import InputError
 from sccore.hyperprior import Hyperprior, fenced, one_thread
+from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 
 NAME = "Dec-Adapter (reconstruction)"

@@ -6,14 +6,16 @@ once the codec is in use. The widths are the published ones in the preset "paper
 """
 
 import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from compressai.layers import GDN, conv3x3
 from torch import Tensor, nn
 
+from sccore.codecs.segmentation import segmentation_loss
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import keep_variance
 from sccore.layers import conv, deconv
 from sccore.presets import Preset
-from sccore.codecs.segmentation import segmentation_loss
 
 SEGMENTATION = 0.1  # bits per pixel that a bit of cross-entropy of the second task is worth
 

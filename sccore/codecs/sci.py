@@ -21,9 +21,9 @@ from torch import Tensor
 
 from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
-from sccore.utils.errors import InputError
-from sccore.loss import rate
 from sccore.hyperprior import Hyperprior
+from sccore.loss import rate
+from sccore.utils.errors import InputError
 
 MAGIC, PLAIN, ADAPTED = b"SCI\x1a", 1, 2
 HEADER = struct.Struct("<4sB8sfHHII")

@@ -6,7 +6,6 @@ ours: screens repeat colours exactly, photographs hardly ever do.
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

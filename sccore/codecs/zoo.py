@@ -4,13 +4,13 @@ import torch
 from torch import nn
 
 from sccore.codecs.cheng2020 import Cheng2020
-from sccore.utils.errors import InputError
+from sccore.codecs.ms2020 import MS2020
 from sccore.gains import GainUnits
 from sccore.hyperprior import Hyperprior
-from sccore.codecs.ms2020 import MS2020
 from sccore.presets import LAMBDAS, PRESETS
 from sccore.priors import LAPLACIANS, PRIORS
 from sccore.sftip import SFTIP
+from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 
 MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}

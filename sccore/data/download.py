@@ -23,7 +23,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from sccore.data import datasets, samples as data
+from sccore.data import datasets
+from sccore.data import samples as data
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 

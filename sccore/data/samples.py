@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sccore.utils.errors import InputError
 from sccore.data.images import SUFFIXES, image_files, pair, read_image, read_mask  # noqa: F401
+from sccore.utils.errors import InputError
 
 COLOURS = 0xFFFFFF  # of a pixel's four bytes, the mask behind them; what inverts them
 

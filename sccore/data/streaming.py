@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from sccore.utils import paths
-from sccore.data.samples import Batches, Choice, Entry, Piece, entries, extend, unpack
 from sccore.data.images import read_image
+from sccore.data.samples import Batches, Choice, Entry, Piece, entries, extend, unpack
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 

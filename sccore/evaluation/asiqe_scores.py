@@ -11,8 +11,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from sccore.evaluation import records as results
-from sccore.utils import paths
 from sccore.evaluation.asiqe.index import asiqe_r
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
 
@@ -32,9 +32,9 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
         "asiqe_r"}, and originals {name: score}.
     """
     from sccore.codecs import classical as anchors
+    from sccore.codecs.checkpoint import load_model
     from sccore.data import samples as data
     from sccore.evaluation import evaluate as evaluation
-    from sccore.codecs.checkpoint import load_model
     from sccore.presets import LAMBDAS
 
     subject = {"weights": file_hash(paths.ASIQE), "limit": limit and list(limit)} | results.surroundings(images_dir)

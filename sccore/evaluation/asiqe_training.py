@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation import asiqe_training_set as asiqe_data, records as results
+from sccore.evaluation import asiqe_training_set as asiqe_data
+from sccore.evaluation import records as results
 from sccore.evaluation.asiqe import index as asiqe
 from sccore.evaluation.asiqe.index import COUNT, FAMILIES, Weights
 from sccore.utils.errors import InputError

@@ -18,7 +18,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.codecs import classical as anchors
-from sccore.evaluation.asiqe import edges, full_reference as sqms, index as asiqe
+from sccore.evaluation.asiqe import edges
+from sccore.evaluation.asiqe import full_reference as sqms
+from sccore.evaluation.asiqe import index as asiqe
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from sccore.utils.errors import InputError
 from sccore.evaluation.records import settings
+from sccore.utils.errors import InputError
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality

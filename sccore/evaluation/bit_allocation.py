@@ -20,13 +20,14 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from sccore.codecs import checkpoint, sci as codec
+from sccore.codecs import checkpoint
+from sccore.codecs import sci as codec
 from sccore.data import samples as data
 from sccore.evaluation import records as results
-from sccore.utils import paths
-from sccore.utils.errors import InputError
 from sccore.hyperprior import Hyperprior
 from sccore.priors import laplacian
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 REGIONS = ("text", "structure", "flat", "padding")
 STEP = 16  # pixels a side of a position

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from sccore.codecs.classical import choose
 from sccore.data import samples as data
 from sccore.evaluation import records as results
 from sccore.text import masks as text
-from sccore.codecs.classical import choose
+from sccore.text.words import held_back_of, oracle, read_words
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
-from sccore.text.words import held_back_of, oracle, read_words
 
 COVERED = 0.5  # share of a word's box from which on it counts as found
 

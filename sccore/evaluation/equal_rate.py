@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sccore.codecs import checkpoint, classical as anchors, sci as codec
+from sccore.codecs import checkpoint
+from sccore.codecs import classical as anchors
+from sccore.codecs import sci as codec
 from sccore.evaluation import metrics
 from sccore.utils.errors import InputError
 

@@ -13,12 +13,14 @@ from time import perf_counter
 import numpy as np
 from tqdm import tqdm
 
-from sccore.codecs import dec_adapter as adapter, sci as codec
+from sccore.codecs import dec_adapter as adapter
+from sccore.codecs import sci as codec
 from sccore.data import samples as data
-from sccore.evaluation import metrics, records as results, rulers
+from sccore.evaluation import metrics, rulers
+from sccore.evaluation import records as results
+from sccore.presets import LAMBDAS
 from sccore.text import altered_masks as remasking
 from sccore.utils.errors import InputError
-from sccore.presets import LAMBDAS
 
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,

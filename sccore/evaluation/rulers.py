@@ -104,7 +104,7 @@ def _piq(name):
 
 
 def _import_piq():
-    from sccore.utils import torchvision_ops as _compat# noqa: F401  piq imports torchvision
+    from sccore.utils import torchvision_ops as _compat  # noqa: F401  piq imports torchvision
 
     return import_module("piq")
 

@@ -8,11 +8,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from sccore.evaluation import asiqe_scores as scores, asiqe_training_set as asiqe_data, records as results
+from sccore.evaluation import asiqe_scores as scores
+from sccore.evaluation import asiqe_training_set as asiqe_data
+from sccore.evaluation import records as results
 from sccore.paper import results as report
+from sccore.paper.drawing.style import CODECS, nothing, rank, styled, title
 from sccore.utils import paths
 from sccore.utils.errors import InputError
-from sccore.paper.drawing.style import CODECS, nothing, rank, styled, title
 
 GOALS = {"held_out_scenes": 0.9, "held_out_types": 0.8}  # of SRCC, set before training
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.codecs import checkpoint, classical as anchors
+from sccore.codecs import checkpoint
+from sccore.codecs import classical as anchors
 from sccore.data import datasets
-from sccore.evaluation import records as results
-from sccore.utils import paths
 from sccore.data.samples import Samples
-from sccore.utils.errors import InputError
+from sccore.evaluation import records as results
 from sccore.training.plan import RUNS
+from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @dataclass
@@ -103,8 +104,8 @@ def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
 
 
 def _measure(models, classical, images, masks, folder, detector):
-    from sccore.text import masks as text
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
+    from sccore.text import masks as text
     from sccore.text.mask_folder import make_masks
 
     if masks is None:

@@ -16,10 +16,10 @@ from PIL import Image
 
 from sccore.evaluation import detectors as detection
 from sccore.paper import results as report
-from sccore.text import words
-from sccore.utils import paths
 from sccore.paper.drawing.style import image_axes, nothing, plain_log, styled
 from sccore.priors import external_prior
+from sccore.text import words
+from sccore.utils import paths
 
 DETECTORS = {  # record's name: what it is
     "craft": "CRAFT, the paper's choice",

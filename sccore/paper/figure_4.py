@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from sccore.evaluation import bit_allocation as channels, records as results
-from sccore.paper import results as report
+from sccore.evaluation import bit_allocation as channels
+from sccore.evaluation import records as results
 from sccore.evaluation.bit_allocation import REGIONS, STEP
-from sccore.utils.errors import InputError
+from sccore.paper import results as report
 from sccore.paper.drawing.style import image_axes, styled, title
+from sccore.utils.errors import InputError
 
 COLOURS = {"text": "#D55E00", "structure": "#0072B2", "flat": "#F0F0F0", "padding": "#FFFFFF"}
 PARTS = {"all": "all channels of y", "loudest": "the channel of highest entropy"}

@@ -5,14 +5,16 @@ the backbone, orange what the paper adds, grey what becomes bits.
 """
 
 import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from compressai.layers import GDN
 from matplotlib.figure import Figure
 from torch import nn
 
-from sccore.paper.drawing.network_trace import Stage, describe, is_activation, layers, lines_of, short, size, sources, trace
 from sccore.attention import WAM
-from sccore.paper.drawing.canvas import Page, Place, tall
 from sccore.entropy import SliceEntropyModel
+from sccore.paper.drawing.canvas import Page, Place, tall
+from sccore.paper.drawing.network_trace import Stage, describe, is_activation, layers, lines_of, short, size, sources, trace
 from sccore.paper.drawing.style import styled
 
 BACKBONE, ATTENTION = ("#DBE9F6", "#0072B2"), ("#9CC5E5", "#0072B2")

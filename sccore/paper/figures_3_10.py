@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from sccore.data import datasets, samples as data
+from sccore.data import datasets
+from sccore.data import samples as data
 from sccore.evaluation import equal_rate as crops
-from sccore.paper import results as report
-from sccore.training import suite
 from sccore.evaluation.equal_rate import Coded
-from sccore.utils.errors import InputError
+from sccore.paper import results as report
 from sccore.paper.drawing.style import image_axes, nothing, styled, title
+from sccore.training import suite
 from sccore.training.plan import RUNS
+from sccore.utils.errors import InputError
 
 Pictures = dict[str, tuple[np.ndarray, np.ndarray | None]]  # label: crop (H, W, 3) and its text mask (H, W)
 

@@ -13,13 +13,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sccore.data import samples as data
-from sccore.evaluation import bd_rate as rd, detectors as detection, evaluate as evaluation, records as results
-from sccore.paper import results as report, tables_2_5 as ablations
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import detectors as detection
+from sccore.evaluation import evaluate as evaluation
+from sccore.evaluation import records as results
+from sccore.paper import results as report
+from sccore.paper import tables_2_5 as ablations
 from sccore.paper.drawing import style
+from sccore.text.words import by_hash, oracle, read_words
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
-from sccore.text.words import by_hash, oracle, read_words
 
 CODEC, ANCHOR = ablations.FULL, report.BASELINE
 PAGES = f"{report.EARLIER}/pages"  # the data set's folder of records

@@ -6,14 +6,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from sccore.data import datasets, samples as data
-from sccore.evaluation import equal_rate as crops, ocr
-from sccore.paper import results as report, table_6 as integrity
-from sccore.paper.drawing import style
 from sccore.codecs.classical import CODECS
+from sccore.data import datasets
+from sccore.data import samples as data
+from sccore.evaluation import equal_rate as crops
+from sccore.evaluation import ocr
+from sccore.paper import results as report
+from sccore.paper import table_6 as integrity
 from sccore.paper.benchmark import Benchmark
-from sccore.utils.errors import InputError
+from sccore.paper.drawing import style
 from sccore.presets import LAMBDAS
+from sccore.utils.errors import InputError
 
 
 @style.styled

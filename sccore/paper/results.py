@@ -3,10 +3,11 @@
 import pandas as pd
 import yaml
 
-from sccore.evaluation import bd_rate as rd, records as results
+from sccore.codecs.classical import CODECS
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import records as results
 from sccore.paper.drawing import style
 from sccore.utils import paths
-from sccore.codecs.classical import CODECS
 from sccore.utils.errors import InputError
 
 BASELINE = "wacnn"

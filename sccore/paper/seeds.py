@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.paper import results as report
-from sccore.utils import paths
 from sccore.training.plan import RUNS, Planned
+from sccore.utils import paths
 
 
 def runs(folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> list[Planned]:

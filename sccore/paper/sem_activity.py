@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from sccore.sftip import SFTIP
 from sccore.paper.drawing.style import colours, nothing, styled, title
+from sccore.sftip import SFTIP
 
 BRANCHES = {"sem_a": "encoder", "sem_h": "hyper-encoder", "sem_s": "decoder"}
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from sccore.evaluation import bd_rate as rd
 from sccore.paper import results as report
-from sccore.paper.drawing import style, traces
 from sccore.paper.benchmark import Benchmark
+from sccore.paper.drawing import style, traces
 from sccore.utils.errors import InputError
 
 PAPER = {  # codec here -> its row in the paper's table

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.codecs import checkpoint, classical as anchors
-from sccore.evaluation import bd_rate as rd, records as results, rulers
-from sccore.paper import results as report, table_1 as table1
+from sccore.codecs import checkpoint
+from sccore.codecs import classical as anchors
+from sccore.evaluation import records as results
+from sccore.evaluation import rulers
+from sccore.paper import results as report
+from sccore.paper import table_1 as table1
+from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style, traces
 from sccore.utils import paths
-from sccore.paper.benchmark import Benchmark
 
 FOLDER = paths.RESULTS / report.EARLIER / "integrity"  # of the samples
 OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained

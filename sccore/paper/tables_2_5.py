@@ -88,9 +88,9 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
         data: tar shards or folders, with blanks between.
         validation: folder with images/ and masks/ of held-out screens, or nothing.
     """
-    from sccore.utils import device
     from sccore.data.samples import load
     from sccore.training.suite import Suite, run_suite
+    from sccore.utils import device
 
     if names := lacking(tables):
         best = device.best()

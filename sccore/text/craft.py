@@ -5,11 +5,13 @@ two maps at half resolution: region, high on the middle of characters, and affin
 word. :mod:`sccore.text.masks` makes boxes and masks of them.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
-import sccore.utils.torchvision_ops  # noqa: F401
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,9 +19,9 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from sccore.text import inference as tiles
+from sccore.text.inference import AREA, fold
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
-from sccore.text.inference import AREA, fold
 
 FILE = "craft_mlt_25k.pth"
 SHA256 = "4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17"

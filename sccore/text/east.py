@@ -7,6 +7,9 @@ users bring them. The companion has the same parts with fewer channels and one m
 because words on screens are low. Its weights are shipped; :mod:`sccore.text.training` made them.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import math
 from pathlib import Path
 
@@ -15,13 +18,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-import sccore.utils.torchvision_ops  # noqa: F401
 from torchvision.models.vgg import make_layers
 
 from sccore.text import inference as tiles
-from sccore.utils.errors import InputError
 from sccore.text.quads import average, suppress, to_quads, to_sides, touching
+from sccore.utils.errors import InputError
 
 MEAN, STD = (0.5,) * 3, (0.5,) * 3  # of RGB in [0, 1]
 SHRINK = 0.3  # of the shorter side, that a word's core is away from each edge

@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from sccore.utils.errors import InputError
 from sccore.text.ppocr import PPOCR
 from sccore.text.quads import fill
+from sccore.utils.errors import InputError
 
 TEXT, LINK, LOW_TEXT = 0.7, 0.4, 0.4  # CRAFT's published thresholds
 
@@ -113,7 +113,7 @@ class CraftTextDetector:
     label = "craft-text-detector"
 
     def __init__(self, weights: Path | str | None = None):
-        from sccore.text import craft# lets torchvision be imported
+        from sccore.text import craft  # lets torchvision be imported
 
         if find_spec("craft_text_detector") is None:
             raise InputError("craft-text-detector is not installed; the detector craft needs nothing but its weights")

@@ -8,7 +8,6 @@ the reading direction turns clockwise from the x axis, in radians, between -pi/4
 import cv2
 import numpy as np
 
-
 UNIT = np.float32([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2  # corners of the unit square
 UPRIGHT = 0.02  # radians
 

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from sccore.text.weights import module, save
+from sccore.text.words import Pages, crop
 from sccore.utils.device import native_bf16
 from sccore.utils.errors import InputError, OtherRun
 from sccore.utils.files import replacing
-from sccore.text.words import Pages, crop
 
 WARMUP = 50  # steps
 

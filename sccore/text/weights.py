@@ -17,11 +17,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sccore import __version__
-from sccore.utils import device, paths
-from sccore.utils.files import file_hash
 from sccore.text.inference import fold
+from sccore.utils import device, paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import file_hash, replacing
 
 NAMES = ("east", "rrd")
 FORMAT = "sccore-detector-1"

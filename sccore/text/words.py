@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from sccore.text import masks as text
 from sccore.data.images import pair, read_image
-from sccore.utils.errors import InputError
+from sccore.text import masks as text
 from sccore.text.quads import upright
+from sccore.utils.errors import InputError
 
 LEAST = 5.0  # pixels; what is lower, or cut narrower by the crop, counts neither as text nor as none
 SCALES = 0.6, 1.6  # of half of the crops

@@ -11,20 +11,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore import klt
-from sccore.utils.allocator import keep_memory
 from sccore.codecs.checkpoint import load_model, save_model
 from sccore.codecs.checkpoint import warm_start as warm_start_of
-from sccore.data.samples import Samples, extend
-from sccore.utils.device import trains_in_bf16
-from sccore.entropy import SliceEntropyModel
-from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
-from sccore.hyperprior import Hyperprior
 from sccore.codecs.zoo import create_model
+from sccore.data.samples import Samples, extend
+from sccore.data.streaming import Stream
+from sccore.entropy import SliceEntropyModel
+from sccore.hyperprior import Hyperprior
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe, check, jsonable
 from sccore.training.run import Run
-from sccore.data.streaming import Stream
+from sccore.utils.allocator import keep_memory
+from sccore.utils.device import trains_in_bf16
+from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
 
 Data = Samples | Stream
 

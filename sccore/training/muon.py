@@ -10,8 +10,8 @@ from collections import defaultdict
 import torch
 from torch import Tensor, nn
 
-from sccore.utils.device import native_bf16
 from sccore.sem import TRANSFORMS
+from sccore.utils.device import native_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 drives singular values to around 1
 ITERATIONS = 5

@@ -6,9 +6,9 @@ Compared runs share data, steps, schedule and start; what differs stands in thei
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sccore.utils import paths
 from sccore.presets import LAMBDAS
 from sccore.training.recipe import COMPANION, FROM_KLT, Recipe
+from sccore.utils import paths
 
 BASE = "wacnn-base"  # of a backbone's runs; the other codecs begin with a base of their own
 

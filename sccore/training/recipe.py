@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from sccore.utils.errors import InputError
 from sccore.hyperprior import Hyperprior
 from sccore.loss import METRICS
+from sccore.utils.errors import InputError
 
 
 @dataclass

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 from sccore.data.samples import Batches
-from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import replacing
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
 from sccore.sem import TRANSFORMS
@@ -21,6 +19,8 @@ from sccore.training.muon import Muon, matrices
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe
 from sccore.training.replay import Replay
+from sccore.utils.errors import InputError, OtherRun
+from sccore.utils.files import replacing
 
 SHRINK = 0.3  # of the learning rate, every time the plateau schedule lowers it
 COUNTERS = "step", "lr_now", "seconds", "stopped", "best", "waited", "validations"

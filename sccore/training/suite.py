@@ -21,15 +21,15 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.codecs import checkpoint
-from sccore.evaluation import records as results
-from sccore.utils import paths
-from sccore.data.images import image_files
-from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import lock, replacing
 from sccore.codecs.zoo import MODELS
+from sccore.data.images import image_files
+from sccore.evaluation import records as results
 from sccore.presets import LAMBDAS
 from sccore.training.plan import RUNS, Planned
 from sccore.training.recipe import jsonable
+from sccore.utils import paths
+from sccore.utils.errors import InputError, OtherRun
+from sccore.utils.files import lock, replacing
 
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
 GRACE = 60.0  # seconds after the budget, for the last checkpoint

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from sccore.evaluation.asiqe.edges import PREWITT, SCHARR, gradient
-from sccore.utils.errors import InputError
 from sccore.evaluation.asiqe.statistics import halved
+from sccore.utils.errors import InputError
 
 STABLE = 170.0  # of squared gradients
 FIXATION = 1.5  # sigma of the Gaussian, pixels

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sccore.utils import paths
 from sccore.evaluation.asiqe.edges import surroundings
+from sccore.evaluation.asiqe.free_energy import free_energy
+from sccore.evaluation.asiqe.full_reference import grey
+from sccore.evaluation.asiqe.statistics import brightness, sharpness, structure
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
-from sccore.evaluation.asiqe.free_energy import free_energy
-from sccore.evaluation.asiqe.statistics import brightness, sharpness, structure
-from sccore.evaluation.asiqe.full_reference import grey
 
 FORMAT = "asiqe-r-1"
 STEP = 7  # of the accelerated free energy; 7 meets all columns and rows of 8x8 blocks alike

@@ -11,9 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from sccore.evaluation import bd_rate as rd, metrics
-from sccore.utils.errors import InputError
+from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import metrics
 from sccore.paper.drawing.style import LABELS, base, colours, image_axes, nothing, plain_log, rank, styled, title
+from sccore.utils.errors import InputError
+
 
 @styled
 def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:

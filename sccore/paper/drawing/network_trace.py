@@ -4,10 +4,12 @@ Hooks note the calls of modules; concatenations are noted beside them, so that a
 tensors it was put together from. :mod:`sccore.paper.figures_1_2` draws Figures 1 and 2 from this and from nothing else.
 """
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 from dataclasses import dataclass
 from functools import partial
 
-import sccore.utils.torchvision_ops  # noqa: F401
 import torch
 from compressai.layers import GDN
 from torch import Tensor, nn
@@ -15,8 +17,8 @@ from torch.overrides import TorchFunctionMode
 
 from sccore.attention import WAM
 from sccore.entropy import SliceEntropyModel
-from sccore.utils.errors import InputError
 from sccore.sem import NESFT, SFT, TransformBlock
+from sccore.utils.errors import InputError
 
 SIDE = 128  # of the image that is run: z is 2x2 then, and the coarsest prior features are a single position
 PRIOR = "g′"
