@@ -28,6 +28,7 @@ from sccore.training.recipe import COMPANION
 from sccore.training.run import Run
 from sccore.training.suite import Suite, named
 from sccore.utils import device, paths
+from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
 CLOSE = 1e-3  # relative difference of losses that counts as the same
@@ -178,6 +179,7 @@ def main():
     parser.add_argument("--batch", type=int, default=None, help="of tests and training; default: the plan's, 2 on a processor")
     parser.add_argument("--crop", type=int, default=None, help="default: the plan's, 128 on a processor")
     a = parser.parse_args()
+    a.device = device.chosen(a.device)
     a.small = a.device == "cpu" or a.batch or a.crop
     a.least = 0.0 if a.device == "cpu" else 1.5
     a.batch, a.crop = a.batch or (2 if a.device == "cpu" else COMPANION.batch), a.crop or (128 if a.device == "cpu" else COMPANION.crop)
@@ -197,4 +199,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -14,6 +14,7 @@ from sccore.data.samples import Samples
 from sccore.training.recipe import Recipe
 from sccore.training.run import Run
 from sccore.utils import device
+from sccore.utils.errors import InputError
 
 
 def test_small_crops_are_not_trained_in_bfloat16_on_a_processor(monkeypatch):
@@ -21,6 +22,15 @@ def test_small_crops_are_not_trained_in_bfloat16_on_a_processor(monkeypatch):
     assert not device.trains_in_bf16("cpu", 64) and device.trains_in_bf16("cpu", 128) and device.trains_in_bf16("cuda", 64)
     monkeypatch.setattr(device, "native_bf16", lambda kind: False)
     assert not device.trains_in_bf16("cpu", 128)
+
+
+@pytest.mark.parametrize("asked, message", [("tpu", "unknown device 'tpu'; known: cpu, cuda"), ("cuda", "no GPU that this torch can use"),
+                                           ("cuda:1", "leave --device out, or give cpu")])  # fmt: skip
+def test_a_device_that_is_not_here_is_refused(monkeypatch, asked, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device.chosen(None) == device.chosen("cpu") == "cpu"
+    with pytest.raises(InputError, match=message):
+        device.chosen(asked)
 
 
 def screens(n: int, image: np.ndarray) -> Samples:

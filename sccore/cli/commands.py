@@ -208,9 +208,9 @@ def train(a) -> int:
     from sccore.training import fit as training
     from sccore.training.ranks import join
     from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
-    from sccore.utils.device import best
+    from sccore.utils.device import chosen
 
-    ranks, device = join(a.device or best())
+    ranks, device = join(chosen(a.device))
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
     batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
     given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "min_lr", "metric", "masks", "invert", "validate_every")
@@ -232,9 +232,9 @@ def train(a) -> int:
 
 def train_detector(a) -> int:
     from sccore.text.training import train
-    from sccore.utils.device import best
+    from sccore.utils.device import chosen
 
-    device = a.device or best()
+    device = chosen(a.device)
     print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence,
                            device=device)))  # fmt: skip
 
@@ -261,9 +261,9 @@ def suite(a) -> int:
     from sccore.training.plan import RUNS
     from sccore.training.suite import Suite, run_suite, status
     from sccore.utils import paths
-    from sccore.utils.device import best, jobs
+    from sccore.utils.device import chosen, jobs
 
-    device = a.device or best()
+    device = chosen(a.device)
     if unknown := set(a.only or []) - {run.name for run in RUNS}:
         raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
     validation = a.validation or paths.DATA / "validation"

@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from sccore.utils.errors import InputError
+
 RUNS_ON_A_GPU = 6  # companions that train side by side; one alone does not fill it
 
 
@@ -11,6 +13,21 @@ def best() -> str:
     """"cuda" if there is a GPU, else "cpu". The driver is not woken for the answer, so that processes can still be forked."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def chosen(asked: str | None) -> str:
+    """The device that was asked for, or the best one.
+
+    Raises:
+        InputError: it is not here, or not a device that is trained on.
+    """
+    if asked is None:
+        return best()
+    if asked.split(":")[0] not in ("cpu", "cuda"):
+        raise InputError(f"unknown device {asked!r}; known: cpu, cuda")
+    if asked != "cpu" and not torch.cuda.is_available():
+        raise InputError(f"{asked}: no GPU that this torch can use; leave --device out, or give cpu")
+    return asked
 
 
 def jobs(device: str) -> int:
