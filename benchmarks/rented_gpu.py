@@ -4,8 +4,9 @@
 
 The smoke test takes under a minute and stops all if the device computes otherwise than the processor. Training then
 takes as many steps as fit the budget, the same for every run, and its learning rate falls to its end in time. With
-`--steps` there are that many, over as many calls as it takes. Weights, logs and the report lie in the folder of `--out` at every moment. With `--device cpu`
-the same lines run here.
+`--steps` there are that many, over as many calls as it takes. Weights and logs lie in data/runs, where the suite looks for
+them; the report is rewritten after every stage, and data/results/speed/gpu-NAME.json is such a report of `--speeds` and
+`--runs`. With `--device cpu` the same lines run here.
 """
 
 import argparse
@@ -97,20 +98,21 @@ def without_noise(run: Run) -> Run:
 
 def smoke(a, samples: data.Samples, report: Report) -> bool:
     """Whether the device computes what the processor does, and a graph what single kernels do."""
-    checks = {}
+    checks, on_gpu = {}, torch.device(a.device).type == "cuda"
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     kept, matmul.allow_tf32, cudnn.allow_tf32 = (matmul.allow_tf32, cudnn.allow_tf32), False, False
     first = {kind: losses(without_noise(new_run("sftip", a, samples, kind, False, graph=False)), 1) for kind in {"cpu", a.device}}
     matmul.allow_tf32, cudnn.allow_tf32 = kept
-    checks["processor and device"] = close(first["cpu"], first[a.device])
+    if on_gpu:
+        checks["processor and device"] = close(first["cpu"], first[a.device])
     report.add(losses_in_float32=first)
     bf16 = device.trains_in_bf16(a.device, a.crop)
     ways = {graph: without_noise(new_run("sftip", a, samples, a.device, bf16, graph)) for graph in (False, True)}
     steps = {graph: losses(run, 8) for graph, run in ways.items()}
     checks["graph and single kernels"] = close(steps[False], steps[True])
-    captured = ways[True].replay.graph is not None
-    report.add(losses_in_steps={"kernels": steps[False], "graph": steps[True]}, captured=captured)
-    checks["captured"] = captured or torch.device(a.device).type == "cpu"
+    report.add(losses_in_steps={"kernels": steps[False], "graph": steps[True]})
+    if on_gpu:
+        checks["captured"] = ways[True].replay.graph is not None
     run = ways[True]
     before = [p.detach().clone() for p in run.main]
     run.lambdas.fill_(torch.nan)
@@ -160,9 +162,10 @@ def train(a, samples: data.Samples, validation: data.Samples | None, report: Rep
         steps, minutes = min(COMPANION.steps, int((1 - SAVING) * left() / (ms / 1e3))), left() / 60
         report.add(ms_together=ms)
     trainings = make(steps, resume=bool(a.steps), minutes=minutes, save_every=300)
-    report.add(runs=a.runs, steps=steps, preparing_s=time.monotonic() - begun)
+    training = {"runs": a.runs, "steps": steps, "images": len(samples), "data": samples.sha256, "preparing_s": time.monotonic() - begun}
+    report.add(training=training)
     summaries = together(trainings, pause=left() / 60)
-    report.add(trained={run.name: summary for run, summary in zip(runs, summaries)}, seconds=time.monotonic() - begun)
+    report.add(training=training | {"seconds": summaries[0]["seconds"]}, trained=dict(zip(a.runs, summaries)))
 
 
 def main():
@@ -189,7 +192,7 @@ def main():
                command=results.command_line(), batch=a.batch, crop=a.crop)  # fmt: skip
     samples = data.load(*a.data)
     validation = data.load(a.validation) if a.validation else None
-    report.add(images=len(samples), data=samples.sha256)
+    report.add(images=len(samples))
     if not a.no_smoke and not smoke(a, samples, report):
         return "the smoke test failed; its report says where"
     if a.speeds:

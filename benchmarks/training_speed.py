@@ -90,11 +90,21 @@ def plain(name: str, preset: str, a, folder: Path):
 
 def ours(name: str, preset: str, a, samples: data.Samples):
     recipe = Recipe(steps=10**6, batch=a.batch, crop=a.crop)
-    crops = samples.batches(a.crop, a.batch, 0, a.device)
+    crops, waited = samples.batches(a.crop, a.batch, 0, a.device), 0.0
+
+    def watched(step: int, draw=crops.draw):
+        nonlocal waited
+        begun = time.perf_counter()
+        drawn = draw(step)
+        waited += time.perf_counter() - begun
+        return drawn
+
+    crops.draw = watched
     run = Run(create_model(name, preset, rate="variable"), recipe, None, a.device, device.trains_in_bf16(a.device, a.crop), crops)
     while True:
+        before = waited
         run.train_step()
-        yield 0.0
+        yield waited - before
 
 
 def finish(device: str):
@@ -139,11 +149,12 @@ def measure(a) -> dict:
     allocator.keep_memory()
     samples = data.load(a.folder, progress=False)
     if a.way.startswith("ours"):
-        return timed(ours(a.model, a.preset, a, samples), a) | {"profile": profiled(ours(a.model, a.preset, a, samples), a)}
+        row = timed(ours(a.model, a.preset, a, samples), a)
+        return row | ({"profile": profiled(ours(a.model, a.preset, a, samples), a)} if a.way == "ours" else {})
     jobs = device.jobs(a.device)
     if a.device != "cpu":
         together = zip(*(ours(a.model, a.preset, a, samples) for _ in range(jobs)))
-        row = timed((0.0 for _ in together), a)
+        row = timed((sum(waits) for waits in together), a)
         return {key: value * (jobs if key in ("steps_s", "images_s") else 1) for key, value in row.items()} | {"jobs": jobs}
     with multiprocessing.get_context("fork").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         rows = pool.starmap(one_of_many, [(a, samples)] * jobs, chunksize=1)

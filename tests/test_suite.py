@@ -185,5 +185,5 @@ def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(tmp_path):
     script = [sys.executable, str(paths.ROOT / "benchmarks/rented_gpu.py"), *line]
     result = subprocess.run(script, env=env, capture_output=True, text=True, timeout=300)
     report = json.loads((tmp_path / "data/runs/report.json").read_text())
-    assert result.returncode == 0 and all(report["checks"].values()) and len(report["checks"]) == 4, result.stderr
+    assert result.returncode == 0 and report["checks"] == {"graph and single kernels": True, "a step that is not finite leaves the weights alone": True}, result.stderr
     assert report["trained"]["sftip-sft"]["step"] == 2 and (tmp_path / "data/runs/sftip-sft/model.safetensors").exists()
