@@ -45,7 +45,15 @@ def train(out, count, *more, noise="quiet", steps=4):
 
 
 def finish(processes):
-    results = [process.communicate(timeout=300) for process in processes]
+    """What each printed; where one fails or all take too long, none is waited for and all say what they did."""
+    deadline = time.monotonic() + 300
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        if any(process.returncode for process in processes):
+            break
+        time.sleep(0.05)
+    for process in processes:
+        process.kill()
+    results = [process.communicate() for process in processes]
     assert all(process.returncode == 0 for process in processes), results
     return [output for output, _ in results]
 

@@ -8,16 +8,16 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from sccore.data.images import read_image
@@ -26,7 +26,7 @@ from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
-AHEAD = 4  # batches that each worker has ready
+AHEAD = 4  # batches, or files of an index, that each thread has ready
 
 
 @dataclass
@@ -96,51 +96,60 @@ def make_index(found: list[Entry], progress: bool) -> dict:
     """Arrays of a :class:`Stream`, and its other fields as JSON."""
     digest, failed, numbers, rows = hashlib.sha256(), {}, {}, []
     number = lambda piece: numbers.setdefault(str(piece.path), len(numbers)) if piece else -1
-    with get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
-        checked = pool.imap(size_of, found, chunksize=8)
-        for entry, size in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
-            for piece in filter(None, entry[1:]):
-                digest.update(piece.read())
-            if isinstance(size, str):
-                failed[entry.name] = size
-                tqdm.write(f"left out: {size}")
-                continue
-            spans = [piece[1:] if piece else (0, 0) for piece in entry[1:]]
-            rows.append(((number(entry.image), number(entry.mask)), spans, size))
+    checked = in_order(checked_files, found, len(os.sched_getaffinity(0)))
+    for entry, (size, contents) in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
+        for content in contents:
+            digest.update(content)
+        if isinstance(size, str):
+            failed[entry.name] = size
+            tqdm.write(f"left out: {size}")
+            continue
+        spans = [piece[1:] if piece else (0, 0) for piece in entry[1:]]
+        rows.append(((number(entry.image), number(entry.mask)), spans, size))
     meta = {"places": list(numbers), "failed": failed, "sha256": digest.hexdigest()}
     files, spans, sizes = zip(*rows) if rows else ((), (), ())
     return {"files": np.array(files, np.int32), "spans": np.array(spans, np.int64), "sizes": np.array(sizes, np.int64), "meta": json.dumps(meta)}
 
 
-def size_of(entry: Entry) -> tuple[int, int] | str:
-    """(H, W) of an image that can be read, or why not; a mask that does not fit is an error, as in memory."""
+def checked_files(entry: Entry) -> tuple[tuple[int, int] | str, list[bytes]]:
+    """(H, W) of an image that can be read, or why not, and the files' bytes; a mask that does not fit is an error, as in memory."""
+    contents = [piece.read() for piece in filter(None, entry[1:])]
     try:
-        pixels = read_image(io.BytesIO(entry.image.read()), entry.name)
+        pixels = read_image(io.BytesIO(contents[0]), entry.name)
     except InputError as error:
-        return str(error)
-    entry.read_mask(entry.mask.read() if entry.mask else b"", pixels.shape[:2])
-    return pixels.shape[:2]
+        return str(error), contents
+    entry.read_mask(contents[1] if entry.mask else b"", pixels.shape[:2])
+    return pixels.shape[:2], contents
+
+
+def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
+    """Results of `work`, in the order of the items, a few of them ahead of what is asked for; Pillow decodes without the GIL."""
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class StreamedCrops(Batches):
-    """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by worker processes.
-
-    Args:
-        workers: processes that read; one a core, less this one.
-    """
+    """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by threads; one a core, less this one."""
 
     def __init__(self, stream: Stream, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
-                 invert: float = 0.0, part: slice = slice(None), workers: int | None = None):
+                 invert: float = 0.0, part: slice = slice(None)):
         self.reader, self.device = Reader(stream, Choice(stream.sizes, size, batch, seed, invert, part)), device
-        self.workers = max(1, len(os.sched_getaffinity(0)) - 1) if workers is None else workers
+        self.threads = max(1, len(os.sched_getaffinity(0)) - 1)
         self.ahead: Iterator[Tensor] | None = None
         self.next = -1
 
     def draw(self, step: int) -> Tensor:
-        """uint8 (B, size, size, 4); steps in their order come from the workers, a jump starts these anew."""
+        """uint8 (B, size, size, 4); steps in their order are read ahead, a jump begins there anew."""
         if step != self.next or self.ahead is None:
-            options = {"prefetch_factor": AHEAD, "multiprocessing_context": "fork"} if self.workers else {}
-            self.ahead = iter(DataLoader(self.reader, batch_size=None, sampler=range(step, 2**62), num_workers=self.workers, **options))
+            self.ahead = in_order(self.reader, range(step, 2**62), self.threads)
         self.next = step + 1
         return next(self.ahead)
 
@@ -149,13 +158,13 @@ class StreamedCrops(Batches):
 
 
 @dataclass
-class Reader(Dataset):
+class Reader:
     """Batches by their step, uint8 (B, size, size, 4): red, green, blue and mask."""
 
     stream: Stream
     choice: Choice
 
-    def __getitem__(self, step: int) -> Tensor:
+    def __call__(self, step: int) -> Tensor:
         chosen = self.choice(step)
         crop = partial(self.crop, self.choice.size)
         return torch.from_numpy(np.stack([crop(*one) for one in zip(*vars(chosen).values())]))
