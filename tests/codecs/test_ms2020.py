@@ -1,7 +1,7 @@
 """Two synthesis transforms in training, one in use."""
 
 import torch
-from conftest import lively
+from models import lively
 
 from sccore.codecs.zoo import create_model, kmac_per_pixel
 from sccore.loss import rate_distortion

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import lively
+from models import lively
 
 import sccore
 from sccore.codecs import checkpoint

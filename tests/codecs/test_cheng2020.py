@@ -3,7 +3,7 @@
 import pytest
 import torch
 from compressai.models import Cheng2020Attention
-from conftest import lively
+from models import lively
 
 from sccore.codecs.cheng2020 import REACH, fronts
 from sccore.codecs.zoo import create_model

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from compressai.models import Cheng2020Attention
-from conftest import lively
+from models import lively
 
 import sccore
 from sccore.codecs.checkpoint import warm_start

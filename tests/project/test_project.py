@@ -72,7 +72,7 @@ def imported(folder):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             found |= {name.split(".")[0] for name in names}
-    return {packages.get(m, m) for m in found} - set(sys.stdlib_module_names) - {"sccore", "conftest"}
+    return {packages.get(m, m) for m in found} - set(sys.stdlib_module_names) - {"sccore", "models"}
 
 
 def test_what_is_imported_is_declared():

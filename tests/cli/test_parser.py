@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import lively
+from models import lively
 from PIL import Image
 
 import sccore
