@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import tarfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore.data.images import SUFFIXES, image_files, pair, read_image, read_mask  # noqa: F401
+from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 
 COLOURS = 0xFFFFFF  # of a pixel's four bytes, the mask behind them; what inverts them
@@ -104,10 +104,10 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     def items():
         for source in map(Path, sources):
             found = entries(source, masks)
-            with ThreadPoolExecutor(cores := len(os.sched_getaffinity(0))) as pool, \
+            with ThreadPoolExecutor(workers := cores()) as pool, \
                  tqdm(total=len(found), desc=f"reading {source.name}", unit="image", disable=not progress) as bar:  # fmt: skip
-                for start in range(0, len(found), 4 * cores):  # no more than that is in memory twice
-                    for entry, (image, mask, item) in zip(part := found[start : start + 4 * cores], pool.map(decoded, part)):
+                for start in range(0, len(found), 4 * workers):  # no more than that is in memory twice
+                    for entry, (image, mask, item) in zip(part := found[start : start + 4 * workers], pool.map(decoded, part)):
                         digest.update(image)
                         digest.update(mask)
                         bar.update()

@@ -7,7 +7,6 @@ do in memory, and worker processes read and decode ahead of the training. Batche
 import hashlib
 import io
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from tqdm import tqdm
 from sccore.data.images import read_image
 from sccore.data.samples import Batches, Choice, Entry, Piece, entries, extend, unpack
 from sccore.utils import paths
+from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -96,7 +96,7 @@ def make_index(found: list[Entry], progress: bool) -> dict:
     """Arrays of a :class:`Stream`, and its other fields as JSON."""
     digest, failed, numbers, rows = hashlib.sha256(), {}, {}, []
     number = lambda piece: numbers.setdefault(str(piece.path), len(numbers)) if piece else -1
-    checked = in_order(checked_files, found, len(os.sched_getaffinity(0)))
+    checked = in_order(checked_files, found, cores())
     for entry, (size, contents) in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
         for content in contents:
             digest.update(content)
@@ -142,7 +142,7 @@ class StreamedCrops(Batches):
     def __init__(self, stream: Stream, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
                  invert: float = 0.0, part: slice = slice(None)):
         self.reader, self.device = Reader(stream, Choice(stream.sizes, size, batch, seed, invert, part)), device
-        self.threads = max(1, len(os.sched_getaffinity(0)) - 1)
+        self.threads = max(1, cores() - 1)
         self.ahead: Iterator[Tensor] | None = None
         self.next = -1
 

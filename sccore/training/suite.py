@@ -6,6 +6,7 @@ hand has a complete record of them. Workers take the next run that is ready and 
 system releases however they end.
 """
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -15,7 +16,6 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -27,12 +27,13 @@ from sccore.evaluation import records as results
 from sccore.presets import LAMBDAS
 from sccore.training.plan import RUNS, Planned
 from sccore.training.recipe import jsonable
-from sccore.utils import paths
+from sccore.utils import device, paths
 from sccore.utils.errors import InputError, OtherRun
 from sccore.utils.files import lock, replacing
 
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
 GRACE = 60.0  # seconds after the budget, for the last checkpoint
+START = "fork" if sys.platform == "linux" else "spawn"  # of a worker; forked ones share the images, others get a copy each
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,8 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, 
         if work(suite, samples, validation, deadline, only, together=jobs):
             raise InputError("a run failed, its error is above; the others are kept")
         return
-    context = get_context("fork")  # the images are in memory once
-    shared = (suite, samples, validation, deadline, jobs, only, os.getpid())
+    context = multiprocessing.get_context(START)
+    shared = (suite, samples, validation, deadline, jobs, only)
     processes = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
     for process in processes:
         process.start()
@@ -190,17 +191,17 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, 
         for process in processes:
             process.terminate()
             process.join()
-    if any(process.exitcode not in (0, -15) for process in processes):
+    if any(process.exitcode not in (0, -signal.SIGTERM) for process in processes):
         raise InputError("a run failed, its error is above; the others are kept")
 
 
-def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int, only: list[str] | None, parent: int):
+def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int, only: list[str] | None):
     """One of several processes at work on the plan."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
-    threading.Thread(target=die_with, args=(parent,), daemon=True).start()
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // jobs))
+    threading.Thread(target=die_with_parent, daemon=True).start()
+    torch.set_num_threads(max(1, device.cores() // jobs))
     sys.exit(len(work(suite, samples, validation, deadline, only, position=index)) > 0)
 
 
@@ -230,10 +231,9 @@ def work(suite: Suite, samples, validation, deadline: float, only: list[str] | N
     return failed
 
 
-def die_with(parent: int):
+def die_with_parent():
     """Ends this process when its parent is gone, however that ended."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+    multiprocessing.parent_process().join()
     os._exit(1)
 
 

@@ -30,9 +30,14 @@ def chosen(asked: str | None) -> str:
     return asked
 
 
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # the former: Linux alone
+
+
 def jobs(device: str) -> int:
     """How many runs to train side by side: one a processor core, or RUNS_ON_A_GPU."""
-    return len(os.sched_getaffinity(0)) if torch.device(device).type == "cpu" else RUNS_ON_A_GPU
+    return cores() if torch.device(device).type == "cpu" else RUNS_ON_A_GPU
 
 
 def trains_in_bf16(device: str | torch.device, crop: int) -> bool:

@@ -1,11 +1,15 @@
 """Files that are whole at every moment, and folders that belong to one process at a time."""
 
-import fcntl
 import hashlib
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+HOLDER = "holder"  # the file in a locked folder that says who works there
 
 
 @contextmanager
@@ -30,15 +34,27 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def lock(folder: Path) -> Iterator[bool]:
-    """Whether this process alone may work on a folder; held until the end of the block or of the process."""
+    """Whether this process alone may work on a folder; held until the end of the block or of the process, however that ends.
+
+    If not, :func:`holder` says who does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    try:
+        held = FileLock(folder / "lock").acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    with held:
+        (folder / HOLDER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield True
+
+
+def holder(folder: Path) -> str:
+    """Who works on a folder that is locked: "process 4711 on tower", or "another process" if that cannot be read."""
+    try:
+        return (folder / HOLDER).read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"
 
 
 def file_hash(path: Path | str) -> str:
