@@ -21,6 +21,7 @@ from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
+from sccore import rans
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.errors import InputError
@@ -96,7 +97,7 @@ class Hyperprior(CompressionModel, ABC):
             raise InputError(f"a variable-rate model needs lmbda, from {self.lambdas[0]} to {self.lambdas[-1]}")
         lmbda = np.atleast_1d(np.asarray(lmbda.cpu() if isinstance(lmbda, Tensor) else lmbda, dtype=np.float64))
         slack = 1e-6  # lambdas may have passed through float32
-        if (lmbda < self.lambdas[0] * (1 - slack)).any() or (lmbda > self.lambdas[-1] * (1 + slack)).any():
+        if not ((lmbda >= self.lambdas[0] * (1 - slack)) & (lmbda <= self.lambdas[-1] * (1 + slack))).all():  # NaN is outside, too
             wrong = ", ".join(f"{value:g}" for value in lmbda)
             raise InputError(f"lmbda {wrong} is outside the model's {self.lambdas[0]} to {self.lambdas[-1]}")
         level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
@@ -165,16 +166,22 @@ class Hyperprior(CompressionModel, ABC):
         return tuple(map(to_grid, unit(level)))
 
     def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
-        """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings."""
+        """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings.
+
+        Raises:
+            InputError: they are not finite.
+        """
         self._require_update()
+        if not (y.isfinite().all() and z.isfinite().all()):
+            raise InputError("these weights make no finite numbers of this image")
         gain_z, _ = self.exact_gain(self.gain_z, level)
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
-        z_string = self.entropy_bottleneck.compress((z * gain_z).float())
+        z_string = self.entropy_bottleneck.compress((z * gain_z).float().clamp(-rans.LARGEST, rans.LARGEST))
         symbols, indexes = [], []
 
         def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
-            r = ((part(y) - mu) * gain).round()
+            r = ((part(y) - mu) * gain).round().clamp(-rans.LARGEST, rans.LARGEST)
             symbols.extend(r.int().flatten().tolist())
             indexes.extend(self._indexes(sigma * gain))
             return to_grid(r * inverse)
@@ -185,12 +192,18 @@ class Hyperprior(CompressionModel, ABC):
         return [encoder.flush(), z_string[0]]
 
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid."""
+        """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid.
+
+        Raises:
+            InputError: no encoder has written these strings for a z of this shape; found before memory is taken for it.
+        """
         self._require_update()
-        y_string, z_string = strings
+        (y_string, z_string), positions = strings, shape[0] * shape[1]
+        rans.require(z_string, positions * rans.least_bits(self.entropy_bottleneck.quantized_cdf).sum().item())
+        rans.require(y_string, positions * 16 * self.y_ch * rans.least_bits(self.gaussian_conditional.quantized_cdf).min().item())
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
         decoder = RansDecoder()
-        decoder.set_stream(fenced(y_string, self.y_ch * 16 * shape[0] * shape[1]))
+        decoder.set_stream(rans.fenced(y_string, positions * 16 * self.y_ch))
         tables = self._tables()
 
         def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
@@ -203,7 +216,7 @@ class Hyperprior(CompressionModel, ABC):
 
     def _exact_z_hat(self, z_string: list[bytes], shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)
-        z_string = [fenced(s, self.z_ch * shape[0] * shape[1]) for s in z_string]
+        z_string = [rans.fenced(s, self.z_ch * shape[0] * shape[1]) for s in z_string]
         return to_grid(self.entropy_bottleneck.decompress(z_string, shape).double() * inverse_z)
 
     def _indexes(self, scales: Tensor) -> list[int]:
@@ -220,15 +233,6 @@ class Hyperprior(CompressionModel, ABC):
     def _require_update(self):
         if self._exact is None:
             raise RuntimeError("call update() before compress or decompress")
-
-
-def fenced(string: bytes, symbols: int) -> bytes:
-    """A rANS string with zeros behind it, so that decoding `symbols` symbols cannot read past its end.
-
-    The decoder does not check its bounds; a string shorter than its symbols need (only a forged file has one) would
-    let it read foreign memory. Once it has run into the zeros a symbol takes at most three words of 4 bytes.
-    """
-    return string + bytes(12 * symbols + 16)
 
 
 @contextmanager

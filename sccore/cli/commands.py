@@ -66,13 +66,12 @@ def text_mask(a, image, model):
 def decode(a) -> int:
     from PIL import Image
 
-    from sccore.codecs import checkpoint
     from sccore.codecs import sci as codec
 
     if (suffix := a.image.suffix.lower()) not in (formats := Image.registered_extensions()):
         raise InputError(f"{a.image}: unknown image format; name it .png")
     try:
-        image = codec.decode(codec.read_file(a.file), checkpoint.load_model(a.checkpoint) if a.checkpoint else None)
+        image = codec.decode(codec.read_file(a.file), a.checkpoint, a.max_pixels)
     except InputError as error:
         raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
     options = {"lossless": True} if suffix == ".webp" else {}

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("file", type=Path)
     sub.add_argument("image", type=Path, help="PNG or another lossless format")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
+    sub.add_argument("--max-pixels", type=int, default=2**26, metavar="N", help="refuse larger images; default 67108864")
 
     sub = command("fetch", "bring a data set to data/NAME; goes on where an earlier run stopped")
     sub.add_argument("dataset", nargs="?", metavar="DATASET", help="its name; without it: as --list")

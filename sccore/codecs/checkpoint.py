@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sccore import __version__
 from sccore.codecs.zoo import create_model
 from sccore.hyperprior import Hyperprior
+from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -91,10 +92,12 @@ def read_header(path: Path | str) -> dict:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged or not a checkpoint ({error})") from None
-    if header.get("format") != FORMAT:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InputError(f"{path}: not a sccore checkpoint")
+    if not all(isinstance(header.get(part), dict) for part in ("spec", "meta")):
+        raise InputError(f"{path}: damaged (its header does not say what it is)")
     return header
 
 
@@ -108,18 +111,39 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperpri
     if not path.exists() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
         path = named
     header = read_header(path)
-    model = create_model(**header["spec"])
-    with safe_open(path, "pt") as file:
-        state = {k: file.get_tensor(k) for k in file.keys()}
     try:
-        state = unpack(state)
+        model = create_model(**header["spec"])
+        with safe_open(path, "pt") as file:
+            state = unpack({k: file.get_tensor(k) for k in file.keys()})
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
+        state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
         model.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: weights do not fit the model ({str(error).splitlines()[0]})") from None
-    model.eval().to(device).update()  # tables are there already; builds the fixed-point copies, on the device
+        check_numbers(model)
+        model.eval().to(device).update()  # tables are there already; builds the fixed-point copies, on the device
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: weights do not fit the model ({first_line(error)})") from None
     model.meta, model.checkpoint_hash = header["meta"], file_hash(path)
     return model
+
+
+def check_numbers(model: Hyperprior):
+    """Refuses weights that are not finite and tables that the decoder could not follow.
+
+    Raises:
+        ValueError: says which.
+    """
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{name} is not finite")
+    scales = model.gaussian_conditional.scale_table
+    if scales.ndim != 1 or len(scales) < 2 or scales.min() <= 0 or (scales.diff() <= 0).any():
+        raise ValueError("the scales of the coder's tables do not ascend")
+    for part, rows in ((model.gaussian_conditional, len(scales)), (model.entropy_bottleneck, model.z_ch)):
+        check_tables(part.quantized_cdf, part.cdf_length, part.offset, rows)
+
+
+def first_line(error: Exception) -> str:
+    return f"{(str(error).splitlines() or [type(error).__name__])[0]:.200}"
 
 
 def load_published(model: WACNN, path: Path | str) -> WACNN:

@@ -20,7 +20,8 @@ from compressai.ans import BufferedRansEncoder, RansDecoder
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore.hyperprior import Hyperprior, fenced, one_thread
+from sccore.hyperprior import Hyperprior, one_thread
+from sccore.rans import fenced
 from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 

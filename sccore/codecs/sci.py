@@ -9,9 +9,11 @@ Version 1 is this. Version 2 has the adapters of :mod:`sccore.codecs.dec_adapter
 The identity is the beginning of the checkpoint's sha256: only the very weights that encoded can decode.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sccore import rans
 from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior
@@ -29,7 +32,9 @@ MAGIC, PLAIN, ADAPTED = b"SCI\x1a", 1, 2
 HEADER = struct.Struct("<4sB8sfHHII")
 ADAPTER = struct.Struct("<H")
 LARGEST = 2**16 - 1  # pixels a side
-LARGEST_AREA = 2**27  # pixels; a header alone must not make the decoder reserve more
+LARGEST_AREA = 2**27  # pixels that are encoded
+MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder needs about 450 bytes for each
+LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 
 
 @torch.no_grad()
@@ -57,13 +62,14 @@ def encode(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mas
     if not (0 < height <= LARGEST and 0 < width <= LARGEST and height * width <= LARGEST_AREA):
         raise InputError(f"image is {width}x{height}; possible are sides up to {LARGEST} and {LARGEST_AREA} pixels")
     lmbda = pick_lmbda(model, lmbda)
-    latents = latents or analyse(image, model, mask)
-    level = level_of(model, lmbda, latents[0].device)
-    strings = model.encode_latents(*latents, level)
-    if adapter_steps:
-        y_hat = model.decode_latents(strings, latents[1].shape[-2:], level)[0].float()
-        x = to_tensors(image, None, model)[0]
-        strings.append(adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
+    with memory_for(width, height):
+        latents = latents or analyse(image, model, mask)
+        level = level_of(model, lmbda, latents[0].device)
+        strings = model.encode_latents(*latents, level)
+        if adapter_steps:
+            y_hat = model.decode_latents(strings, latents[1].shape[-2:], level)[0].float()
+            x = to_tensors(image, None, model)[0]
+            strings.append(adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
     return seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, *strings)
 
 
@@ -87,34 +93,52 @@ def open_seal(data: bytes) -> tuple[bytes, float, int, int, bytes, bytes, bytes]
     body = data[HEADER.size :]
     if zlib.crc32(HEADER.pack(*fields, 0) + body) != checksum:
         raise InputError("damaged: the checksum does not fit (truncated or altered)")
-    if y_length > len(body) or not 0 < width * height <= LARGEST_AREA:
+    if y_length > len(body) or not 0 < width * height:
         raise InputError("damaged: impossible lengths in the header")
+    if not 0 <= lmbda < math.inf:
+        raise InputError(f"damaged: impossible lambda {lmbda:g} in the header")
     y, rest, adapters = body[:y_length], body[y_length:], b""
     if version == ADAPTED:
         rest, length = rest[: -ADAPTER.size], int.from_bytes(rest[-ADAPTER.size :], "little")
         if not 0 < length <= len(rest):
             raise InputError("damaged: impossible length of the adapters")
         rest, adapters = rest[:-length], rest[-length:]
+    rans.require(y, width * height / 256 * LEAST_CHANNELS * rans.LEAST)
     return identity, lmbda, width, height, y, rest, adapters
 
 
-def decode(data: bytes, model: Hyperprior | None = None) -> np.ndarray:
+def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = MOST_PIXELS) -> np.ndarray:
     """The image of a .sci file, uint8 (H, W, 3).
 
     Args:
-        model: the weights that encoded it; None looks for them by identity among the shipped and local checkpoints.
+        model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
+        max_pixels: a larger image is refused before anything is computed.
 
     Raises:
-        InputError: not a .sci file, another version, damaged, or other weights needed; says which.
+        InputError: not a .sci file, another version, damaged, too large, or other weights needed; says which.
     """
     identity, lmbda, width, height, y, z, adapters = open_seal(data)
-    if model is None:
-        model = load_model(by_identity(identity))
-    elif bytes.fromhex(model.checkpoint_hash or "")[:8] != identity:
+    if width * height > max_pixels:
+        raise InputError(f"{width}x{height} pixels, above the limit of {max_pixels}; --max-pixels (in Python: max_pixels) raises it")
+    if not isinstance(model, Hyperprior):
+        model = load_model(model or by_identity(identity))
+    if bytes.fromhex(model.checkpoint_hash or "")[:8] != identity:
         raise InputError(f"needs weights {identity.hex()}, not {(model.checkpoint_hash or 'unsaved ones')[:16]}")
     shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
-    output = model.decompress([[y], [z]], shape, lmbda if model.lambdas else None, adapted(model, adapters))
-    return to_image(output["x_hat"], height, width)
+    with memory_for(width, height):
+        output = model.decompress([[y], [z]], shape, lmbda if model.lambdas else None, adapted(model, adapters))
+        return to_image(output["x_hat"], height, width)
+
+
+@contextmanager
+def memory_for(width: int, height: int):
+    """Says in one line that an image is too large for this machine."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "alloc" in str(error) or "out of memory" in str(error):
+            raise InputError(f"too little memory for {width}x{height} pixels") from None
+        raise
 
 
 def adapted(model: Hyperprior, adapters: bytes) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -160,6 +184,8 @@ def pick_lmbda(model: Hyperprior, lmbda: float | None) -> float:
         if lmbda is not None and own is not None and lmbda != own:
             raise InputError(f"these weights are for lmbda {own}, not {lmbda}")
         lmbda = own or lmbda or 0.0
+        if not 0 <= lmbda < math.inf:
+            raise InputError(f"lmbda {lmbda:g} is not a positive number")
     else:
         model.level(lmbda)
     return float(np.float32(lmbda))
@@ -184,8 +210,9 @@ def to_image(x_hat: Tensor, height: int, width: int) -> np.ndarray:
 
 
 def read_file(path: Path | str) -> bytes:
-    """The bytes of a file, with a one-line error."""
+    """The bytes of a .sci file, of another one its beginning; with a one-line error."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return (start := file.read(HEADER.size)) + (file.read() if start[:4] == MAGIC else b"")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror.lower()}") from None
