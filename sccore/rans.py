@@ -26,7 +26,7 @@ def fenced(string: bytes, symbols: int) -> bytes:
     Only a forged string is shorter than its symbols need, or lets an escape count without end: two full words in a row, which
     no encoder writes, are refused. An escape then counts at most 23 full groups and takes at most 49 words, the symbol that runs
     into the zeros among them. Within the zeros counting ends at the first word, an escape takes at most 17 words and
-    another symbol one. Escapes cannot follow each other there as they need ones, so that a large picture is given less.
+    another symbol one. Escapes need ones and cannot follow each other there for long, so that a large picture is given less.
 
     Raises:
         InputError: no encoder has written this.

@@ -95,6 +95,66 @@ def test_weights_that_contradict_the_header_are_refused(saved, tmp_path):
         sccore.load_model(tmp_path / "x.safetensors")
 
 
+def rewritten(path, target, change, header=None):
+    """A copy of a checkpoint with other tensors, and another header if one is given."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, "pt") as file:
+        state = {k: file.get_tensor(k) for k in file.keys()}
+        save_file(state | change(state), target, {"sccore": header} if header is not None else file.metadata())
+    return target
+
+
+CDF, LENGTH = "entropy_bottleneck._quantized_cdf", "entropy_bottleneck._cdf_length"
+
+
+@pytest.mark.parametrize("change", [
+    lambda s: {"g_s.1.weight": s["g_s.1.weight"] * float("nan")},
+    lambda s: {"h_mean_s.0.weight.scale": s["h_mean_s.0.weight.scale"] * 1e9},
+    lambda s: {"h_mean_s.0.weight.scale": torch.ones(3)},
+    lambda s: {CDF: s[CDF].flip(1)},
+    lambda s: {CDF: s[CDF][:, :2].contiguous()},
+    lambda s: {CDF: s[CDF].float() / 2},
+    lambda s: {CDF: torch.zeros(10**6, 2, dtype=torch.int32)},
+    lambda s: {LENGTH: s[LENGTH] + 1000},
+    lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS] - 5},
+    lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS].float()},
+    lambda s: {checkpoint.TABLE: s[checkpoint.TABLE].flip(0)},
+    lambda s: {"gaussian_conditional.scale_table": -s["gaussian_conditional.scale_table"]},
+    lambda s: {"gaussian_conditional._offset": s["gaussian_conditional._offset"] * 10**9},
+    lambda s: {"no such layer": torch.zeros(1)},
+])  # fmt: skip
+def test_hostile_weights_are_one_line(saved, tmp_path, change):
+    path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", change)
+    with pytest.raises(InputError, match="x.safetensors: weights do not fit") as caught:
+        sccore.load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_in_the_file_is_not_used(saved, tmp_path):
+    name = "g_a.4.conv_b.0.attn.relative_position_index"
+    path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", lambda s: {name: s[name] + 10**9})
+    assert sccore.load_model(path).state_dict()[name].max() < 1000
+
+
+@pytest.mark.parametrize("header", ["[", "[" * 100000, "3", "{}", '{"format": "sccore-3"}', '{"format": "sccore-3", "spec": 3, "meta": {}}',
+    '{"format": "sccore-3", "spec": {"name": "wacnn", "x": 1}, "meta": {}}', '{"format": "sccore-3", "spec": {"name": []}, "meta": {}}',
+    '{"format": "sccore-3", "spec": {"name": "wacnn", "preset": "paper", "rate": "fixed"}, "meta": {}}'])  # fmt: skip
+def test_hostile_headers_are_one_line(saved, tmp_path, header):
+    path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", lambda s: {}, header)
+    with pytest.raises(InputError, match="x.safetensors: ") as caught:
+        sccore.load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_s_length_is_not_believed(saved, tmp_path):
+    for length in (2**63 - 1, 2**40, 99_000_000, 0):
+        (tmp_path / "x.safetensors").write_bytes(length.to_bytes(8, "little") + saved("wacnn", "fixed")[1].read_bytes()[8:])
+        with pytest.raises(InputError, match="x.safetensors: damaged"):
+            sccore.load_model(tmp_path / "x.safetensors")
+
+
 def test_published_wacnn_file_loads(tmp_path):
     """A generated file of the published form: names of the release, square index tables, old bottleneck names."""
     source = lively("wacnn")
