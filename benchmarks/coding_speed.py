@@ -20,7 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
 from sccore.utils import paths
 
 BARE = [sys.executable, "-c", "import sys; from sccore.cli.parser import main; sys.exit(main())"]  # as it would start without a choice
@@ -49,7 +49,7 @@ def main():
     chosen = subprocess.run([sys.executable, "-c", "from sccore.utils import allocator as a; a.start_anew(); print(a.name())"],
                             check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
     width, height = Image.open(a.image).size
-    record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
+    record = {"machine": provenance.machine(), "versions": provenance.versions(), "command": provenance.command_line(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "image": a.image.name, "width": width,
               "height": height, "allocator": chosen, "seconds": seconds}  # fmt: skip
     path = paths.RESULTS / "speed" / f"coding-{re.sub('[^a-z0-9]+', '-', record['machine'].lower()).strip('-')}.json"

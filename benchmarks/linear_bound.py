@@ -16,7 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore.data import samples as data
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
+from sccore.evaluation.records import save_record
 from sccore.utils import paths
 
 SIDE = 16  # pixels of a block: the stride of y
@@ -58,12 +59,12 @@ def main():
     for name, _, folder in (one.partition("=") for one in a.images):
         files = data.image_files(Path(folder))
         rows = [{"name": path.name, "psnr": kept(data.read_image(path), mean, basis)} for path in tqdm(files, desc=name)]
-        sets.append({"dataset": results.dataset(folder) | {"name": name}, "images": rows})
+        sets.append({"dataset": provenance.dataset(folder) | {"name": name}, "images": rows})
     path = paths.RESULTS / "limits" / "linear.json"
-    record = {"command": results.command_line(), "date": results.now(), "machine": results.machine(), "versions": results.versions(),
+    record = {"command": provenance.command_line(), "date": provenance.now(), "machine": provenance.machine(), "versions": provenance.versions(),
               "fitted_on": {"images": len(samples), "sha256": samples.sha256}, "side": SIDE, "counts": COUNTS, "sets": sets}  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    results.save_record(path, record)
+    save_record(path, record)
     print(path)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.codecs import checkpoint
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
 from sccore.utils import paths
 
 
@@ -32,7 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+")
     a = parser.parse_args()
-    record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
+    record = {"machine": provenance.machine(), "versions": provenance.versions(), "command": provenance.command_line(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "runs": [curve(run) for run in a.runs]}  # fmt: skip
     path = paths.RESULTS / "speed" / "optimizers.json"
     path.write_text(json.dumps(record, indent=1))

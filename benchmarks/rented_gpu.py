@@ -22,7 +22,7 @@ import torch
 from sccore.codecs.checkpoint import load_model, warm_start
 from sccore.codecs.zoo import create_model
 from sccore.data import samples as data
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
 from sccore.training.fit import together
 from sccore.training.plan import BASE, RUNS
 from sccore.training.recipe import COMPANION
@@ -187,9 +187,9 @@ def main():
     a.least = 0.0 if a.device == "cpu" else 1.5
     a.batch, a.crop = a.batch or (2 if a.device == "cpu" else COMPANION.batch), a.crop or (128 if a.device == "cpu" else COMPANION.crop)
     report = Report((a.out or paths.RUNS) / "report.json")
-    name = torch.cuda.get_device_name() if a.device != "cpu" else results.machine()
+    name = torch.cuda.get_device_name() if a.device != "cpu" else provenance.machine()
     report.add(machine=name, torch=torch.__version__, cuda=torch.version.cuda, date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-               command=results.command_line(), batch=a.batch, crop=a.crop)  # fmt: skip
+               command=provenance.command_line(), batch=a.batch, crop=a.crop)  # fmt: skip
     samples = data.load(*a.data)
     validation = data.load(a.validation) if a.validation else None
     report.add(images=len(samples))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from sccore.codecs import checkpoint
 from sccore.data import samples as data
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
 from sccore.training import fit as training
 from sccore.training.recipe import FROM_KLT, jsonable
 from sccore.utils import paths
@@ -44,7 +44,7 @@ def main():
     a = parser.parse_args()
     recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 10))
     samples, validation = data.load(*a.data), data.load(a.validation)
-    record = {"machine": results.machine(), "versions": results.versions(), "command": results.command_line(),
+    record = {"machine": provenance.machine(), "versions": provenance.versions(), "command": provenance.command_line(),
               "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
               "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")]}  # fmt: skip
     with replacing(paths.RESULTS / "speed" / "starts.json") as part:

@@ -30,7 +30,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from sccore.codecs.zoo import count_parameters, create_model
 from sccore.data import samples as data
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
 from sccore.loss import rate_distortion
 from sccore.presets import LAMBDAS
 from sccore.training.recipe import Recipe
@@ -210,9 +210,9 @@ def main():
                 rows.append(row)
                 print(f"{model:6} {preset:10} {way:22} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
                       f"{row['images_s']:8.2f} images/s waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB", flush=True)  # fmt: skip
-    name = torch.cuda.get_device_name() if a.device == "cuda" else results.machine()
-    record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": results.versions(),
-              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": results.command_line(),
+    name = torch.cuda.get_device_name() if a.device == "cuda" else provenance.machine()
+    record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": provenance.versions(),
+              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": provenance.command_line(),
               "batch": a.batch, "crop": a.crop, "images": a.images, "parameters": parameters, "rows": rows}  # fmt: skip
     path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

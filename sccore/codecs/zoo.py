@@ -20,6 +20,7 @@ SWITCHES = {  # of SFTIP alone; the first of each is the paper's
     "laplacian": LAPLACIANS,
 }
 RATES = ("fixed", "variable", "tuned")
+DEFAULTS = {"preset": "companion", **{key: values[0] for key, values in SWITCHES.items()}, "rate": "variable"}  # unsaid in names
 
 
 def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
@@ -49,6 +50,11 @@ def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "
     model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
     model.meta, model.checkpoint_hash = {}, None
     return model
+
+
+def codec_name(spec: dict) -> str:
+    """The model's name and, behind it, every switch that departs from the default: sftip-uniform, wacnn-fixed."""
+    return "-".join([spec["name"]] + [spec[key] for key, usual in DEFAULTS.items() if spec.get(key, usual) != usual])
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:

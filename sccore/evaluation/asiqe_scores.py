@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from sccore.evaluation import records as results
+from sccore.evaluation import records
 from sccore.evaluation.asiqe.index import asiqe_r
+from sccore.evaluation.provenance import surroundings
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
 
 METRIC = "asiqe_r"
+COLUMNS = ("codec", "bpp", METRIC)
 
 
 def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limit: tuple[int, int] | None = None,
@@ -31,38 +32,36 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
         the record: images, a row an image and point {"name", "codec", "lmbda" or "quality", "width", "height", "bpp", "psnr",
         "asiqe_r"}, and originals {name: score}.
     """
-    from sccore.codecs import classical as anchors
+    from sccore.codecs import classical
     from sccore.codecs.checkpoint import load_model
-    from sccore.data import samples as data
-    from sccore.evaluation import evaluate as evaluation
+    from sccore.data.images import pair, read_image
+    from sccore.evaluation.evaluate import Latents, measure_classical
+    from sccore.evaluation.evaluate import measure as measure_learned
     from sccore.presets import LAMBDAS
 
-    subject = {"weights": file_hash(paths.ASIQE), "limit": limit and list(limit)} | results.surroundings(images_dir)
-    record = _begun(out, subject) | {"codecs": list(codecs)}
-    classical = {codec.name: codec for codec in anchors.choose([c for c in codecs if c in anchors.CODECS])[0]}
-    models = {name: load_model(name) for name in codecs if name not in anchors.CODECS}
-    sweeps = {name: codec.qualities for name, codec in classical.items()} | {name: LAMBDAS for name in models}
-    pairs = data.pair(images_dir)
-    done = {(row["name"], row["codec"], row.get("lmbda", row.get("quality"))) for row in record["images"]}
-    with tqdm(total=len(pairs) * sum(map(len, sweeps.values())), initial=len(done), disable=not progress) as bar:
-        for _, path, _ in pairs:
-            image = busiest(data.read_image(path), limit)
-            if path.name not in record["originals"]:
-                record["originals"][path.name] = asiqe_r(image)
-            for name, sweep in sweeps.items():
-                missing = [point for point in sweep if (path.name, name, point) not in done]
-                latents = evaluation.Latents(models[name], image, None) if name in models and missing else None
-                for point in missing:
-                    if latents:
-                        row, decoded = evaluation.measure(models[name], image, None, point, latents)
-                    else:
-                        row, decoded = evaluation.measure_classical(classical[name], image, None, point, ms_ssim=False)
-                    kept = ("lmbda", "quality", "width", "height", "bpp", "psnr")
-                    own = {key: row[key] for key in kept if key in row}
-                    record["images"].append({"name": path.name, "codec": name} | own | {METRIC: asiqe_r(decoded)})
-                    bar.update()
-                if missing:
-                    results.save_record(out, record)
+    record = {"weights": file_hash(paths.ASIQE), "limit": limit and list(limit)} | surroundings(images_dir)
+    record = records.resume(record | {"images": [], "originals": {}}, out, ("weights", "limit", "dataset"), COLUMNS, versions=False)
+    record["codecs"] = list(codecs)
+    usable = {codec.name: codec for codec in classical.choose([name for name in codecs if name in classical.CODECS])[0]}
+    models = {name: load_model(name) for name in codecs if name not in classical.CODECS}
+    points = [{"codec": name, "quality": quality} for name, codec in usable.items() for quality in codec.qualities]
+    points += [{"codec": name, "lmbda": lmbda} for name in models for lmbda in LAMBDAS]
+
+    def rows(path, missing):
+        image = busiest(read_image(path), limit)
+        record["originals"][path.name] = asiqe_r(image)
+        latents = {name: Latents(models[name], image, None) for name in models if name in {point["codec"] for point in missing}}
+        for point in missing:
+            name = point["codec"]
+            if name in models:
+                row, decoded = measure_learned(models[name], image, None, point["lmbda"], latents[name])
+            else:
+                row, decoded = measure_classical(usable[name], image, None, point["quality"], ms_ssim=False)
+            yield point | {key: row[key] for key in ("width", "height", "bpp", "psnr")} | {METRIC: asiqe_r(decoded)}
+
+    records.sweep(record, {path.name: path for _, path, _ in pair(images_dir)}, points, rows, out, progress)
+    if record["failed"]:
+        raise InputError(record["failed"][0]["error"])
     return record
 
 
@@ -84,32 +83,9 @@ def busiest_window(image: np.ndarray, limit: tuple[int, int], grid: int = 80) ->
     return slice(y, y + height), slice(x, x + width)
 
 
-def _begun(out, subject):
-    record = subject | {"images": [], "originals": {}}
-    if not Path(out).exists():
-        return record
-    before = _read(out)
-    same = all(before.get(key) == subject[key] for key in ("weights", "limit", "dataset"))
-    return before if same else record
-
-
-def _read(path):
-    import json
-
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not all({"name", "codec", "bpp", METRIC} <= row.keys() for row in record["images"]) or "originals" not in record:
-            raise KeyError("the scores of an image")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a record of scores ({error})") from None
-    return record
-
-
-def load(path: Path | str) -> pd.DataFrame:
-    """The rows of a record of :func:`measure`, a row an image, codec and point."""
-    return pd.DataFrame(_read(path)["images"])
+def load_record(path: Path | str) -> dict:
+    """A record of :func:`measure`; InputError if the file is missing, damaged or something else."""
+    return records.load_record(path, COLUMNS, ("originals",))
 
 
 def read_scores(path: Path | str, dataset: str = "samples") -> pd.DataFrame:
@@ -121,8 +97,8 @@ def read_scores(path: Path | str, dataset: str = "samples") -> pd.DataFrame:
         dataset: whose records in data/results hold the rates; the scored images must be those decoded there.
 
     Returns:
-        measurements as `results.load_dataset` gives them, those with a score alone, in the column "score": for
-        `rd.compare(anchor, test, metric="score")`.
+        measurements as :func:`sccore.evaluation.records.load_dataset` gives them, those with a score alone, in the column "score": for
+        `bd_rate.compare(anchor, test, metric="score")`.
 
     Raises:
         InputError: a column is missing, a score is no number, or an image, codec or point is not in the records.
@@ -141,7 +117,7 @@ def read_scores(path: Path | str, dataset: str = "samples") -> pd.DataFrame:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     if (bad := table["score"].isna()).any():
         raise InputError(f"{path}: line {bad.idxmax() + 2} has no number as its score")
-    frame = results.load_dataset(dataset)
+    frame = records.load_dataset(dataset)
     stems = {Path(name).stem: name for name in frame["name"]}
     table["name"] = [stems.get(Path(str(image)).stem) for image in table["image"]]
     for column, known in (("image", table["name"].notna()), ("codec", table["codec"].isin(frame["codec"]))):

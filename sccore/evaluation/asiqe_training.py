@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation import asiqe_training_set as asiqe_data
-from sccore.evaluation import records as results
-from sccore.evaluation.asiqe import index as asiqe
+from sccore.evaluation import asiqe_training_set as training_set
+from sccore.evaluation import provenance
+from sccore.evaluation.asiqe import index
 from sccore.evaluation.asiqe.index import COUNT, FAMILIES, Weights
+from sccore.evaluation.records import finite, save_record
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
 
@@ -17,7 +18,7 @@ FOLDS = 6  # groups of scenes
 SVR = {"C": 4.0, "epsilon": 0.02, "gamma": 0.5 / COUNT}  # of features scaled to -1 ... 1 and labels in [0, 1]
 FEATURES = [f"x{i}" for i in range(COUNT)]
 LABEL = "sqms"
-LEVELLED = {kind for kind, (_, count) in asiqe_data.DISTORTIONS.items() if count > 2} | set(asiqe_data.LEARNED)
+LEVELLED = {kind for kind, (_, count) in training_set.DISTORTIONS.items() if count > 2} | set(training_set.LEARNED)
 LABELS = {"sqms": lambda v: v, "gmsd": lambda v: 1 - 3 * v}  # as quality: higher is better, about 0 to 1
 
 
@@ -33,10 +34,10 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
     except ImportError:
         raise InputError("training needs scikit-learn: pip install -e '.[asiqe]'") from None
     raw = table[FEATURES].to_numpy()
-    pristine = raw[(table["type"] == asiqe_data.PRISTINE).to_numpy()]
-    lines = [np.polyfit(terms, pristine[:, 0], 1) for terms in asiqe.signed(pristine).T]
+    pristine = raw[(table["type"] == training_set.PRISTINE).to_numpy()]
+    lines = [np.polyfit(terms, pristine[:, 0], 1) for terms in index.signed(pristine).T]
     alpha, beta = np.array(lines).T
-    x = asiqe.linear(raw, alpha, beta)
+    x = index.linear(raw, alpha, beta)
     low, high = x.min(0), x.max(0)
     hidden = np.setdiff1d(np.arange(COUNT), list(use))
     low[hidden] = high[hidden] = 1e9  # everything is below, so the same
@@ -45,7 +46,7 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
     regression = Regression(**SVR).fit(scale.scaled(raw), LABELS[label](table[label].to_numpy()))
     vectors = regression.support_vectors_.astype(np.float32).astype(np.float64)  # as a file holds them
     return Weights(alpha, beta, low, high, vectors, regression.dual_coef_[0], np.array(SVR["gamma"]),
-                   regression.intercept_[0], {"format": asiqe.FORMAT, "step": asiqe.STEP} | (meta or {}))  # fmt: skip
+                   regression.intercept_[0], {"format": index.FORMAT, "step": index.STEP} | (meta or {}))  # fmt: skip
 
 
 def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
@@ -82,21 +83,21 @@ def evaluate(table: pd.DataFrame) -> dict:
     some = lambda rows: correlations(truth[rows], scores[rows])
     parts = lambda column: {name: some(own) for name, own in table.groupby(column).groups.items()}
     within = pd.Series({name: some(own)["srcc"] for name, own in table.groupby("scene").groups.items()})
-    kinds = [kind for kind in dict.fromkeys(table["type"]) if kind != asiqe_data.PRISTINE]
+    kinds = [kind for kind in dict.fromkeys(table["type"]) if kind != training_set.PRISTINE]
     unseen = {}
     for kind in kinds:
         own = table.index[table["type"] == kind]
         unseen[kind] = correlations(truth[own], held_out(table, without=[kind])[own])
-    own = table.index[table["type"].isin(asiqe_data.LEARNED)]
+    own = table.index[table["type"].isin(training_set.LEARNED)]
     if len(own):  # the two are alike
-        unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=asiqe_data.LEARNED)[own])
-    index = {name: set(range(COUNT)[part]) for name, part in FAMILIES.items()}
-    families = {f"without {name}": set(range(COUNT)) - own for name, own in index.items()} | {
-        f"{name} alone": own for name, own in index.items()}  # fmt: skip
+        unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=training_set.LEARNED)[own])
+    own_features = {name: set(range(COUNT)[part]) for name, part in FAMILIES.items()}
+    families = {f"without {name}": set(range(COUNT)) - own for name, own in own_features.items()} | {
+        f"{name} alone": own for name, own in own_features.items()}  # fmt: skip
     other = held_out(table, "gmsd")
     return {
         "held_out_scenes": correlations(truth, scores),
-        "within_scene": {"mean": float(within.mean()), "lowest": float(within.min()), "scenes": len(within)},
+        "within_scene": {"mean": finite(float(within.mean())), "lowest": finite(float(within.min())), "scenes": len(within)},
         "within_scene_by_type": {kind: ranked(own, scores) for kind, own in table.groupby("type", sort=False) if kind in LEVELLED},
         "by_type": parts("type"),
         "by_source": parts("source"),
@@ -127,7 +128,7 @@ def train(sources: list[Path], out: Path | str, record: Path | str, work: Path |
     """
     import sklearn
 
-    table = asiqe_data.make(sources, work, count, learned_every, seed, progress)
+    table = training_set.make(sources, work, count, learned_every, seed, progress)
     found = evaluate(table)
     data = {"sources": {name: int(n) for name, n in table.groupby("source")["scene"].nunique().items()},
             "scenes": int(table["scene"].nunique()), "images": len(table), "seed": seed,
@@ -136,9 +137,9 @@ def train(sources: list[Path], out: Path | str, record: Path | str, work: Path |
     meta = {"name": "ASIQE-R (reconstructed, re-trained)", "label": "SQMS-like", "svr": SVR, "sklearn": sklearn.__version__,
             "data": data, "held_out_scenes": found["held_out_scenes"]}  # fmt: skip
     weights = fit(table, meta=meta)
-    asiqe.save(weights, out)
+    index.save(weights, out)
     made = {"index": meta["name"], "weights": file_hash(out), "vectors": len(weights.dual), "svr": SVR, "folds": FOLDS,
-            "step": asiqe.STEP, "data": data, "versions": results.versions() | {"scikit-learn": sklearn.__version__},
-            "machine": results.machine(), "date": results.now(), "command": results.command_line(), "evaluation": found}  # fmt: skip
-    results.save_record(record, made)
+            "step": index.STEP, "data": data, "versions": provenance.versions() | {"scikit-learn": sklearn.__version__},
+            "machine": provenance.machine(), "date": provenance.now(), "command": provenance.command_line(), "evaluation": found}  # fmt: skip
+    save_record(record, made)
     return made

@@ -4,15 +4,16 @@ Two readings of "x % fewer bits" are offered, each under its own name: the BD-ra
 (the paper's, Fig. 5-7 and Table 1) and the mean of the images' own BD-rates. Negative numbers are savings.
 The integral is the `bjontegaard` package's, with PCHIP; what it would answer with a meaningless number, curves
 that are not monotone or hardly overlap in quality, is refused here with InputError and the reason.
-A frame is a table of one codec's measurements as `results.load_dataset` returns them for all.
+A frame is a table of one codec's measurements as `records.load_dataset` returns them for all.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation.records import settings
+from sccore.evaluation.records import of_codec, settings
 from sccore.utils.errors import InputError
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
@@ -89,42 +90,51 @@ def _compare(names, anchor, test, metric, rate, resamples, seed):
     values = [np.frombuffer(content).reshape(2, len(names), -1) for content in (anchor, test)]
 
     def curves(images):
-        means = (of[:, images].mean(1) for of in values)  # (2, points)
+        means = (value[:, images].mean(1) for value in values)  # (2, points)
         return [dict(zip((rate, metric), mean[:, mean[0].argsort()])) for mean in means]
 
     def over(images):
-        return bd_rate(*curves(images), metric, rate)
-
-    everyone, sample, per_image, refused = np.arange(len(names)), [], {}, {}
-    whole = over(everyone)
-    for draw in np.random.default_rng(seed).choice(everyone, (resamples, len(names))):
+        """The BD-rate over some images, or the reason why it has none."""
         try:
-            sample.append(over(draw))
-        except InputError:
-            continue  # this mixture has no BD-rate; "resamples" tells how many have
-    for i, name in enumerate(names):
-        try:
-            per_image[name] = over([i])
+            return bd_rate(*curves(images), metric, rate)
         except InputError as error:
-            refused[name] = str(error)
-    own = np.array(list(per_image.values()))
-    own_means = np.random.default_rng(seed).choice(own, (resamples, len(own))).mean(1) if len(own) else []
+            return str(error)
+
+    numbers = lambda values: [value for value in values if not isinstance(value, str)]
+    everyone = np.arange(len(names))
+    whole = bd_rate(*curves(everyone), metric, rate)
+    each = {name: over([i]) for i, name in enumerate(names)}
+    own = np.array(numbers(each.values()))
+    low, high, count = bootstrap(lambda draws: numbers(map(over, draws)), len(names), resamples, seed)
+    own_low, own_high, _ = bootstrap(lambda draws: own[draws].mean(1), len(own), resamples, seed)
     return {
         "bd_rate": whole,
-        **_interval(sample, ""),
+        "low": low,
+        "high": high,
         "overlap": overlap(*curves(everyone), metric),
-        "resamples": len(sample),
-        "per_image": per_image,
+        "resamples": count,
+        "per_image": {name: value for name, value in each.items() if not isinstance(value, str)},
         "per_image_mean": float(own.mean()) if len(own) else np.nan,
-        **_interval(own_means, "per_image_"),
-        "refused": refused,
+        "per_image_low": own_low,
+        "per_image_high": own_high,
+        "refused": {name: value for name, value in each.items() if isinstance(value, str)},
     }
 
 
-def _interval(sample, prefix):
-    """The middle 95 % of a bootstrap's numbers."""
+def bootstrap(numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000, seed: int = 0) -> tuple[float, float, int]:
+    """The 95 % interval of a number that is made of `count` images, and how many resamples have it; NaN where none has.
+
+    Args:
+        numbers: draws (resamples, count), indices of images drawn with replacement -> the numbers of those that have one.
+    """
+    sample = numbers(np.random.default_rng(seed).integers(count, size=(resamples, count))) if count else ()
     low, high = np.percentile(sample, [2.5, 97.5]).tolist() if len(sample) else (np.nan, np.nan)
-    return {f"{prefix}low": low, f"{prefix}high": high}
+    return low, high, len(sample)
+
+
+def between(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:
+    """:func:`compare` of two codecs of one table of measurements."""
+    return compare(of_codec(frame, anchor), of_codec(frame, codec), metric)
 
 
 def _tables(frame, metric, rate):
@@ -132,12 +142,12 @@ def _tables(frame, metric, rate):
     codecs = ", ".join(sorted(set(frame["codec"])))
     if "," in codecs:
         raise InputError(f"a curve belongs to one codec, these measurements to {codecs}")
-    measured = frame.dropna(subset=[metric])
+    measured = frame if metric == "psnr" else frame.dropna(subset=[metric])  # which every image has, but exact ones
     if measured.empty:
         raise InputError(f"{codecs}: no image has {metric}")
     rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in (rate, metric))
     if gaps := qualities.index[qualities.isna().any(axis=1)].tolist():
-        raise InputError(f"{codecs}: not measured at every point of the curve: {', '.join(gaps)}")
+        raise InputError(f"{codecs}: not measured at every point of the curve: {', '.join(gaps)} (the PSNR of an exact picture is infinite)")
     return rates, qualities
 
 

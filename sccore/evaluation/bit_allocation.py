@@ -12,18 +12,16 @@ Records are made by `python -m sccore.evaluation.bit_allocation CODEC ...`, on t
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from sccore.codecs import checkpoint
-from sccore.codecs import sci as codec
-from sccore.data import samples as data
-from sccore.evaluation import records as results
+from sccore.codecs import checkpoint, sci
+from sccore.data.images import pair, read_image, read_mask
+from sccore.evaluation import records
+from sccore.evaluation.provenance import provenance
 from sccore.hyperprior import Hyperprior
 from sccore.priors import laplacian
 from sccore.utils import paths
@@ -34,6 +32,7 @@ STEP = 16  # pixels a side of a position
 FLAT = 2 / 255  # two grey levels: a slow gradient stays below, a picture's grain does not
 TEXT = 0.25  # share of its pixels: lines of text are seldom as high as a block
 LAMBDA = 0.0067
+COLUMNS = ("positions", "all", "loudest")
 DATASET = "regions"  # folder of the records in data/results
 
 
@@ -46,8 +45,8 @@ def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None,
         image, lmbda, mask: as for :func:`sccore.codecs.sci.estimate`, whose `bits_map` is the sum over the channels.
     """
     model.eval()
-    latents = codec.analyse(image, model, mask)
-    level = codec.level_of(model, codec.pick_lmbda(model, lmbda), latents[0].device)
+    latents = sci.analyse(image, model, mask)
+    level = sci.level_of(model, sci.pick_lmbda(model, lmbda), latents[0].device)
     return -torch.log2(model.code_latents(*latents, level)[2]["y"][0]).cpu().numpy()
 
 
@@ -91,52 +90,31 @@ def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA
     """
     folder, model = Path(folder), checkpoint.load_model(name)
     command = f"python -m sccore.evaluation.bit_allocation {Path(name).name}"
-    record = results.provenance(model, folder / "images", command, folder / "masks")
-    record |= {"codec": Path(name).stem, "lmbda": lmbda, "flat": FLAT, "text": TEXT}
-    record["images"] = _begun(out, record)
-    done = {row["name"] for row in record["images"]}
-    pairs = data.pair(folder / "images", folder / "masks")
-    for _, image_path, mask_path in tqdm(pairs, desc=record["codec"], disable=not progress):
-        if image_path.name in done:
-            continue
-        image = data.read_image(image_path)
-        mask = data.read_mask(mask_path, image.shape[:2])
+    record = provenance(model, folder / "images", command, folder / "masks")
+    record |= {"codec": Path(name).stem, "lmbda": lmbda, "flat": FLAT, "text": TEXT, "images": []}
+    record = records.resume(record, out, ("checkpoint", "dataset", "lmbda", "flat", "text"), COLUMNS, versions=False)
+
+    def rows(files, missing):
+        image = read_image(files[0])
+        mask = read_mask(files[1], image.shape[:2])
         kinds, values = regions(image, mask, model.stride), bits(image, model, lmbda, mask)
         channel = loudest(values)
-        record["images"].append({
-            "name": image_path.name, "width": image.shape[1], "height": image.shape[0], "channel": channel,
+        yield {
+            "width": image.shape[1], "height": image.shape[0], "channel": channel,
             "bits": float(values.sum(dtype=np.float64)), "positions": spent(np.ones(kinds.shape), kinds),
             "all": spent(values.sum(0, dtype=np.float64), kinds), "loudest": spent(values[channel], kinds),
-        })  # fmt: skip
-        if out:
-            results.save_record(out, record)
+        }  # fmt: skip
+
+    pairs = {image.name: (image, mask) for _, image, mask in pair(folder / "images", folder / "masks")}
+    records.sweep(record, pairs, [{}], rows, out, progress)
+    if record["failed"]:
+        raise InputError(record["failed"][0]["error"])
     return record
 
 
-def _begun(out, record):
-    """The rows that a file holds of the same measurement."""
-    if not out or not Path(out).exists():
-        return []
-    before = load(out)
-    return before["images"] if _subject(before) == _subject(record) else []
-
-
-def _subject(record):
-    return record["checkpoint"]["sha256"], record["dataset"], record["lmbda"], record["flat"], record["text"]
-
-
-def load(path: Path | str) -> dict:
+def load_record(path: Path | str) -> dict:
     """A record of :func:`measure`; InputError if the file is missing, damaged or something else."""
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not all({"name", "positions", "all", "loudest"} <= row.keys() for row in record["images"]):
-            raise KeyError("the regions of an image")
-        record["codec"], _subject(record)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a record of bits by region ({error})") from None
-    return record
+    return records.load_record(path, COLUMNS, ("codec", "lmbda"))
 
 
 def record_path(name: str) -> Path:

@@ -6,24 +6,24 @@ those of words are as high as the font, CRAFT's hug the letters with a margin, P
 between words. So precision and IoU compare habits as well as skill; the share of words found hardly depends on them.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import process_time
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from sccore.codecs.classical import choose
-from sccore.data import samples as data
-from sccore.evaluation import records as results
-from sccore.text import masks as text
+from sccore.data.images import pair, read_image
+from sccore.evaluation import records
+from sccore.evaluation.provenance import files_hash, surroundings
+from sccore.text import masks
+from sccore.text.quads import fill
 from sccore.text.words import held_back_of, oracle, read_words
 from sccore.utils.errors import InputError
-from sccore.utils.files import file_hash
 
+SUBJECT = ("detector", "weights", "scale", "dataset", "machine")  # what agrees in a record that is gone on with
+COUNTS = ("mask", "truth", "both")  # of pixels, in every row
 COVERED = 0.5  # share of a word's box from which on it counts as found
 
 
@@ -41,23 +41,23 @@ def evaluate_detector(folder: Path | str, detector: str = "craft", weights: Path
     Returns:
         the record: provenance, and a row a page with counts of pixels and words and the detector's processor seconds.
     """
-    pairs = data.pair(folder)
+    pairs = pair(folder)
     kept = held_back_of([stem for stem, _, _ in pairs])
-    pairs.sort(key=lambda pair: pair[0] not in kept)  # these first: an unfinished record can be compared on them
+    pairs.sort(key=lambda page: page[0] not in kept)  # these first: an unfinished record can be compared on them
     if held_back:
         pairs = pairs[: len(kept)]
-    finder = text.load(detector, weights)
-    record = _provenance(folder, finder, detector, scale, command)
+    finder = masks.load(detector, weights)
+    record = _record(folder, finder, detector, scale, command)
     record["dataset"] |= {"words_sha256": _words_hash(pairs), "part": "held back" if held_back else "all"}
 
     def rows(path, missing):
         words = read_words(path.with_suffix(".json"))
-        image = data.read_image(path, path.name)
+        image = read_image(path, path.name)
         start = process_time()
-        quads = text.detect(image, finder, scale)
-        yield {"cpu_s": process_time() - start} | score(text.fill(quads, image.shape[:2]), words)
+        quads = masks.detect(image, finder, scale)
+        yield {"cpu_s": process_time() - start} | score(fill(quads, image.shape[:2]), words)
 
-    return _sweep(record, [path for _, path, _ in pairs], [{}], rows, out, progress)
+    return _filled(record, pairs, [{}], rows, out, progress)
 
 
 def evaluate_stability(folder: Path | str, detector: str = "craft", weights: Path | str | None = None, scale: float = 1.0,
@@ -78,20 +78,30 @@ def evaluate_stability(folder: Path | str, detector: str = "craft", weights: Pat
     if skipped:
         raise InputError(skipped[0])
     points = [{"codec": codec.name, "quality": quality} for codec in usable for quality in qualities or codec.qualities]
-    finder = text.load(detector, weights)
-    record = _provenance(folder, finder, detector, scale, command)
+    finder = masks.load(detector, weights)
+    record = _record(folder, finder, detector, scale, command)
     by_name = {codec.name: codec for codec in usable}
 
     def rows(path, missing):
-        image = data.read_image(path, path.name)
-        before = text.mask(image, finder, scale)
+        image = read_image(path, path.name)
+        before = masks.mask(image, finder, scale)
         for point in missing:
             codec = by_name[point["codec"]]
             stream = codec.encode(image, point["quality"])
-            after = text.mask(codec.decode(stream, image.shape[:2]), finder, scale)
+            after = masks.mask(codec.decode(stream, image.shape[:2]), finder, scale)
             yield point | {"bpp": 8 * len(stream) / before.size} | overlap(after, before)
 
-    return _sweep(record, [path for _, path, _ in data.pair(folder)], points, rows, out, progress)
+    return _filled(record, pair(folder), points, rows, out, progress)
+
+
+def _filled(record, pairs, points, rows, out, progress):
+    record = records.resume(record, out, SUBJECT, COUNTS)
+    return records.sweep(record, {path.name: path for _, path, _ in pairs}, points, rows, out, progress)
+
+
+def load_record(path: Path | str) -> dict:
+    """The record of a detector; InputError if the file is missing, damaged or something else."""
+    return records.load_record(path, COUNTS, ("detector",))
 
 
 def overlap(mask: np.ndarray, truth: np.ndarray) -> dict:
@@ -133,59 +143,14 @@ def total(rows: Iterable[dict]) -> dict:
     return result
 
 
-def _provenance(folder, finder, detector, scale, command):
-    what = {"detector": detector, "label": finder.label, "weights": finder.weights, "scale": scale}
-    return what | results.surroundings(folder, command)
+def _record(folder, finder, detector, scale, command):
+    what = {"detector": detector, "label": finder.label, "weights": finder.weights, "scale": scale, "images": []}
+    return what | surroundings(folder, command)
 
 
 def _words_hash(pairs):
-    """SHA-256 over names and bytes of the pages' words, as `results.folder_hash` makes that of images."""
-    lines = []
-    for stem, path, _ in sorted(pairs):
-        words = path.with_suffix(".json")
-        if not words.is_file():
-            raise InputError(f"{words}: no such file; every page needs its words")
-        lines.append(f"{file_hash(words)}  {words.name}\n")
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _sweep(record: dict, paths: list[Path], points: list[dict], rows: Callable[..., Iterable[dict]],
-           out: Path | str | None, progress: bool) -> dict:
-    """Fills a record image by image with what `rows(path, points)` measures at the points that it does not have yet."""
-    record |= {"images": _done(out, record), "failed": []}
-    with tqdm(total=len(paths) * len(points), initial=len(record["images"]), desc=record["label"], disable=not progress) as bar:
-        for path in map(Path, paths):
-            own = [row for row in record["images"] if row["name"] == path.name]
-            missing = [point for point in points if not any(point.items() <= row.items() for row in own)]
-            try:
-                for row in rows(path, missing) if missing else ():
-                    record["images"].append({"name": path.name} | row)
-                    bar.update()
-            except InputError as error:
-                record["failed"].append({"name": path.name, "error": str(error)})
-            if out:
-                results.save_record(out, record)
-    return record
-
-
-def _done(out, record):
-    """The rows that the file `out` holds of the same measurement, by the same code on the same machine."""
-    if not out or not Path(out).exists():
-        return []
-    before = load_record(out)
-    subject = lambda r: json.dumps([r.get(key) for key in ("detector", "weights", "scale", "dataset", "machine")] +
-                                   [r.get("versions", {}) | {"sccore": None}], sort_keys=True)  # fmt: skip
-    return before["images"] if subject(before) == subject(record) else []
-
-
-def load_record(path: Path | str) -> dict:
-    """The record of a detector; InputError if the file is missing, damaged or something else."""
-    try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not all({"name", "mask", "truth", "both"} <= row.keys() for row in record["images"]) or "detector" not in record:
-            raise KeyError("the counts of a page")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a record of a text detector ({error})") from None
-    return record
+    """:func:`sccore.evaluation.provenance.files_hash` of the pages' words."""
+    files = [path.with_suffix(".json") for _, path, _ in sorted(pairs)]
+    if absent := [file for file in files if not file.is_file()]:
+        raise InputError(f"{absent[0]}: no such file; every page needs its words")
+    return files_hash(files)

@@ -5,22 +5,23 @@ the decoded 8-bit image. Learned models (`evaluate`) write .sci files, and `bpp_
 cross-entropy, stands beside their rate; classical codecs (`evaluate_classical`) write the files of their format.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from tqdm import tqdm
 
-from sccore.codecs import dec_adapter as adapter
-from sccore.codecs import sci as codec
-from sccore.data import samples as data
+from sccore.codecs import dec_adapter, sci
+from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics, rulers
-from sccore.evaluation import records as results
+from sccore.evaluation.provenance import provenance, surroundings
+from sccore.evaluation.records import resume, sweep
 from sccore.presets import LAMBDAS
-from sccore.text import altered_masks as remasking
+from sccore.text import altered_masks
 from sccore.utils.errors import InputError
+
+SUBJECT = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "also", "lmbdas", "qualities",
+           "with_ms_ssim")  # what agrees in a record that is gone on with
 
 
 def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
@@ -36,7 +37,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
         lmbdas: points of a variable-rate model (all five of the paper unless given); a fixed-rate model has one.
         out: JSON file, written after every image. If it holds a record of the same weights, images, masks,
             lambdas, code and machine, what is in it is not measured again; any other record in it is replaced.
-        name: the codec's name in figures, `results.codec_name` unless given.
+        name: the codec's name in figures, :func:`sccore.codecs.zoo.codec_name` unless given.
         command: what to note as the command, the running one unless given.
         position: line of the progress bar.
         adapter_steps: above 0 it is Dec-Adapter (reconstruction) that is measured, over this model; see
@@ -48,26 +49,22 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     Returns:
         the record, as :mod:`sccore.evaluation.records` describes it.
     """
-    pairs = data.pair(images_dir, masks_dir, strict=False)
     lmbdas = _points(model, lmbdas)
-    record = results.provenance(model, images_dir, command, masks_dir)
+    record = provenance(model, images_dir, command, masks_dir)
     if adapter_steps:
-        adapter.shapes(model)  # refuses models that cannot have them
-        record |= {"codec": adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
-    record |= {"codec": name or record["codec"], "lmbdas": lmbdas, "images": []}
-    told = lambda image, mask: mask
+        dec_adapter.shapes(model)  # refuses models that cannot have them
+        record |= {"codec": dec_adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
+    record |= {"codec": name or record["codec"], "lmbdas": lmbdas}
+    encoder_mask = lambda image, mask: mask
     if coded_with:
-        told, record["coded_with"] = remasking.choose(coded_with)
-    _note(record, also)
-    if model.checkpoint_hash:
-        record = _begun(out, record)
+        encoder_mask, record["coded_with"] = altered_masks.choose(coded_with)
 
     def rows(image, mask, missing):
-        latents = Latents(model, image, told(image, mask))
-        for lmbda in missing:
-            yield measure(model, image, mask, lmbda, latents, adapter_steps)
+        latents = Latents(model, image, encoder_mask(image, mask))
+        for point in missing:
+            yield measure(model, image, mask, point["lmbda"], latents, adapter_steps)
 
-    return _sweep(record, pairs, "lmbda", lmbdas, rows, out, progress, position)
+    return _fill(record, images_dir, masks_dir, [{"lmbda": lmbda} for lmbda in lmbdas], rows, out, also, progress, position)
 
 
 def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | None = None,
@@ -81,50 +78,37 @@ def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | No
         ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
         also: names of :mod:`sccore.evaluation.rulers`, a column more each.
     """
-    pairs = data.pair(images_dir, masks_dir, strict=False)
     qualities = list(qualities or codec.qualities)
-    record = {"codec": codec.name, "settings": codec.settings} | results.surroundings(images_dir, command, masks_dir)
+    record = {"codec": codec.name, "settings": codec.settings} | surroundings(images_dir, command, masks_dir)
     record["versions"] |= codec.versions()
-    _note(record, also)
-    record = _begun(out, record | {"with_ms_ssim": ms_ssim, "qualities": qualities, "images": []})
+    record |= {"with_ms_ssim": ms_ssim, "qualities": qualities}
 
     def rows(image, mask, missing):
-        for quality in missing:
-            yield measure_classical(codec, image, mask, quality, ms_ssim)
+        for point in missing:
+            yield measure_classical(codec, image, mask, point["quality"], ms_ssim)
 
-    return _sweep(record, pairs, "quality", qualities, rows, out, progress)
+    return _fill(record, images_dir, masks_dir, [{"quality": quality} for quality in qualities], rows, out, also, progress)
 
 
-def _note(record, also):
-    """Writes further rulers and their software into a record."""
+def _fill(record: dict, images_dir: Path | str, masks_dir: Path | str | None, points: list[dict],
+          rows: Callable[..., Iterable[tuple[dict, np.ndarray]]], out: Path | str | None, also: Sequence[str] | None,
+          progress: bool, position: int = 0) -> dict:  # fmt: skip
+    """Fills a record with what `rows(image, mask, points)` measures, and further rulers."""
+    pairs = {path.name: (path, mask) for _, path, mask in pair(images_dir, masks_dir, strict=False)}
     if names := rulers.choose(also):
         record["also"] = names
         record["versions"] |= rulers.versions(names)
 
+    def scored(files, missing):
+        path, mask_path = files
+        image = read_image(path, path.name)
+        mask = mask_path and read_mask(mask_path, image.shape[:2], f"mask of {path.name}")
+        words = rulers.truth(names, path)
+        for row, decoded in rows(image, mask, missing):
+            yield row | rulers.columns(names, image, decoded, mask, words)
 
-def _sweep(record: dict, pairs: list, setting: str, points: Sequence, rows: Callable[..., Iterable[tuple[dict, np.ndarray]]],
-           out: Path | str | None, progress: bool, position: int = 0) -> dict:
-    """Fills a record image by image with what `rows(image, mask, points)` measures at the points it does not have yet."""
-    record["failed"], also = [], record.get("also", [])
-    done = {(row["name"], row[setting]) for row in record["images"]}
-    with tqdm(total=len(pairs) * len(points), initial=len(done), desc=record["codec"], disable=not progress,
-              position=position) as bar:
-        for _, image_path, mask_path in pairs:
-            file = Path(image_path).name
-            missing = [point for point in points if (file, point) not in done]
-            try:
-                image = data.read_image(image_path, file)
-                mask = None if mask_path is None else data.read_mask(mask_path, image.shape[:2], f"mask of {file}")
-                words = rulers.truth(also, image_path)
-                for row, decoded in rows(image, mask, missing) if missing else ():
-                    record["images"].append({"name": file} | row | rulers.columns(also, image, decoded, mask, words))
-                    bar.update()
-            except InputError as error:
-                what = str(error) if file in str(error) else f"{file}: {error}"
-                record["failed"].append({"name": file, "error": what})
-            if out:
-                results.save_record(out, record)
-    return record
+    unsaved = "checkpoint" in record and not record["checkpoint"]["sha256"]  # weights that nothing tells apart
+    return sweep(resume(record | {"images": []}, None if unsaved else out, SUBJECT), pairs, points, scored, out, progress, position)
 
 
 class Latents:
@@ -132,7 +116,7 @@ class Latents:
 
     def __init__(self, model, image: np.ndarray, mask: np.ndarray | None):
         start = perf_counter()
-        self.y_z = codec.analyse(image, model, mask)
+        self.y_z = sci.analyse(image, model, mask)
         self.seconds = perf_counter() - start
 
 
@@ -145,12 +129,12 @@ def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: flo
     """
     latents = latents or Latents(model, image, mask)
     start = perf_counter()
-    stream = codec.encode(image, model, lmbda, latents=latents.y_z, adapter_steps=adapter_steps)
+    stream = sci.encode(image, model, lmbda, latents=latents.y_z, adapter_steps=adapter_steps)
     encoded = perf_counter()
-    decoded = codec.decode(stream, model)
+    decoded = sci.decode(stream, model)
     end = perf_counter()
-    adapters = len(codec.open_seal(stream)[-1])
-    estimated = codec.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
+    adapters = len(sci.open_seal(stream)[-1])
+    estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
     row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {
         "bpp_estimated": estimated / (image.shape[0] * image.shape[1]),
         "encode_s": latents.seconds + encoded - start,
@@ -195,19 +179,3 @@ def _points(model, lmbdas):
     if lmbdas and list(lmbdas) != [own]:
         raise InputError(f"this model has one rate, lmbda {own}, and none for {', '.join(map(str, lmbdas))}")
     return [own]
-
-
-def _begun(out, record):
-    """The record in `out` if it measures what `record` is about to measure, else `record`."""
-    if not out or not Path(out).exists():
-        return record
-    before = results.load_record(out)
-    return before if _subject(before) == _subject(record) else record
-
-
-def _subject(record):
-    """What must agree for two runs to be one measurement; the commit may differ where sccore's sources do not."""
-    keys = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "also", "lmbdas", "qualities",
-            "with_ms_ssim")  # fmt: skip
-    versions = record.get("versions", {}) | {"sccore": None}
-    return json.dumps([versions, *(record.get(key) for key in keys)], sort_keys=True)

@@ -1,190 +1,124 @@
-"""Records: what was measured, with everything needed to measure it again.
+"""Records: files of measurements, which every figure and table of the book is drawn from.
 
-A record is one JSON file, `data/results/<data set>/<codec>.json`; every figure and table of the book is drawn
-from such files. It holds the codec, the model and its checkpoint (or a classical codec's settings), the data set with
-its hash, software and machine, the command, and a row an image and lambda (or quality). Paths in it are relative to
-the project and name no machine.
+A record is one JSON file, `data/results/<data set>/<codec>.json`: provenance (:mod:`sccore.evaluation.provenance`), settings, under
+"images" a row an image and point of the codec's curve, and under "failed" the images that could not be measured, with the reason.
 Sizes are in bytes, rates in bits per pixel, times in seconds.
+
+The JSON is strict. What is no finite number is null: the PSNR of an image that is decoded exactly, and what does not exist, as
+text PSNR without text. A table has NaN there.
 """
 
-import hashlib
 import json
-import os
-import platform
-import re
-import shlex
-import subprocess
-import sys
-from contextlib import suppress
-from datetime import datetime, timezone
-from importlib import metadata
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
+from sccore.evaluation.provenance import relative
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
-PACKAGES = ("torch", "compressai", "numpy", "pillow", "pytorch-msssim")
-DEFAULTS = {"preset": "companion", "sem": "nesft", "prior": "text+structure", "laplacian": "magnitude", "rate": "variable"}
-
-
-def provenance(model, dataset_dir: Path | str, command: str | None = None, masks_dir: Path | str | None = None) -> dict:
-    """All fields of a record but the measurements: model, checkpoint, data set, software, machine, command."""
-    import torch
-
-    return {
-        "codec": codec_name(model.spec),
-        "model": dict(model.spec),
-        "checkpoint": _checkpoint(model),
-        "threads": torch.get_num_threads(),
-    } | surroundings(dataset_dir, command, masks_dir)
-
-
-def surroundings(dataset_dir: Path | str, command: str | None = None, masks_dir: Path | str | None = None) -> dict:
-    """What any codec's record says of where it was made: data set, software, machine, date, command."""
-    return {
-        "dataset": dataset(dataset_dir, masks_dir),
-        "versions": versions(),
-        "machine": machine(),
-        "date": now(),
-        "command": command or command_line(),
-    }
-
-
-def now() -> str:
-    """Date and time to the second, UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def codec_name(spec: dict) -> str:
-    """The model's name and, behind it, every switch that departs from the default: sftip-uniform, wacnn-fixed."""
-    return "-".join([spec["name"]] + [spec[key] for key, usual in DEFAULTS.items() if spec.get(key, usual) != usual])
-
-
-def _checkpoint(model):
-    from sccore.codecs.checkpoint import by_identity
-
-    entry = {"file": None, "sha256": model.checkpoint_hash} | model.meta
-    if "seconds" in entry:
-        entry["hours"] = round(entry["seconds"] / 3600, 3)
-    if model.checkpoint_hash:
-        with suppress(InputError):  # weights from elsewhere are known by their hash alone
-            entry["file"] = relative(by_identity(bytes.fromhex(model.checkpoint_hash)))
-    return entry
-
-
-def dataset(images_dir: Path | str, masks_dir: Path | str | None = None) -> dict:
-    """Name, number of images and hash of a folder, and the hash of its masks."""
-    folder = Path(images_dir).resolve()
-    return {
-        "name": folder.parent.name if folder.name == "images" else folder.name,
-        "images": len(_files(folder)),
-        "sha256": folder_hash(folder),
-        "masks_sha256": masks_dir and folder_hash(masks_dir),
-    }
-
-
-def folder_hash(folder: Path | str) -> str:
-    """SHA-256 over names and bytes of a folder's images: that of what `sha256sum *` prints for them, in byte order."""
-    digest = hashlib.sha256()
-    for path in _files(folder):
-        with open(path, "rb") as file:
-            digest.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n".encode())
-    return digest.hexdigest()
-
-
-def _files(folder):
-    from sccore.data.images import image_files
-
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    return sorted(image_files(folder), key=lambda path: path.name.encode())
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, sccore (`git describe` in a clone) and its libraries, and a hash of sccore's sources."""
-    sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        sources.update(path.name.encode() + b"\0" + path.read_bytes())
-    return {
-        "python": platform.python_version(),
-        "sccore": _code_version(),
-        "source": sources.hexdigest()[:16],
-        **{package: metadata.version(package) for package in PACKAGES},
-    }
-
-
-def _code_version():
-    if (paths.ROOT / ".git").exists():
-        describe = ["git", "-C", str(paths.ROOT), "describe", "--always", "--tags", "--dirty"]
-        try:
-            return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            pass  # no git, or no commit yet
-    return metadata.version("sccore")
-
-
-def machine() -> str:
-    """Processor and number of cores, without the machine's name: 'AMD EPYC, 2 cores, Linux'."""
-    try:
-        processor = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())[1].strip()
-    except (OSError, TypeError):  # not Linux, or no such line in it
-        processor = platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
-
-
-def command_line() -> str:
-    """The running command with paths relative to the project, or what stands for it inside a notebook."""
-    program, *arguments = sys.argv
-    name = Path(program).name
-    if name.startswith("ipykernel"):
-        return "in a notebook"
-    if name == "__main__.py":
-        name = f"python -m {Path(program).parent.name}"
-    return shlex.join(name.split() + [_shown(argument) for argument in arguments])
-
-
-def _shown(argument):
-    option, equals, value = argument.rpartition("=")
-    return option + equals + relative(value) if Path(value).is_absolute() else argument
-
-
-def relative(path: Path | str) -> str:
-    """A path as records show it: from the project's root, or the mere name of what lies outside."""
-    path = Path(path).resolve()
-    return path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else path.name
+COLUMNS = ("bpp", "psnr")  # of a codec's rows
 
 
 def save_record(path: Path | str, record: dict) -> None:
     """Write a record so that a kill at any moment leaves the old file or the new one, never a part."""
     with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=1))
+        part.write_text(json.dumps(record, indent=1, allow_nan=False))
 
 
-def load_record(path: Path | str) -> dict:
-    """Read a record; a file that is missing, damaged or something else raises InputError with its name."""
+def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iterable[str] = ("codec",)) -> dict:
+    """Read a record.
+
+    Args:
+        columns: what each of its rows has, beside the image's name.
+        fields: what it has itself.
+
+    Raises:
+        InputError: the file is missing, damaged or something else; names it.
+    """
+    record = load_json(path)
     try:
-        record = json.loads(Path(path).read_text())
-        rows, _ = record["images"], record["codec"]
-        if not all({"name", "bpp", "psnr"} <= row.keys() for row in rows):
-            raise KeyError("name, bpp or psnr of an image")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # JSON or UTF-8
-        raise InputError(f"{path}: a damaged record ({error})") from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a record of measurements ({error})") from error
+        lacking = {"images", *fields} - record.keys() or {column for row in record["images"] for column in {"name", *columns} - row.keys()}
+    except (TypeError, AttributeError):
+        lacking = {"rows"}
+    if lacking:
+        raise InputError(f"{path}: not a record of such measurements, it has no {', '.join(sorted(lacking))}")
     return record
 
 
-def load_dataset(name: str) -> pd.DataFrame:
+def load_json(path: Path | str) -> Any:
+    """The content of a file of strict JSON; InputError with its name if it is missing or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # JSON or UTF-8
+        raise InputError(f"{path}: damaged or not strict JSON ({error})") from None
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is no number in JSON")
+
+
+def resume(record: dict, out: Path | str | None, same: Iterable[str], columns: Iterable[str] = COLUMNS, versions: bool = True) -> dict:
+    """The record in `out`, if it is of what `record` is to measure, else `record`.
+
+    Args:
+        same: the fields that must agree.
+        columns: of :func:`load_record`.
+        versions: those of all software must agree too; the commit may differ where sccore's sources do not.
+    """
+    if not out or not Path(out).exists():
+        return record
+    before = load_record(out, columns, ())
+    subject = lambda of: json.dumps([of.get(key) for key in same] + [of.get("versions", {}) | {"sccore": None}] * versions, sort_keys=True)
+    return before if subject(before) == subject(record) else record
+
+
+def sweep(record: dict, images: dict[str, Any], points: Sequence[dict], rows: Callable[[Any, list[dict]], Iterable[dict]],
+          out: Path | str | None, progress: bool, position: int = 0) -> dict:
+    """Fills a record image by image with what it does not have yet. An image that cannot be measured is named under "failed".
+
+    Args:
+        images: file's name -> what `rows` is given of it.
+        points: what tells the rows of an image apart, such as [{"lmbda": 0.0018}, {"lmbda": 0.0035}]; [{}] if it has one row.
+        rows: (image, points that are missing) -> rows, in their order.
+        out: JSON file, written after every image.
+        position: line of the progress bar.
+    """
+    record["failed"] = []
+    label = record.get("label", record.get("codec"))
+    with tqdm(total=len(images) * len(points), initial=len(record["images"]), desc=label, disable=not progress, position=position) as bar:
+        for name, image in images.items():
+            own = [row for row in record["images"] if row["name"] == name]
+            missing = [point for point in points if not any(point.items() <= row.items() for row in own)]
+            try:
+                for row in rows(image, missing) if missing else ():
+                    record["images"].append({"name": name} | {key: finite(value) for key, value in row.items()})
+                    bar.update()
+            except InputError as error:
+                what = str(error) if name in str(error) else f"{name}: {error}"
+                record["failed"].append({"name": name, "error": what})
+            if out:
+                save_record(out, record)
+    return record
+
+
+def finite(value: Any) -> Any:
+    """None in place of a number that JSON does not have: infinite, or none at all."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def load_dataset(name: str | Path) -> pd.DataFrame:
     """All records of a data set as one table, a row an image and lambda, the codec in column `codec`.
 
-    A measurement that does not exist (text PSNR without text) is NaN. Two records that hold the same codec,
-    image and lambda raise InputError: a mean over them would count that image twice.
+    A measurement that does not exist is NaN. Two records that hold the same codec, image and lambda raise InputError: a
+    mean over them would count that image twice.
     """
     folder = paths.RESULTS / name
     if not folder.is_dir():
@@ -196,9 +130,7 @@ def load_dataset(name: str) -> pd.DataFrame:
         rows += [{"codec": record["codec"], **row, "record": path.name} for row in record["images"]]
     if not rows:
         raise InputError(f"no measurements in {relative(folder)}")
-    frame = pd.DataFrame(rows)
-    numbers = frame.columns.difference(["codec", "name", "record"])
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    frame = to_numbers(pd.DataFrame(rows), "record")
     point = ["codec", "name", *settings(frame)]
     twice = frame[frame.duplicated(point, keep=False)]
     if len(twice):
@@ -207,6 +139,64 @@ def load_dataset(name: str) -> pd.DataFrame:
     return frame.drop(columns="record")
 
 
+def to_numbers(frame: pd.DataFrame, *words: str) -> pd.DataFrame:
+    """A table of rows whose columns are numbers, but for codec, name and these."""
+    numbers = frame.columns.difference(["codec", "name", *words])
+    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    return frame
+
+
 def settings(frame: pd.DataFrame) -> list[str]:
     """The columns that tell the points of a codec's curve apart: lambda, or the quality of a classical codec."""
     return [column for column in ("lmbda", "quality") if column in frame and frame[column].notna().any()]
+
+
+def measured(dataset: str = "samples") -> pd.DataFrame:
+    """:func:`load_dataset`; an empty table if nothing is recorded."""
+    if any((paths.RESULTS / dataset).glob("*.json")):
+        return load_dataset(dataset)
+    return pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
+
+
+def of_codec(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
+    """The rows of one codec."""
+    return frame[frame["codec"] == codec]
+
+
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of codecs that were measured on every image; others cannot be compared and are named in print.
+
+    An image counts when it was measured at every point of its codec's curve.
+    """
+    counts, most = {codec: len(images) for codec, images in _images(frame).items()}, frame["name"].nunique()
+    for codec, count in counts.items():
+        if count < most:
+            print(f"left out: {codec}, measured on {count} of {most} images so far")
+    return frame[frame["codec"].isin([codec for codec, count in counts.items() if count == most])]
+
+
+def common(frame: pd.DataFrame, codecs: list[str]) -> pd.DataFrame:
+    """The rows of these codecs on the images that all of them were measured on: what a partial curve is compared on."""
+    images = _images(frame)
+    names = set.intersection(*(images.get(codec, set()) for codec in codecs))
+    return frame[frame["codec"].isin(codecs) & frame["name"].isin(names)]
+
+
+def _images(frame):
+    """codec -> the names of its images that were measured at every point of its curve."""
+    found = {}
+    for codec, own in frame.groupby("codec"):
+        points = own.groupby("name").size()
+        found[codec] = set(points[points == own.groupby(settings(own) or "codec", dropna=False).ngroups].index)
+    return found
+
+
+def recorded(codec: str, dataset: str = "samples") -> dict:
+    """The record of a codec; {} if there is none."""
+    records = map(load_record, sorted((paths.RESULTS / dataset).glob("*.json")))
+    return next((record for record in records if record["codec"] == codec), {})
+
+
+def trained(codec: str, dataset: str = "samples") -> dict:
+    """The checkpoint entry of a codec's record: file, sha256, steps, hours ...; {} without a record."""
+    return recorded(codec, dataset).get("checkpoint") or {}

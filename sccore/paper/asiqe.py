@@ -1,18 +1,15 @@
 """Tables and a figure about ASIQE-R, drawn from its records: data/results/asiqe/asiqe-r.json and scores.json."""
 
-import json
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from sccore.evaluation import asiqe_scores as scores
-from sccore.evaluation import asiqe_training_set as asiqe_data
-from sccore.evaluation import records as results
-from sccore.paper import results as report
+from sccore.evaluation import asiqe_scores, asiqe_training_set
+from sccore.evaluation.records import load_json
 from sccore.paper.drawing.style import CODECS, nothing, rank, styled, title
+from sccore.paper.tables import MISSING, number, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -21,17 +18,13 @@ GOALS = {"held_out_scenes": 0.9, "held_out_types": 0.8}  # of SRCC, set before t
 
 def record() -> dict:
     """The record of the training; InputError if there is none."""
-    path = paths.RESULTS / "asiqe" / "asiqe-r.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{results.relative(path)}: {error}") from None
+    return load_json(paths.RESULTS / "asiqe" / "asiqe-r.json")
 
 
 def data_table() -> str:
     """Which scenes and distortions the weights come from."""
     data = record()["data"]
-    return report.table(["what", "how many"], [[f"scenes from `{name}`", n] for name, n in data["sources"].items()] +
+    return table(["what", "how many"], [[f"scenes from `{name}`", n] for name, n in data["sources"].items()] +
                         [[f"images, {kind}", n] for kind, n in data["types"].items()])  # fmt: skip
 
 
@@ -40,62 +33,62 @@ def summary() -> str:
     e = record()["evaluation"]
     rows = [["all images of held-out scenes", *_cells(e["held_out_scenes"])]]
     rows += [[f"those of `{name}` alone", *_cells(value)] for name, value in e["by_source"].items()]
-    rows += [["within a scene, mean over scenes", _number(e["within_scene"]["mean"]), None, e["within_scene"]["scenes"]]]
+    rows += [["within a scene, mean over scenes", number(e["within_scene"]["mean"], ".3f"), None, e["within_scene"]["scenes"]]]
     rows += [[f"labels: {name}", *_cells(value)] for name, value in e["labels"].items()]
-    return report.table(["scores against labels", "SRCC", "PLCC", "images or scenes"], rows)
+    return table(["scores against labels", "SRCC", "PLCC", "images or scenes"], rows)
 
 
 def types_table() -> str:
     """Correlations by type of distortion: seen in training on other scenes, unseen, and within a scene."""
     e = record()["evaluation"]
-    within = lambda kind: _number(e["within_scene_by_type"].get(kind, {}).get("mean"))
+    within = lambda kind: number(e["within_scene_by_type"].get(kind, {}).get("mean"), ".3f")
     unseen = lambda kind: e["held_out_types"].get(kind, {}).get("srcc")
     mark = lambda value: "" if value is None else "yes" if value >= GOALS["held_out_types"] else "no"
-    kinds = [kind for kind in [*asiqe_data.DISTORTIONS, *asiqe_data.LEARNED] if kind in e["by_type"]]
-    rows = [[kind, value["images"], _number(value["srcc"]), within(kind), _number(unseen(kind)), mark(unseen(kind))]
+    kinds = [kind for kind in [*asiqe_training_set.DISTORTIONS, *asiqe_training_set.LEARNED] if kind in e["by_type"]]
+    rows = [[kind, value["images"], number(value["srcc"], ".3f"), within(kind), number(unseen(kind), ".3f"), mark(unseen(kind))]
             for kind in kinds for value in [e["by_type"][kind]]]  # fmt: skip
     if both := e["held_out_types"].get("both learned codecs"):
-        rows.append(["both learned codecs, neither seen", both["images"], None, None, _number(both["srcc"]), mark(both["srcc"])])
-    return report.table(["type", "images", "SRCC, type seen", "SRCC within a scene", "SRCC, type unseen",
+        rows.append(["both learned codecs, neither seen", both["images"], None, None, number(both["srcc"], ".3f"), mark(both["srcc"])])
+    return table(["type", "images", "SRCC, type seen", "SRCC within a scene", "SRCC, type unseen",
                          f"goal {GOALS['held_out_types']:g} met"], rows)  # fmt: skip
 
 
 def ablation_table() -> str:
     """SRCC and PLCC without a family of features, and with one alone."""
     e = record()["evaluation"]
-    return report.table(["features", "SRCC", "PLCC", "images"], [["all", *_cells(e["held_out_scenes"])]] +
+    return table(["features", "SRCC", "PLCC", "images"], [["all", *_cells(e["held_out_scenes"])]] +
                         [[name, *_cells(value)] for name, value in e["ablation"].items()])  # fmt: skip
 
 
 def order_table() -> str:
     """How the score follows the rate on the samples: images on which every step up in rate is one up in score, steps, SRCC."""
     rows = []
-    for codec, own in sorted(_scores().groupby("codec"), key=lambda item: rank(item[0])):
-        steps = [np.diff(image.sort_values("bpp")[scores.METRIC]) for _, image in own.groupby("name")]
-        with_rate = np.mean([spearmanr(image["bpp"], image[scores.METRIC])[0] for _, image in own.groupby("name")])
-        with_psnr = np.mean([spearmanr(image["psnr"], image[scores.METRIC])[0] for _, image in own.groupby("name")])
+    for codec, own in sorted(pd.DataFrame(_scores()["images"]).groupby("codec"), key=lambda item: rank(item[0])):
+        steps = [np.diff(image.sort_values("bpp")[asiqe_scores.METRIC]) for _, image in own.groupby("name")]
+        with_rate = np.mean([spearmanr(image["bpp"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
+        with_psnr = np.mean([spearmanr(image["psnr"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
         up, every = sum((step > 0).sum() for step in steps), sum(map(len, steps))
         rows.append([title(codec), f"{sum((step > 0).all() for step in steps)} of {len(steps)}", f"{up} of {every}",
                      f"{with_rate:.3f}", f"{with_psnr:.3f}"])  # fmt: skip
-    return report.table(["codec", "images that rise at every step", "steps that rise", "SRCC with rate", "SRCC with PSNR"], rows)
+    return table(["codec", "images that rise at every step", "steps that rise", "SRCC with rate", "SRCC with PSNR"], rows)
 
 
 @styled
 def score_curves() -> Figure:
     """ASIQE-R against rate for every sample; the dotted line is the score of the original."""
     try:
-        frame = _scores()
+        scores = _scores()
     except InputError:
-        return nothing(f"ASIQE-R against rate: {report.MISSING}")
-    originals = json.loads((paths.RESULTS / "asiqe" / "scores.json").read_text())["originals"]
+        return nothing(f"ASIQE-R against rate: {MISSING}")
+    frame = pd.DataFrame(scores["images"])
     names, codecs = sorted(frame["name"].unique()), sorted(frame["codec"].unique(), key=rank)
     figure, axes = plt.subplots((len(names) + 4) // 5, min(len(names), 5), figsize=(10, 2.2 * ((len(names) + 4) // 5)), sharex=True, sharey=True,
                                 squeeze=False)  # fmt: skip
     for name, ax in zip(names, axes.flat):
         for codec in codecs:
             own = frame[(frame["name"] == name) & (frame["codec"] == codec)].sort_values("bpp")
-            ax.plot(own["bpp"], own[scores.METRIC], "o-", color=CODECS[codec][1], label=title(codec), markersize=3)
-        ax.axhline(originals[name], color="0.5", linestyle=":", linewidth=1)
+            ax.plot(own["bpp"], own[asiqe_scores.METRIC], "o-", color=CODECS[codec][1], label=title(codec), markersize=3)
+        ax.axhline(scores["originals"][name], color="0.5", linestyle=":", linewidth=1)
         ax.set(title=name.removesuffix(".png"), xscale="log")
     figure.supxlabel("bpp (real file)", fontsize=9)
     figure.supylabel("ASIQE-R", fontsize=9)
@@ -103,13 +96,9 @@ def score_curves() -> Figure:
     return figure
 
 
-def _scores() -> pd.DataFrame:
-    return scores.load(paths.RESULTS / "asiqe" / "scores.json")
+def _scores() -> dict:
+    return asiqe_scores.load_record(paths.RESULTS / "asiqe" / "scores.json")
 
 
 def _cells(value):
-    return [_number(value["srcc"]), _number(value["plcc"]), value["images"]]
-
-
-def _number(value):
-    return None if value is None else f"{value:.3f}".replace("-", "−")
+    return [number(value["srcc"], ".3f"), number(value["plcc"], ".3f"), value["images"]]

@@ -11,9 +11,11 @@ import pandas as pd
 
 from sccore.codecs import checkpoint
 from sccore.codecs import classical as anchors
+from sccore.codecs.zoo import codec_name
 from sccore.data import datasets
 from sccore.data.samples import Samples
-from sccore.evaluation import records as results
+from sccore.evaluation.provenance import relative
+from sccore.evaluation.records import load_dataset, load_record
 from sccore.training.plan import RUNS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -24,7 +26,7 @@ class Benchmark:
     """What is known of a data set.
 
     Args:
-        frame: measurements, as `results.load_dataset` returns them.
+        frame: measurements, as `load_dataset` returns them.
         records: codec -> its records, without the rows that `frame` has.
         missing: codec -> why it is not there, and how to get it.
         failed: image -> what is wrong with it.
@@ -73,7 +75,7 @@ def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -
     """
     from sccore.evaluation.evaluate import measure_classical
 
-    recorded = results.load_dataset("samples")
+    recorded = load_dataset("samples")
     recorded = recorded.assign(name=recorded["name"].map(lambda name: Path(name).stem))
     recorded = recorded[recorded["codec"].isin(codecs.split()) & recorded["name"].isin(samples.names)]
     if not set(samples.names) <= set(recorded["name"]):
@@ -95,7 +97,7 @@ def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
             models[name] = shipped[name]
         else:
             path = Path(name).expanduser()
-            models[results.codec_name(checkpoint.read_header(path)["spec"])] = path
+            models[codec_name(checkpoint.read_header(path)["spec"])] = path
     if not names or len(files) < len(names):
         classical, skipped = anchors.choose([name for name in names if name in anchors.CODECS] or None)
     else:
@@ -120,9 +122,9 @@ def _measure(models, classical, images, masks, folder, detector):
 def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     """What a folder of records holds, without the variants of one model; or the codecs that are named."""
     folder = folder.resolve()
-    frame, records, failed = results.load_dataset(folder), {}, {}
+    frame, records, failed = load_dataset(folder), {}, {}
     for path in sorted(folder.glob("*.json")):
-        record = results.load_record(path)
+        record = load_record(path)
         del record["images"]
         records.setdefault(record["codec"], []).append(record)
         failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
@@ -130,7 +132,7 @@ def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     records = {codec: own for codec, own in records.items() if (codec in codecs if codecs else codec not in variants)}
     frame = frame[frame["codec"].isin(records)]
     if not records:
-        raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {results.relative(folder)}")
+        raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {relative(folder)}")
     wanted = codecs or anchors.CODECS
     missing = {codec: "not recorded; " + (anchors.CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
                for codec in wanted if codec in anchors.CODECS and codec not in records}  # fmt: skip

@@ -14,9 +14,9 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sccore.evaluation import detectors as detection
-from sccore.paper import results as report
+from sccore.evaluation.detectors import load_record, total
 from sccore.paper.drawing.style import image_axes, nothing, plain_log, styled
+from sccore.paper.tables import MISSING, table
 from sccore.priors import external_prior
 from sccore.text import words
 from sccore.utils import paths
@@ -35,7 +35,7 @@ SMOOTH = 8  # pixels, of the Gaussian that makes a soft map of a mask
 
 def records(dataset: str) -> dict[str, dict]:
     """The records of a data set, data/results/DATASET/NAME.json, by name; the known detectors first."""
-    found = {path.stem: detection.load_record(path) for path in sorted((paths.RESULTS / dataset).glob("*.json"))}
+    found = {path.stem: load_record(path) for path in sorted((paths.RESULTS / dataset).glob("*.json"))}
     return {name: found[name] for name in sorted(found, key=lambda name: ([*DETECTORS, name].index(name), name))}
 
 
@@ -54,12 +54,12 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
         own = [row for row in measured.get(name, {"images": []})["images"] if row["name"] in names]
         head = [f"`{name}`", DETECTORS.get(name, measured.get(name, {}).get("label"))]
         if not own:
-            rows.append([*head, report.MISSING, *[None] * 5])
+            rows.append([*head, MISSING, *[None] * 5])
             continue
-        t = detection.total(own)
+        t = total(own)
         rows.append([*head, f"{t['pages']} of {len(names)}", *(percent(t[key]) for key in ("found", "recall", "precision", "iou")),
                      f"{t['cpu_s']:.2g}"])  # fmt: skip
-    return report.table(["record", "detector", "pages", "words found (%)", "recall of pixels (%)", "precision (%)", "IoU (%)",
+    return table(["record", "detector", "pages", "words found (%)", "recall of pixels (%)", "precision (%)", "IoU (%)",
                          "processor s / megapixel"], rows)  # fmt: skip
 
 
@@ -67,8 +67,8 @@ def price_of_scale(dataset: str = "textdet", name: str = "craft", larger: str = 
     """What a detector finds on enlarged images beside native ones, and what that costs; a sentence."""
     measured = records(dataset)
     if not {name, larger} <= measured.keys():
-        return f"`{name}` beside `{larger}`: {report.MISSING}."
-    native, enlarged = (detection.total(measured[key]["images"]) for key in (name, larger))
+        return f"`{name}` beside `{larger}`: {MISSING}."
+    native, enlarged = (total(measured[key]["images"]) for key in (name, larger))
     return (f"`{name}` finds {native['found']:.1%} of the words at native scale and {enlarged['found']:.1%} on images enlarged "
             f"{measured[larger]['scale']:g} times, for {enlarged['cpu_s'] / native['cpu_s']:.1f} times the work; its masks cover "
             f"{native['recall']:.1%} and {enlarged['recall']:.1%} of the words' boxes.")  # fmt: skip
@@ -79,7 +79,7 @@ def stability(dataset: str = "stability") -> Figure:
     """IoU of masks of decoded images with those of the originals, all pixels of all images as one, by rate."""
     measured = records(dataset)
     if not measured:
-        return nothing(f"stability: {report.MISSING}")
+        return nothing(f"stability: {MISSING}")
     figure, axes = plt.subplots(figsize=(6, 3.2))
     for name, record in measured.items():
         rows = pd.DataFrame(record["images"])

@@ -9,11 +9,12 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from sccore.evaluation import bit_allocation as channels
-from sccore.evaluation import records as results
+from sccore.evaluation import bit_allocation
+from sccore.evaluation.bd_rate import bootstrap
 from sccore.evaluation.bit_allocation import REGIONS, STEP
-from sccore.paper import results as report
+from sccore.evaluation.provenance import relative
 from sccore.paper.drawing.style import image_axes, styled, title
+from sccore.paper.tables import MISSING, number, table
 from sccore.utils.errors import InputError
 
 COLOURS = {"text": "#D55E00", "structure": "#0072B2", "flat": "#F0F0F0", "padding": "#FFFFFF"}
@@ -29,11 +30,11 @@ def maps(image: np.ndarray, mask: np.ndarray | None, spent: dict[str, np.ndarray
     """
     height, width = image.shape[:2]
     figure, axes = image_axes(image.shape, 2, max(2, len(spent)), width=9)
-    chosen = {codec: channels.loudest(values) for codec, values in spent.items()}
+    chosen = {codec: bit_allocation.loudest(values) for codec, values in spent.items()}
     top = max(float(np.quantile(spent[codec][channel], 0.995)) for codec, channel in chosen.items()) or 1.0
     axes[0, 0].imshow(image)
     axes[0, 0].set_title("image")
-    kinds = channels.regions(image, mask)
+    kinds = bit_allocation.regions(image, mask)
     shown = REGIONS[:3]
     extent = (0, STEP * kinds.shape[1], STEP * kinds.shape[0], 0)
     axes[0, 1].imshow(255 - (255 - image.mean(2)) * 0.5, cmap="gray", vmin=0, vmax=255)
@@ -62,22 +63,15 @@ def shares(record: dict, part: str) -> pd.DataFrame:
     return 100 * table.div(table.sum(axis=1), axis=0)
 
 
-def interval(values: np.ndarray, resamples: int = 10_000, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean, by bootstrap over images."""
-    draws = np.random.default_rng(seed).choice(np.asarray(values), (resamples, len(values)))
-    low, high = np.percentile(draws.mean(1), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def table(codecs: tuple[str, str], part: str = "all") -> str:
+def by_region(codecs: tuple[str, str], part: str = "all") -> str:
     """Shares of area and of bits by region and their difference, means over images with their 95 % intervals.
 
     A record that is missing is named, with the command that makes it.
     """
-    if missing := [codec for codec in codecs if not channels.record_path(codec).exists()]:
+    if missing := [codec for codec in codecs if not bit_allocation.record_path(codec).exists()]:
         command = f"python -m sccore.evaluation.bit_allocation {' '.join(missing)}"
-        return f"{report.MISSING.capitalize()}: {', '.join(missing)}. The command is `{command}`."
-    first, second = records = [channels.load(channels.record_path(codec)) for codec in codecs]
+        return f"{MISSING.capitalize()}: {', '.join(missing)}. The command is `{command}`."
+    first, second = records = [bit_allocation.load_record(bit_allocation.record_path(codec)) for codec in codecs]
     area = shares(first, "positions")
     if not area.equals(shares(second, "positions")) or first["lmbda"] != second["lmbda"]:
         raise InputError(f"{' and '.join(codecs)} were not measured on the same images at the same λ")
@@ -85,21 +79,21 @@ def table(codecs: tuple[str, str], part: str = "all") -> str:
     rows = [[region, f"{area[region].mean():.1f}", *(_mean(values[region]) for values in (before, after)),
              _mean(after[region] - before[region], "+")] for region in REGIONS]  # fmt: skip
     head = ["region", "area (%)", *(f"{title(codec)}, bits (%)" for codec in codecs), "difference (points)"]
-    return report.table(head, rows)
+    return table(head, rows)
 
 
 def _mean(values, sign=""):
-    number = lambda value: f"{round(value, 1) + 0.0:{sign}.1f}".replace("-", "−")  # + 0.0: never -0.0
-    low, high = interval(values)
-    return f"{number(values.mean())} ({number(low)} to {number(high)})"
+    values = np.asarray(values)
+    low, high, _ = bootstrap(lambda draws: values[draws].mean(1), len(values), resamples=10_000)
+    return "{} ({} to {})".format(*(number(round(value, 1) + 0.0, f"{sign}.1f") for value in (values.mean(), low, high)))  # never -0.0
 
 
 def described(codecs: tuple[str, str]) -> str:
     """One line on what the tables are of."""
-    found = [channels.load(path) for codec in codecs if (path := channels.record_path(codec)).exists()]
+    found = [bit_allocation.load_record(path) for codec in codecs if (path := bit_allocation.record_path(codec)).exists()]
     if not found:
         return ""
     record = found[0]
-    kept = [results.relative(channels.record_path(codec)) for codec in codecs]
+    kept = [relative(bit_allocation.record_path(codec)) for codec in codecs]
     return (f"{len(record['images'])} images, λ = {record['lmbda']:g}; means of the images' own shares, in brackets "
             f"95 % intervals by bootstrap over images. From `{'` and `'.join(kept)}`.")  # fmt: skip

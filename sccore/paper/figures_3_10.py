@@ -15,8 +15,8 @@ from sccore.data import datasets
 from sccore.data import samples as data
 from sccore.evaluation import equal_rate as crops
 from sccore.evaluation.equal_rate import Coded
-from sccore.paper import results as report
 from sccore.paper.drawing.style import image_axes, nothing, styled, title
+from sccore.paper.tables import number, table
 from sccore.training import suite
 from sccore.training.plan import RUNS
 from sccore.utils.errors import InputError
@@ -93,7 +93,6 @@ def _caption(coded):
 
 def numbers(coded: dict[str, list[Coded]]) -> str:
     """A Markdown table: setting, bytes, rate and quality of each coded crop."""
-    decibel = lambda value: None if value is None else f"{value:.2f}".replace("inf", "∞")
-    rows = [[label, title(c.codec), c.setting, c.size, f"{c.bpp:.3f}", decibel(c.psnr), decibel(c.psnr_text)]
+    rows = [[label, title(c.codec), c.setting, c.size, f"{c.bpp:.3f}", number(c.psnr, ".2f"), number(c.psnr_text, ".2f")]
             for label, both in coded.items() for c in both]  # fmt: skip
-    return report.table(["crop", "codec", "setting", "bytes", "bpp", "PSNR (dB)", "text PSNR (dB)"], rows)
+    return table(["crop", "codec", "setting", "bytes", "bpp", "PSNR (dB)", "text PSNR (dB)"], rows)

@@ -13,44 +13,44 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sccore.data import samples as data
-from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import detectors as detection
-from sccore.evaluation import evaluate as evaluation
-from sccore.evaluation import records as results
-from sccore.paper import results as report
-from sccore.paper import tables_2_5 as ablations
+from sccore.evaluation import detectors
+from sccore.evaluation.bd_rate import between, bootstrap
+from sccore.evaluation.evaluate import evaluate
+from sccore.evaluation.records import measured, of_codec, save_record
+from sccore.paper import tables_2_5
 from sccore.paper.drawing import style
+from sccore.paper.tables import BASELINE, EARLIER, MISSING, number
 from sccore.text.words import by_hash, oracle, read_words
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
-CODEC, ANCHOR = ablations.FULL, report.BASELINE
-PAGES = f"{report.EARLIER}/pages"  # the data set's folder of records
+CODEC, ANCHOR = tables_2_5.FULL, BASELINE
+PAGES = f"{EARLIER}/pages"  # the data set's folder of records
 X = {"text": "share of text in the picture", "word_height": "median height of its words [pixels]"}
 MIN_IMAGES = 5  # for a rank correlation
 
 
-def measure(folder: Path | str, told: str = "", count: int | None = None, records: Path | str | None = None,
+def measure(folder: Path | str, other_masks: str = "", count: int | None = None, records: Path | str | None = None,
             codecs: tuple[str, ...] = (ANCHOR, CODEC)) -> None:
     """Measures shipped models on rendered pages with the true mask, and the full model told other masks.
 
     Args:
         folder: pages STEM.png and their words STEM.json, of which the first `count` in the order of their hashes.
-        told: names of :mod:`sccore.text.altered_masks`, with blanks between.
+        other_masks: names of :mod:`sccore.text.altered_masks`, with blanks between.
         records: folder of the records, data/results/earlier/pages unless given; what is in them is not measured again.
     """
     from sccore.codecs import checkpoint
 
     out = Path(records) if records else paths.RESULTS / PAGES
     images, masks, about = prepare(Path(folder).expanduser(), count)
-    for codec, name in [(codec, None) for codec in codecs] + [(CODEC, name) for name in told.split()]:
+    for codec, name in [(codec, None) for codec in codecs] + [(CODEC, name) for name in other_masks.split()]:
         path = out / (f"{codec}-told-{name}.json" if name else f"{codec}.json")
         model = checkpoint.load_model(paths.CHECKPOINTS / f"{codec}.safetensors")
-        record = evaluation.evaluate(model, images, masks, out=path, name=path.stem, coded_with=name)
+        record = evaluate(model, images, masks, out=path, name=path.stem, coded_with=name)
         for row in record["images"]:
             row |= about[Path(row["name"]).stem]
-        results.save_record(path, record)
+        save_record(path, record)
         if record["failed"]:
             raise InputError(record["failed"][0]["error"])
 
@@ -76,20 +76,20 @@ def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[st
 
 def by_page(metric: str = "psnr", dataset: str = PAGES, codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
     """A row a page that has a BD-rate of its own: name, bd_rate, text, word_height; empty without records."""
-    frame = report.measured(dataset)
-    if report.of(frame, codec).empty or report.of(frame, anchor).empty:
+    frame = measured(dataset)
+    if not {codec, anchor} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", *X])
-    found = rd.compare(report.of(frame, anchor), report.of(frame, codec), metric)["per_image"]
-    about = report.of(frame, codec).groupby("name")[list(X)].first()
+    found = between(frame, codec, anchor, metric)["per_image"]
+    about = of_codec(frame, codec).groupby("name")[list(X)].first()
     return about.assign(bd_rate=pd.Series(found)).dropna().reset_index()
 
 
 def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
     """The same for the samples, whose share of text is that of their masks."""
-    frame = report.measured(f"{report.EARLIER}/samples")
-    if report.of(frame, codec).empty or report.of(frame, anchor).empty:
+    frame = measured(f"{EARLIER}/samples")
+    if not {codec, anchor} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
-    found = rd.compare(report.of(frame, anchor), report.of(frame, codec), metric)["per_image"]
+    found = between(frame, codec, anchor, metric)["per_image"]
     share = lambda name: float((data.read_image(paths.SAMPLES / "masks" / f"{Path(name).stem}.png")[..., 0] > 127).mean())
     return pd.DataFrame([{"name": name, "bd_rate": value, "text": share(name)} for name, value in found.items()])
 
@@ -100,12 +100,11 @@ def correlation(table: pd.DataFrame, x: str, resamples: int = 2000, seed: int = 
 
     if len(table) < MIN_IMAGES or table[x].nunique() < 2:
         return f"no correlation of {len(table)} images"
-    values, rng = table[[x, "bd_rate"]].to_numpy(), np.random.default_rng(seed)
-    draws = [values[rng.integers(len(values), size=len(values))] for _ in range(resamples)]
-    sample = [spearmanr(*draw.T).statistic for draw in draws if (draw != draw[0]).any(0).all()]
-    low, high = np.percentile(sample, [2.5, 97.5])
-    return (f"rank correlation {spearmanr(*values.T).statistic:+.2f} ({low:+.2f} to {high:+.2f}), "
-            f"{len(table)} images").replace("-", "−")  # fmt: skip
+    values = table[[x, "bd_rate"]].to_numpy()
+    ranks = lambda draws: [spearmanr(*draw.T).statistic for draw in values[draws] if (draw != draw[0]).any(0).all()]
+    low, high, _ = bootstrap(ranks, len(values), resamples, seed)
+    whole, low, high = (number(value, "+.2f") for value in (spearmanr(*values.T).statistic, low, high))
+    return f"rank correlation {whole} ({low} to {high}), {len(table)} images"
 
 
 @style.styled
@@ -113,7 +112,7 @@ def scatter(tables: dict[str, pd.DataFrame], x: str) -> Figure:
     """BD-rate of each image against x, a colour a data set, with the rank correlation in the legend."""
     tables = {name: table for name, table in tables.items() if len(table) and x in table}
     if not tables:
-        return style.nothing(report.MISSING)
+        return style.nothing(MISSING)
     figure, axes = plt.subplots(figsize=(6.4, 3.4))
     for (name, table), colour in zip(tables.items(), style.SPARE[4:] + style.SPARE):
         axes.plot(table[x], table["bd_rate"], "o", color=colour, alpha=0.8, label=f"{name}: {correlation(table, x)}")
@@ -123,19 +122,19 @@ def scatter(tables: dict[str, pd.DataFrame], x: str) -> Figure:
     return figure
 
 
-def told_rows(dataset: str = PAGES) -> list[tuple[str, str, str]]:
-    """The masks that were measured, as `ablations.intervals` takes them: (label, codec, the model told the truth)."""
-    there = set(report.measured(dataset)["codec"])
-    return [(what, f"{CODEC}-told-{name}", CODEC) for name, what in ablations.TOLD.items() if f"{CODEC}-told-{name}" in there]
+def other_mask_rows(dataset: str = PAGES) -> list[tuple[str, str, str]]:
+    """The masks that were measured, as `tables_2_5.intervals` takes them: (label, codec, the model told the truth)."""
+    there = set(measured(dataset)["codec"])
+    return [(what, f"{CODEC}-told-{name}", CODEC) for name, what in tables_2_5.OTHER_MASKS.items() if f"{CODEC}-told-{name}" in there]
 
 
 def seconds() -> pd.DataFrame:
     """Processor seconds a megapixel of each detector (data/results/textdet), and of the encoder itself on the samples."""
     rows = []
     for path in sorted((paths.RESULTS / "textdet").glob("*.json")):
-        rows.append({"what": f"mask by {path.stem}", "seconds": detection.total(detection.load_record(path)["images"])["cpu_s"]})
+        rows.append({"what": f"mask by {path.stem}", "seconds": detectors.total(detectors.load_record(path)["images"])["cpu_s"]})
     for codec in (ANCHOR, CODEC):
-        own = report.of(report.measured("samples"), codec)
+        own = of_codec(measured("samples"), codec)
         if len(own):
             rows.append({"what": f"encoding with {style.title(codec)}",
                          "seconds": (1e6 * own["encode_s"] / own["width"] / own["height"]).mean()})  # fmt: skip
@@ -147,7 +146,7 @@ def cost() -> Figure:
     """What a mask costs beside the encoding that it is for, seconds a megapixel."""
     table = seconds()
     if table.empty:
-        return style.nothing(report.MISSING)
+        return style.nothing(MISSING)
     figure, axes = plt.subplots(figsize=(6.4, 0.8 + 0.3 * len(table)))
     colours = ["#D55E00" if what.startswith("encoding") else "#0072B2" for what in table["what"]]
     bars = axes.barh(table["what"], table["seconds"], color=colours)

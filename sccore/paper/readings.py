@@ -11,7 +11,7 @@ from sccore.data import datasets
 from sccore.data import samples as data
 from sccore.evaluation import equal_rate as crops
 from sccore.evaluation import ocr
-from sccore.paper import results as report
+from sccore.evaluation.records import common
 from sccore.paper import table_6 as integrity
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
@@ -23,7 +23,7 @@ from sccore.utils.errors import InputError
 def cer_curves(found: Benchmark) -> Figure:
     """Character error rate against rate, one line a codec: all characters together of the images that all codecs have."""
     codecs = integrity.read_codecs(found.frame)
-    frame = report.common(found.frame, codecs) if codecs else found.frame.iloc[:0]
+    frame = common(found.frame, codecs) if codecs else found.frame.iloc[:0]
     if frame.empty:
         return style.nothing("no character error rate is recorded")
     figure, axes = plt.subplots(figsize=(7.4, 3.9))

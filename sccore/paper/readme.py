@@ -5,8 +5,10 @@
 
 import re
 
-from sccore.paper.drawing import curves as figures
-from sccore.paper.results import BASELINE, COMPARED, beside_classical, by_lambda, by_measure, comparison, complete, measured
+from sccore.evaluation.records import complete, measured
+from sccore.paper.drawing.curves import rd_curves
+from sccore.paper.results import COMPARED, beside_classical, by_lambda, by_measure, comparison
+from sccore.paper.tables import BASELINE
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
 
@@ -50,7 +52,7 @@ def main():
         path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
     frame = complete(measured())
     if len(frame := frame[frame["codec"].isin(COMPARED)]):
-        figures.rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")
+        rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")
 
 
 if __name__ == "__main__":

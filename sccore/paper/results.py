@@ -1,101 +1,19 @@
-"""Tables for the README and the book, made from records; a measurement that does not exist is said to be missing."""
+"""Tables of codecs for the README and the book, made from records."""
 
 import pandas as pd
-import yaml
 
 from sccore.codecs.classical import CODECS
-from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import records as results
+from sccore.evaluation.bd_rate import curve, rate_at
+from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
-from sccore.utils import paths
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
 from sccore.utils.errors import InputError
 
-BASELINE = "wacnn"
 COMPARED = {  # codec -> what it is there for
     BASELINE: "baseline and backbone",
     "sftip": "the paper's model",
     "sftip-uniform": "control: the same network, told nothing",
 }
-MISSING = "not recorded yet"
-EARLIER = "earlier"  # folder in data/results: records of the network before, until the tables are measured anew
-OF_EARLIER = (":::{note}\nThese numbers are of an earlier network: a companion with 80 latent channels, trained for hours on a processor. They are shown until the weights "
-              "that are shipped now have their own; what they say of the method may not hold for those.\n:::")  # fmt: skip
-
-
-def paper() -> dict:
-    """The paper's own numbers, book/paper.yml."""
-    return yaml.safe_load((paths.ROOT / "book" / "paper.yml").read_text(encoding="utf-8"))
-
-
-def table(head: list[str], rows: list[list]) -> str:
-    """A Markdown table; None becomes a dash."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in line) + " |" for line in lines)
-
-
-def measured(dataset: str = "samples") -> pd.DataFrame:
-    """All measurements of a data set, a row an image and lambda; an empty table if nothing is recorded."""
-    if any((paths.RESULTS / dataset).glob("*.json")):
-        return results.load_dataset(dataset)
-    return pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
-
-
-def complete(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of codecs that were measured on every image; others cannot be compared and are named in print.
-
-    An image counts when it was measured at every point of its codec's curve.
-    """
-    counts, most = {codec: len(images) for codec, images in _images(frame).items()}, frame["name"].nunique()
-    for codec, count in counts.items():
-        if count < most:
-            print(f"left out: {codec}, measured on {count} of {most} images so far")
-    return frame[frame["codec"].isin([codec for codec, count in counts.items() if count == most])]
-
-
-def common(frame: pd.DataFrame, codecs: list[str]) -> pd.DataFrame:
-    """The rows of these codecs on the images that all of them were measured on: what a partial curve is compared on."""
-    images = _images(frame)
-    names = set.intersection(*(images.get(codec, set()) for codec in codecs))
-    return frame[frame["codec"].isin(codecs) & frame["name"].isin(names)]
-
-
-def _images(frame):
-    """codec -> the names of its images that were measured at every point of its curve."""
-    found = {}
-    for codec, own in frame.groupby("codec"):
-        points = own.groupby("name").size()
-        found[codec] = set(points[points == own.groupby(results.settings(own) or "codec", dropna=False).ngroups].index)
-    return found
-
-
-def of(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
-    """The rows of one codec."""
-    return frame[frame["codec"] == codec]
-
-
-def bd_rate(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:
-    """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reason why not."""
-    if codec == anchor:
-        return "0"
-    if of(frame, codec).empty or of(frame, anchor).empty:
-        return MISSING
-    try:
-        found = rd.compare(of(frame, anchor), of(frame, codec), metric)
-    except InputError as error:
-        return str(error)
-    number = lambda key: f"{found[key]:+.1f}".replace("-", "−")
-    return f"{number('bd_rate')} % ({number('low')} to {number('high')})"
-
-
-def recorded(codec: str, dataset: str = "samples") -> dict:
-    """The record of a codec; {} if there is none."""
-    records = map(results.load_record, sorted((paths.RESULTS / dataset).glob("*.json")))
-    return next((record for record in records if record["codec"] == codec), {})
-
-
-def trained(codec: str, dataset: str = "samples") -> dict:
-    """The checkpoint entry of a codec's record: file, sha256, steps, hours ...; {} without a record."""
-    return recorded(codec, dataset).get("checkpoint") or {}
 
 
 def effort(checkpoint: dict) -> str | None:
@@ -112,26 +30,26 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
     """Codec, role, training, range of mean rate and PSNR, BD-rate against the baseline."""
     rows = []
     for codec, role in codecs.items():
-        own = of(frame, codec)
+        own = of_codec(frame, codec)
         if own.empty:
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
-        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), *_spans(own), bd_rate(frame, codec)])
+        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), *_spans(own), bd_rate_cell(frame, codec)])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 
 def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples") -> str:
     """The classical codecs of a table: settings, range of mean rate and PSNR, BD-rate against one of them."""
-    rows = [[f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of(frame, codec)), bd_rate(frame, codec, anchor)]
-            for codec in CODECS if len(of(frame, codec))]  # fmt: skip
+    rows = [[f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of_codec(frame, codec)), bd_rate_cell(frame, codec, anchor)]
+            for codec in CODECS if len(of_codec(frame, codec))]  # fmt: skip
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
 def beside_classical(sets: dict[str, pd.DataFrame], codec: str = "sftip") -> str:
     """BD-rate of a codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
-    rows = [[style.title(name), *(bd_rate(frame, codec, name) for frame in sets.values())]
-            for name in CODECS if any(len(of(frame, name)) for frame in sets.values())]  # fmt: skip
-    return table([f"`{codec}` against", *sets], rows or [[MISSING, *[None] * len(sets)]])
+    rows = [[style.title(name), *(bd_rate_cell(frame, codec, name) for frame in sets.values())]
+            for name in CODECS if any(len(of_codec(frame, name)) for frame in sets.values())]  # fmt: skip
+    return table([f"`{codec}` against", *sets], rows)
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:
@@ -143,7 +61,7 @@ def absent(missing: dict[str, str], failed: dict[str, str]) -> str:
 
 def _spans(own):
     """Lowest to highest mean rate and PSNR of one codec's points."""
-    means = own.groupby(results.settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
+    means = own.groupby(settings(own) or "codec", dropna=False)[["bpp", "psnr"]].mean().agg(["min", "max"])
     return [f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}" for column, digits in (("bpp", 3), ("psnr", 2))]
 
 
@@ -151,8 +69,8 @@ def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
     """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
     chosen = lambda frame: frame[frame["codec"].isin([*codecs, anchor])]
     sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
-    cell = lambda name, codec, metric: bd_rate(sets[name], codec, anchor, metric)
-    rows = [[f"`{c}`", *(cell(name, c, metric) for name in sets for metric in ("psnr", "psnr_text"))] for c in codecs]
+    rows = [[f"`{codec}`", *(bd_rate_cell(own, codec, anchor, metric) for own in sets.values() for metric in ("psnr", "psnr_text"))]
+            for codec in codecs]  # fmt: skip
     return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
 
 
@@ -160,16 +78,15 @@ def one_a_lambda(frame: pd.DataFrame) -> str:
     """The fixed-rate models beside the variable-rate one: rate and quality, and the rate of both at equal quality."""
     rows = []
     for codec in ("wacnn", "sftip"):
-        fixed, variable = of(frame, f"{codec}-tuned"), of(frame, codec)
+        fixed, variable = of_codec(frame, f"{codec}-tuned"), of_codec(frame, codec)
         for lmbda, own in fixed.groupby("lmbda"):
             means, twin = own[["bpp", "psnr"]].mean(), variable[variable["lmbda"] == lmbda][["bpp", "psnr"]].mean()
             try:
-                change = f"{100 * (rd.rate_at(rd.curve(variable), means['psnr']) / means['bpp'] - 1):+.1f} %".replace("-", "−")
+                more = change(rate_at(curve(variable), means["psnr"]), means["bpp"])
             except InputError as error:
-                change = str(error)
-            rows.append([codec, f"{lmbda:g}", *(f"{v:.{d}f}" for of_ in (means, twin) for v, d in zip(of_, (3, 2))), change])
-    return table(["model", "λ", "bpp, one rate", "PSNR", "bpp, variable", "PSNR", "variable against one rate, at equal PSNR"],
-                 rows or [[MISSING, *[None] * 6]])  # fmt: skip
+                more = str(error)
+            rows.append([codec, f"{lmbda:g}", *(f"{v:.{d}f}" for both in (means, twin) for v, d in zip(both, (3, 2))), more])
+    return table(["model", "λ", "bpp, one rate", "PSNR", "bpp, variable", "PSNR", "variable against one rate, at equal PSNR"], rows)
 
 
 def by_lambda(sets: dict[str, pd.DataFrame], codecs: list[str]) -> str:
@@ -177,9 +94,9 @@ def by_lambda(sets: dict[str, pd.DataFrame], codecs: list[str]) -> str:
     columns = (("bpp", 3), ("psnr", 2), ("psnr_text", 2))
     rows = []
     for codec in codecs:
-        for lmbda in sorted({value for frame in sets.values() for value in of(frame, codec)["lmbda"]}):
-            own = [part[part["lmbda"] == lmbda] for part in (of(frame, codec) for frame in sets.values())]
+        for lmbda in sorted({value for frame in sets.values() for value in of_codec(frame, codec)["lmbda"]}):
+            own = [part[part["lmbda"] == lmbda] for part in (of_codec(frame, codec) for frame in sets.values())]
             means = [part[[column for column, _ in columns]].mean() for part in own]
             rows.append([f"`{codec}`", f"{lmbda:g}", *(f"{mean[column]:.{digits}f}" for mean in means for column, digits in columns)])
     head = ["model", "λ", *(f"{name}: {what}" for name in sets for what in ("bpp", "PSNR (dB)", "PSNR of text"))]
-    return table(head, rows or [[MISSING, *[None] * (len(head) - 1)]])
+    return table(head, rows)

@@ -10,22 +10,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.paper import results as report
+from sccore.evaluation.records import complete, measured
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
 from sccore.training.plan import RUNS, Planned
 from sccore.utils import paths
 
 
-def runs(folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> list[Planned]:
+def runs(folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> list[Planned]:
     """Finished variable-rate runs with start, steps and loss of the baseline, whose held-out losses can be compared."""
     first = next(run for run in RUNS if run.name == baseline)
     return [run for run in RUNS if run.start == first.start and run.lmbda is None and run.change.items() - {("seed", seed(run))} == first.change.items()
             and (folder / f"{run.name}.csv").exists()]  # fmt: skip
 
 
-def measured(dataset: str) -> pd.DataFrame:
-    """Measurements of the planned runs on a data set, as :func:`report.measured` gives them, of complete records alone."""
-    frame = report.measured(dataset)
-    return report.complete(frame[frame["codec"].isin([run.name for run in RUNS])])
+def measured_runs(dataset: str) -> pd.DataFrame:
+    """Measurements of the planned runs on a data set, of complete records alone."""
+    frame = measured(dataset)
+    return complete(frame[frame["codec"].isin([run.name for run in RUNS])])
 
 
 def held_out(name: str, folder: Path = paths.CHECKPOINTS) -> pd.Series:
@@ -39,12 +40,12 @@ def seed(run: Planned) -> int:
     return run.change.get("seed", 0)
 
 
-def anchor(run: Planned, baseline: str = report.BASELINE) -> str:
+def anchor(run: Planned, baseline: str = BASELINE) -> str:
     """The baseline that was trained with the seed of this run."""
     return baseline + f"-seed{seed(run)}" * bool(seed(run))
 
 
-def table(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
+def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
     """Seed, held-out loss, rate and PSNR of each run, and its BD-rate against the baseline of the same seed.
 
     Args:
@@ -55,28 +56,28 @@ def table(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str =
     for run in runs(folder, baseline):
         last, own = held_out(run.name, folder), anchor(run, baseline)
         loss = held_out(own, folder)["val_loss"] if own in known else None
-        gain = percent(last["val_loss"], loss) if loss is not None and run.name != own else None
-        rates = [None, None] if run.name == own else [report.bd_rate(frame, run.name, own, metric) for metric in ("psnr", "psnr_text")]
+        gain = change(last["val_loss"], loss) if loss is not None and run.name != own else None
+        rates = [None, None] if run.name == own else [bd_rate_cell(frame, run.name, own, metric) for metric in ("psnr", "psnr_text")]
         rows.append([f"`{run.name}`", seed(run), f"{last['val_loss']:.3f}", gain, f"{last['val_bpp']:.3f}", f"{last['val_psnr']:.2f}", *rates])
     head = ["run", "seed", "held-out loss", "against WACNN of the same seed", "held-out bpp", "held-out PSNR (dB)",
             "BD-rate of the picture", "of text regions"]  # fmt: skip
-    return report.table(head, rows or [[report.MISSING, *[None] * 7]])
+    return table(head, rows)
 
 
-def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
+def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
     """What another seed changes in each model that was trained twice, in loss and in BD-rate of a model against its twin."""
     known = {run.name: run for run in runs(folder, baseline)}
     parts = []
     for name, run in known.items():
         twin = name.removesuffix(f"-seed{seed(run)}")
         if twin != name and twin in known:
-            loss = percent(held_out(name, folder)["val_loss"], held_out(twin, folder)["val_loss"])
-            parts.append(f"`{twin}`: held-out loss {loss}, BD-rate of the picture {report.bd_rate(frame, name, twin)}, "
-                         f"of text regions {report.bd_rate(frame, name, twin, 'psnr_text')}")  # fmt: skip
-    return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {report.MISSING}."
+            loss = change(held_out(name, folder)["val_loss"], held_out(twin, folder)["val_loss"])
+            parts.append(f"`{twin}`: held-out loss {loss}, BD-rate of the picture {bd_rate_cell(frame, name, twin)}, "
+                         f"of text regions {bd_rate_cell(frame, name, twin, 'psnr_text')}")  # fmt: skip
+    return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {MISSING}."
 
 
-def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = report.BASELINE) -> tuple[pd.DataFrame, int]:
+def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = BASELINE) -> tuple[pd.DataFrame, int]:
     """Rate and quality of each image as means over the seeds with which both codecs were measured, and how many those are."""
     there = set(frame["codec"])
     suffixes = [f"-seed{seed(run)}" * bool(seed(run)) for run in RUNS if run.name.startswith(codec)]
@@ -86,17 +87,12 @@ def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = report.BASELINE)
     return own.assign(codec=own["codec"].map(twins)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean(), len(both)
 
 
-def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = report.BASELINE) -> str:
+def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
     """BD-rate against the baseline of each model that was trained with two seeds, from the means over both."""
     parts = []
     for run in runs(folder, baseline):
         means, seeds = over_seeds(frame, run.name, baseline)
         if run.name != baseline and seeds > 1:
-            rates = [report.bd_rate(means, run.name, baseline, metric) for metric in ("psnr", "psnr_text")]
+            rates = [bd_rate_cell(means, run.name, baseline, metric) for metric in ("psnr", "psnr_text")]
             parts.append(f"`{run.name}` against `{baseline}`, the picture {rates[0]}, text regions {rates[1]}")
-    return f"Both seeds together: {'; '.join(parts) or report.MISSING}."
-
-
-def percent(value: float, of: float) -> str:
-    """A change in percent with its sign."""
-    return f"{100 * (value / of - 1):+.1f} %".replace("-", "−")
+    return f"Both seeds together: {'; '.join(parts) or MISSING}."

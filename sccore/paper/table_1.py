@@ -8,10 +8,11 @@ from html import escape
 
 import pandas as pd
 
-from sccore.evaluation import bd_rate as rd
-from sccore.paper import results as report
+from sccore.evaluation.bd_rate import between, curve, overlap
+from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style, traces
+from sccore.paper.tables import BASELINE, number, paper_numbers
 from sccore.utils.errors import InputError
 
 PAPER = {  # codec here -> its row in the paper's table
@@ -39,14 +40,14 @@ HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR
         "seconds a megapixel: encode, decode"]  # fmt: skip
 
 
-def rows(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -> list[dict]:
-    """A row a codec: BD-rates (a dict of `rd.compare`, or the reason why not) and mean seconds a megapixel.
+def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[dict]:
+    """A row a codec: BD-rates (a dict of `bd_rate.compare`, or the reason why not) and mean seconds a megapixel.
 
     A codec that was measured on some of the images is compared on these; `images` says on how many.
     """
     made = []
     for codec in sorted(found.records, key=style.rank):
-        own, shared = report.of(found.frame, codec), report.common(found.frame, [codec, anchor])
+        own, shared = of_codec(found.frame, codec), common(found.frame, [codec, anchor])
         bd = lambda metric, to=anchor: compare(found.frame, codec, to, metric)
         made.append({"codec": codec, "images": shared["name"].nunique(), "psnr": bd("psnr"), "psnr_text": bd("psnr_text"),
                      "other": bd("psnr", other), "overlap": shares(shared, codec, anchor),
@@ -55,14 +56,14 @@ def rows(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -
 
 
 def compare(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict | str:
-    """`rd.compare` of two codecs on the images that both were measured on, or the reason why there is no BD-rate."""
+    """`bd_rate.compare` of two codecs on the images that both were measured on, or the reason why there is no BD-rate."""
     if codec == anchor:
         return "the reference"
-    both = report.common(frame, [codec, anchor])
+    both = common(frame, [codec, anchor])
     if both.empty:
         return f"no image with both {codec} and {anchor}"
     try:
-        return rd.compare(report.of(both, anchor), report.of(both, codec), metric)
+        return between(both, codec, anchor, metric)
     except InputError as error:
         return str(error).removeprefix("no BD-rate: ")
 
@@ -71,7 +72,7 @@ def shares(both: pd.DataFrame, codec: str, anchor: str) -> float | None:
     """The part of the narrower mean curve's range of PSNR that two codecs share."""
     if both.empty or codec == anchor:
         return None
-    return rd.overlap(*(rd.curve(report.of(both, name)) for name in (anchor, codec)))
+    return overlap(*(curve(of_codec(both, name)) for name in (anchor, codec)))
 
 
 def seconds(own: pd.DataFrame, key: str) -> float | None:
@@ -81,24 +82,24 @@ def seconds(own: pd.DataFrame, key: str) -> float | None:
     return float((own[key] / (own["width"] * own["height"] / 1e6)).mean())
 
 
-def html(found: Benchmark, anchor: str = report.BASELINE, other: str = "avif") -> str:
+def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
     """The table; every number of ours opens the records behind it."""
-    paper, lines, notes = report.paper()["table1"], [], []
+    paper, lines, notes = paper_numbers()["table1"], [], []
     column = COLUMNS.get(found.name, "Average")
-    span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in rd.curve(own)[column].agg(["min", "max"]).unique())
+    span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in curve(own)[column].agg(["min", "max"]).unique())
     sources = lambda *codecs: [record for codec in dict.fromkeys(codecs) for record in found.records.get(codec, [])]
     for row in rows(found, anchor, other):
         codec = row["codec"]
         name = PAPER.get(codec)
         images = f"{row['images']} image{'s' * (row['images'] != 1)}"
-        own = report.of(found.frame, codec)
+        own = of_codec(found.frame, codec)
 
         def cell(value, key="", to=anchor):
             if codec == to:
                 return escape(value)
             if isinstance(value, str):
                 return traces.trace("none", sources(codec, to), f"No BD-rate: {value}.")
-            return traces.trace(number(value, key), sources(codec, to), basis(value, key, images))
+            return traces.trace(with_interval(value, key), sources(codec, to), basis(value, key, images))
 
         times = [row[key] for key in ("encode_s", "decode_s")]
         lines.append([
@@ -125,12 +126,12 @@ def why(value: dict | str, codec: str, anchor: str) -> str:
     return f" No BD-rate: {value}." if isinstance(value, str) and codec != anchor else ""
 
 
-def number(value: dict, key: str = "") -> str:
+def with_interval(value: dict, key: str = "") -> str:
     """A BD-rate and, on a second line, its interval; with a key, the mean of the images' own BD-rates."""
     whole, low, high = (value[k] for k in (key + "mean" if key else "bd_rate", f"{key}low", f"{key}high"))
     if whole != whole:
         return "none: no image has a BD-rate of its own"
-    return "{:+.1f}\n{:+.1f} to {:+.1f}".format(whole, low, high).replace("-", "−")
+    return "{}\n{} to {}".format(*map(number, (whole, low, high)))
 
 
 def basis(value: dict, key: str, images: str) -> str:
@@ -147,6 +148,6 @@ def paper_cell(paper: dict, name: str | None, column: str) -> str | None:
     if name is None:
         return None
     values = dict(zip(paper["columns"], paper["rows"][name]))
-    shown = lambda value: "–" if value is None else f"{value:+.1f}".replace("-", "−") if value else "0"
+    shown = lambda value: "–" if value is None else number(value) if value else "0"
     others = ", ".join(f"{key} {shown(value)}" for key, value in values.items())
     return traces.trace(shown(values[column]), [], f"The paper's {paper['where']}, row {name}: {others}. Against {paper['anchor']}.")

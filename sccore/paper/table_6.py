@@ -12,18 +12,19 @@ import pandas as pd
 
 from sccore.codecs import checkpoint
 from sccore.codecs import classical as anchors
-from sccore.evaluation import records as results
 from sccore.evaluation import rulers
-from sccore.paper import results as report
-from sccore.paper import table_1 as table1
+from sccore.evaluation.provenance import relative
+from sccore.evaluation.records import load_record, of_codec, settings
+from sccore.paper import table_1
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style, traces
+from sccore.paper.tables import BASELINE, EARLIER, MISSING, number, paper_numbers, table
 from sccore.utils import paths
 
-FOLDER = paths.RESULTS / report.EARLIER / "integrity"  # of the samples
+FOLDER = paths.RESULTS / EARLIER / "integrity"  # of the samples
 OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
-CODECS = (WEIGHTED, PLAIN, report.BASELINE, "jpeg", "webp", "avif")
+CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
 POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
 ALSO = tuple(name for name in rulers.RULERS if name not in rulers.ALWAYS)
 PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
@@ -59,7 +60,7 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
     """
     rows, records, failed = [], {}, {}
     for path in sorted(folder.glob("*.json")):
-        if path.name == OF_OTHERS or (record := results.load_record(path))["codec"] not in codecs:
+        if path.name == OF_OTHERS or (record := load_record(path))["codec"] not in codecs:
             continue
         rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
         records.setdefault(record["codec"], []).append(record)
@@ -81,12 +82,12 @@ def weights(codec: str) -> Path | None:
 
 def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
     """The command, or commands, that make the record of a codec."""
-    also, out = "--also " + " ".join(usable()), results.relative(folder)
+    also, out = "--also " + " ".join(usable()), relative(folder)
     if codec in anchors.CODECS:
         points = " ".join(map(str, POINTS.get(codec, ())))
         return f"`python -m sccore anchors --codec {codec}{f' --quality {points}' * bool(points)} --images {dataset} --out {out} {also}`"
     path = weights(codec)
-    file = results.relative(path or paths.RUNS / codec / "model.safetensors")
+    file = relative(path or paths.RUNS / codec / "model.safetensors")
     train = "" if path else f"`python -m sccore suite --only {codec}` trains it, then "
     return train + f"`python -m sccore evaluate --checkpoint {file} --name {codec} --images {dataset} --out {out}/{codec}.json {also}`"
 
@@ -114,31 +115,31 @@ def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str = PLAIN) -> dict | str:
-    """`rd.compare` of two codecs by one ruler, or a sentence that says why there is no BD-rate."""
-    if absent := [c for c in (codec, against) if report.of(frame, c).empty]:
-        return f"{' and '.join(absent)}: {report.MISSING}"
-    without = [c for c in (codec, against) if name not in frame or report.of(frame, c)[name].isna().all()]
+    """`bd_rate.compare` of two codecs by one ruler, or a sentence that says why there is no BD-rate."""
+    if absent := [c for c in (codec, against) if of_codec(frame, c).empty]:
+        return f"{' and '.join(absent)}: {MISSING}"
+    without = [c for c in (codec, against) if name not in frame or of_codec(frame, c)[name].isna().all()]
     if without:
         why = rulers.RULERS[name].missing()
         return f"{' and '.join(without)}: not measured by this ruler" + f"; {why}" * bool(why)
-    return table1.compare(risen(frame, name), codec, against, name)
+    return table_1.compare(risen(frame, name), codec, against, name)
 
 
 def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
     """Table 6: BD-rate of one codec against another by each ruler; every number opens the records behind it."""
     head = ["ruler", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
-    told = next(row for row in report.paper()["ablations"]["rows"] if row["part"].startswith(PAPER))
-    number = traces.trace(f"{told['bd_rate']:+.1f}".replace("-", "−"), [], f"The paper's {told['where']}: {told['part']}, on SIQAD.")
+    theirs = next(row for row in paper_numbers()["ablations"]["rows"] if row["part"].startswith(PAPER))
+    claim = traces.trace(number(theirs["bd_rate"]), [], f"The paper's {theirs['where']}: {theirs['part']}, on SIQAD.")
     sources = [record for c in dict.fromkeys([codec, against]) for record in found.records.get(c, [])]
     lines, notes = [], []
     for ruler in rulers.RULERS.values():
         value = compare(found.frame, ruler.name, codec, against)
-        paper = number if ruler.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
+        paper = claim if ruler.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
         if isinstance(value, str):
             cells, note = [traces.trace("none", sources), None, None], f"No BD-rate: {value}."
         else:
             images = f"{len(value['per_image']) + len(value['refused'])} images"
-            cells = [traces.trace(table1.number(value, key), sources, table1.basis(value, key, images)) for key in ("", "per_image_")]
+            cells = [traces.trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, images)) for key in ("", "per_image_")]
             cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
         lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
         notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
@@ -151,8 +152,8 @@ def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
 
     Columns: the setting (lambda or quality), bpp (mean), cer, characters, images; rate ascending.
     """
-    own = report.of(frame, codec).dropna(subset=["cer"])
-    setting = results.settings(own)[0]
+    own = of_codec(frame, codec).dropna(subset=["cer"])
+    setting = settings(own)[0]
     table = own.assign(edits=own["cer"] * own["cer_weight"]).groupby(setting).agg(
         bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))  # fmt: skip
     return table.assign(cer=table["edits"] / table["characters"]).drop(columns="edits").sort_values("bpp").reset_index(names="setting")
@@ -169,7 +170,7 @@ def reading_table(found: Benchmark) -> str:
     """Character error rate by codec and rate, a Markdown table."""
     rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
             for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
-    return report.table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows or [[report.MISSING, *[None] * 5]])
+    return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
 
 
 def monotone(frame: pd.DataFrame, codec: str) -> dict:
@@ -178,7 +179,7 @@ def monotone(frame: pd.DataFrame, codec: str) -> dict:
     Returns:
         mean: of the curve; images: {name: whether}; steps, rises: number of steps of all images, and of those that rise.
     """
-    own, images, steps, rises = report.of(frame, codec).dropna(subset=["cer"]), {}, 0, 0
+    own, images, steps, rises = of_codec(frame, codec).dropna(subset=["cer"]), {}, 0, 0
     for name, rows in own.groupby("name"):
         change = rows.sort_values("bpp")["cer"].diff().dropna()
         images[name] = bool((change <= 0).all())
@@ -194,5 +195,4 @@ def monotone_table(found: Benchmark) -> str:
         rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
         rows.append([f"`{codec}`", "yes" if seen["mean"] else "**no**", f"{sum(seen['images'].values())} of {len(seen['images'])}",
                      f"{seen['rises']} of {seen['steps']}", rises or "none"])  # fmt: skip
-    return report.table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"],
-                        rows or [[report.MISSING, *[None] * 4]])  # fmt: skip
+    return table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"], rows)

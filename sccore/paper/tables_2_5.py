@@ -11,9 +11,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sccore.evaluation import bd_rate as rd
-from sccore.paper import results as report
+from sccore.evaluation.bd_rate import between
+from sccore.evaluation.records import measured, of_codec
 from sccore.paper.drawing import style
+from sccore.paper.tables import EARLIER, MISSING, bd_rate_cell, number, paper_numbers, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -38,7 +39,7 @@ COMPARISONS = (
     Comparison("5", "CRAFT instead of EAST", FULL, "sftip-east"),
     Comparison("5", "CRAFT instead of a mask of 1 everywhere", FULL, "sftip-ones"),
 )
-TOLD = {  # masks of sccore.text.altered_masks, in the order of the table
+OTHER_MASKS = {  # masks of sccore.text.altered_masks, in the order of the table
     "craft": "by CRAFT",
     "rrd": "by RRD",
     "east": "by EAST",
@@ -69,7 +70,7 @@ def runs(tables: str = "all") -> list[str]:
 
 def lacking(tables: str = "all", dataset: str = "samples") -> list[str]:
     """The runs of tables that are not recorded, or not on every image."""
-    frame = report.measured(dataset)
+    frame = measured(dataset)
     points = frame.groupby("codec").size()
     return [name for name in runs(tables) if points.get(name, 0) < points.get(FULL, 1)]
 
@@ -98,39 +99,39 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
         run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, device.jobs(best), names)
 
 
-def table(tables: str = "all", dataset: str = "samples") -> str:
+def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     """The tables as one, in Markdown: the paper's number, ours by picture and text, the control against the same model."""
-    frame, claims = report.measured(dataset), {row["part"]: row["bd_rate"] for row in report.paper()["ablations"]["rows"]}
+    frame, claims = measured(dataset), {row["part"]: row["bd_rate"] for row in paper_numbers()["ablations"]["rows"]}
     rows = []
     for row in chosen(tables):
-        cell = lambda codec, metric: report.bd_rate(frame, codec, row.anchor, metric) if codec != row.anchor else None
+        cell = lambda codec, metric: bd_rate_cell(frame, codec, row.anchor, metric) if codec != row.anchor else None
         claim = claims.get(row.part)
-        rows.append([row.table, row.part, f"`{row.anchor}`", None if claim is None else f"{claim:+.1f} %".replace("-", "−"),
+        rows.append([row.table, row.part, f"`{row.anchor}`", claim and f"{number(claim)} %",
                      cell(row.codec, "psnr"), cell(row.codec, "psnr_text"),
                      None if row.table == "5" else cell(CONTROL, "psnr")])  # fmt: skip
-    where = report.paper()["ablations"]["dataset"]
-    return report.table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
+    where = paper_numbers()["ablations"]["dataset"]
+    return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def told(dataset: str = f"{report.EARLIER}/pages") -> str:
+def other_masks(dataset: str = f"{EARLIER}/pages") -> str:
     """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
-    frame = report.measured(dataset)
-    rows = [[f"`{name}`", what, *(report.bd_rate(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
-            for name, what in TOLD.items()]  # fmt: skip
-    return report.table(["mask", "what the model is told", "picture", "text"], rows)
+    frame = measured(dataset)
+    rows = [[f"`{name}`", what, *(bd_rate_cell(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
+            for name, what in OTHER_MASKS.items()]  # fmt: skip
+    return table(["mask", "what the model is told", "picture", "text"], rows)
 
 
 def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> str:
     """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that it cannot be told from nothing."""
-    if report.of(frame, codec).empty or report.of(frame, anchor).empty:
-        return report.MISSING
+    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
+        return MISSING
     try:
-        found = rd.compare(report.of(frame, anchor), report.of(frame, codec), metric)
+        found = between(frame, codec, anchor, metric)
     except InputError as error:
         return str(error)
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
     if low <= 0 <= high:
-        return f"cannot be told from nothing: {value:+.1f} %, interval {low:+.1f} to {high:+.1f}".replace("-", "−")
+        return f"cannot be told from nothing: {number(value)} %, interval {number(low)} to {number(high)}"
     verb, numbers = ("saves", (-value, -high, -low)) if value < 0 else ("costs", (value, low, high))
     return "{} {:.1f} % ({:.1f} to {:.1f})".format(verb, *numbers)
 
@@ -149,7 +150,7 @@ def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dic
         label = {"psnr": "picture", "psnr_text": "text regions"}[metric]
         for i, (_, codec, anchor) in enumerate(rows):
             try:
-                found = rd.compare(report.of(frame, anchor), report.of(frame, codec), metric)
+                found = between(frame, codec, anchor, metric)
             except (InputError, IndexError, ValueError):
                 continue  # not recorded, or no BD-rate: the line stays empty and the table says why
             axes.plot([found["low"], found["high"]], [i + shift] * 2, color=colour)

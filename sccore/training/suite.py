@@ -23,7 +23,7 @@ import pandas as pd
 from sccore.codecs import checkpoint
 from sccore.codecs.zoo import MODELS
 from sccore.data.images import image_files
-from sccore.evaluation import records as results
+from sccore.evaluation.records import load_record
 from sccore.presets import LAMBDAS
 from sccore.training.plan import RUNS, Planned
 from sccore.training.recipe import jsonable
@@ -63,7 +63,7 @@ class Suite:
     def recorded(self, run: Planned):
         """Meta data that its records hold of a run's weights."""
         files = (record_path(name, run) for name in self.sets)
-        return (results.load_record(path)["checkpoint"] for path in files if path.exists())
+        return (load_record(path)["checkpoint"] for path in files if path.exists())
 
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""
@@ -162,7 +162,7 @@ def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
     """Whether a record of a data set is of these weights and masks, and holds every image of the folder at every rate."""
     if not (path := record_path(name, run)).exists():
         return False
-    record = results.load_record(path)
+    record = load_record(path)
     points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
     same = record["checkpoint"]["sha256"] == digest and record.get("coded_with", {}).get("mask") == run.coded_with
     return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
@@ -252,7 +252,7 @@ def progress(suite: Suite, run: Planned) -> dict:
         return row | {"steps": int(last["step"].iloc[0]), "hours": last["seconds"].iloc[0] / 3600} if len(last) else row
     row |= {"steps": trained["steps"], "hours": trained["seconds"] / 3600}
     if run.measured and "samples" in suite.sets and "samples" not in suite.lacks(run, trained):
-        images = pd.DataFrame(results.load_record(record_path("samples", run))["images"])
+        images = pd.DataFrame(load_record(record_path("samples", run))["images"])
         middle = images[images["lmbda"] == (run.lmbda or MIDDLE)]
         row |= {"lmbda": run.lmbda or MIDDLE, "bpp": middle["bpp"].mean(), "psnr": middle["psnr"].mean()}
     return row

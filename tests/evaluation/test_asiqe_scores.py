@@ -3,12 +3,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from sccore.evaluation import asiqe_scores as scores
 from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import records as results
+from sccore.evaluation.records import load_dataset, save_record
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -20,8 +21,8 @@ def records(tmp_path, monkeypatch):
     for codec, setting, points, shift in (("ours", "lmbda", (0.0018, 0.0035, 0.0067, 0.013), 1), ("jpeg", "quality", (5, 10, 20, 40), 2)):
         rows = [{"name": name, setting: point, "bpp": shift * 0.1 * 2**i, "psnr": 30 + 3 * i}
                 for name in ("a.png", "b.png") for i, point in enumerate(points)]  # fmt: skip
-        results.save_record(tmp_path / "samples" / f"{codec}.json", {"codec": codec, "images": rows})
-    return results.load_dataset("samples")
+        save_record(tmp_path / "samples" / f"{codec}.json", {"codec": codec, "images": rows})
+    return load_dataset("samples")
 
 
 def table(frame, path, **changes):
@@ -71,7 +72,7 @@ def test_measuring_goes_on_and_reads_back(tmp_path, screen, monkeypatch):
     Image.fromarray(screen(120, 200)[0]).save(tmp_path / "shots" / "a.png")
     out = tmp_path / "s.json"
     record = scores.measure(tmp_path / "shots", ["jpeg"], out, limit=(100, 160), progress=False)
-    frame = scores.load(out)
+    frame = pd.DataFrame(scores.load_record(out)["images"])
     assert len(frame) == 6 and set(frame["width"]) == {160} and "a.png" in record["originals"]
     assert set(frame.columns) == {"name", "codec", "quality", "width", "height", "bpp", "psnr", "asiqe_r"}
     monkeypatch.setattr(scores, "asiqe_r", None)  # nothing is scored again
@@ -80,8 +81,8 @@ def test_measuring_goes_on_and_reads_back(tmp_path, screen, monkeypatch):
 
 def test_what_is_no_record_of_scores_is_refused(tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"images": [{"name": "a"}], "originals": {}}))
-    with pytest.raises(InputError, match="not a record of scores"):
-        scores.load(tmp_path / "s.json")
+    with pytest.raises(InputError, match="has no asiqe_r"):
+        scores.load_record(tmp_path / "s.json")
 
 
 def test_the_busiest_part():

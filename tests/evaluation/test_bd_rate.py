@@ -9,8 +9,7 @@ from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
 from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import records as results
-from sccore.paper import results as report
+from sccore.evaluation.records import complete, load_dataset
 from sccore.utils.errors import InputError
 
 LAMBDAS = np.array([0.0018, 0.0035, 0.0067, 0.013, 0.025])
@@ -53,7 +52,7 @@ def test_bd_rate_against_our_own_integration():
 
 def recorded():
     """Mean curves of the shipped records of the samples: codec -> table."""
-    frame = report.complete(results.load_dataset("samples"))
+    frame = complete(load_dataset("samples"))
     return {codec: rd.curve(own) for codec, own in frame.groupby("codec")}
 
 
@@ -107,11 +106,11 @@ def test_a_narrow_curve_is_compared_where_a_wide_one_is_too():
 def test_curve_is_the_mean_over_images_by_hand():
     rows = [("1", 0.1, 1.0, 30.0), ("1", 0.2, 2.0, 34.0), ("2", 0.2, 4.0, 36.0), ("2", 0.1, 2.0, 31.0)]
     rows += [("3", 0.1, 9.0, None), ("3", 0.2, 9.9, None)]
-    table = pd.DataFrame(rows, columns=["name", "lmbda", "bpp", "psnr"]).assign(codec="a")
-    mean = rd.curve(table)  # image 3 has no such metric and must not count for the rate either
+    table = pd.DataFrame(rows, columns=["name", "lmbda", "bpp", "psnr_text"]).assign(codec="a")
+    mean = rd.curve(table, "psnr_text")  # image 3 has no such metric and must not count for the rate either
     assert mean.index.tolist() == [0.1, 0.2]
     assert mean["bpp"].tolist() == [1.5, 3.0]
-    assert mean["psnr"].tolist() == [30.5, 35.0]
+    assert mean["psnr_text"].tolist() == [30.5, 35.0]
 
 
 def test_curve_refuses_gaps_and_mixtures():
@@ -169,3 +168,19 @@ def test_rate_at_a_quality_lies_on_the_curve():
         rd.rate_at(points, 29.0)
     with pytest.raises(InputError, match="does not rise"):
         rd.rate_at(points.assign(psnr=[30, 29, 34, 36]), 32.0)
+
+
+def test_the_bootstrap_holds_the_mean_and_narrows():
+    values = np.random.default_rng(0).normal(5, 1, 200)
+    interval = lambda some: rd.bootstrap(lambda draws: some[draws].mean(1), len(some), 500)
+    (low, high, count), (few_low, few_high, _) = interval(values), interval(values[:10])
+    assert low < values.mean() < high and high - low < few_high - few_low and count == 500
+    assert interval(np.full(10, 3.0)) == (3, 3, 500)
+    assert rd.bootstrap(lambda draws: [], 3)[2] == rd.bootstrap(lambda draws: [], 0)[2] == 0
+
+
+def test_an_exact_picture_is_named():
+    frame = pd.DataFrame([{"codec": "a", "name": name, "lmbda": i, "bpp": 0.1 * i, "psnr": None if name == "blank.png" else 30.0 + i}
+                          for name in ("blank.png", "b.png") for i in range(1, 5)])  # fmt: skip
+    with pytest.raises(InputError, match="at every point of the curve: blank.png .the PSNR of an exact"):
+        rd.curve(frame)

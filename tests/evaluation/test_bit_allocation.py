@@ -72,7 +72,7 @@ def measured(saved, picture, tmp_path, monkeypatch):
 
 def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, monkeypatch):
     path = channels.record_path("sftip")
-    record = channels.load(path)
+    record = channels.load_record(path)
     assert [row["name"] for row in record["images"]] == ["a.png", "b.png"]
     assert record["checkpoint"]["sha256"] and record["command"].startswith("python -m sccore.evaluation.bit_allocation")
     for row in record["images"]:
@@ -85,31 +85,24 @@ def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, monkeypatc
 
 
 def test_tables_are_of_both_and_shares_sum_to_all(measured):
-    record = channels.load(channels.record_path("sftip"))
+    record = channels.load_record(channels.record_path("sftip"))
     for part in ("positions", *channelfigures.PARTS):
         assert channelfigures.shares(record, part).sum(axis=1).to_list() == pytest.approx([100, 100])
-    shown = channelfigures.table(("wacnn", "sftip")).splitlines()
+    shown = channelfigures.by_region(("wacnn", "sftip")).splitlines()
     assert [line.split(" | ")[0] for line in shown[2:]] == [f"| {name}" for name in REGIONS]
     assert "2 images, λ = 0.0067" in channelfigures.described(("wacnn", "sftip"))
     record["images"].pop()
     channels.record_path("sftip").write_text(json.dumps(record))
     with pytest.raises(InputError, match="not measured on the same images"):
-        channelfigures.table(("wacnn", "sftip"))
+        channelfigures.by_region(("wacnn", "sftip"))
 
 
 def test_missing_and_damaged_records_say_so(measured):
-    shown = channelfigures.table(("wacnn", "another"))
+    shown = channelfigures.by_region(("wacnn", "another"))
     assert "python -m sccore.evaluation.bit_allocation another" in shown and channelfigures.described(("another",)) == ""
     channels.record_path("wacnn").write_text('{"images": [{"name": "a"}]}')
-    with pytest.raises(InputError, match="wacnn.json: not a record of bits by region"):
-        channels.load(channels.record_path("wacnn"))
-
-
-def test_the_interval_holds_the_mean_and_narrows():
-    values = np.random.default_rng(0).normal(5, 1, 200)
-    (low, high), (few_low, few_high) = channelfigures.interval(values), channelfigures.interval(values[:10])
-    assert low < values.mean() < high and high - low < few_high - few_low
-    assert channelfigures.interval(np.full(10, 3.0)) == (3, 3)
+    with pytest.raises(InputError, match="wacnn.json: not a record"):
+        channels.load_record(channels.record_path("wacnn"))
 
 
 def test_maps_share_a_scale_and_name_their_channels(picture):
@@ -127,6 +120,6 @@ def test_shipped_records_are_of_the_shipped_weights():
     found = sorted((paths.RESULTS / channels.DATASET).glob("*.json"))
     assert found
     for path in found:
-        record = channels.load(path)
+        record = channels.load_record(path)
         assert len(record["images"]) == 10 and record["flat"] == channels.FLAT and record["text"] == channels.TEXT
         assert record["checkpoint"]["sha256"] == file_hash(paths.CHECKPOINTS / f"{path.stem}.safetensors")

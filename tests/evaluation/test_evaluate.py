@@ -11,8 +11,8 @@ from sccore import create_model, load_model, save_model
 from sccore.codecs import sci as codec
 from sccore.evaluation import evaluate as evaluation
 from sccore.evaluation import metrics
-from sccore.evaluation import records as results
 from sccore.evaluation.evaluate import evaluate
+from sccore.evaluation.records import load_record, save_record
 from sccore.utils.errors import InputError
 
 LAMBDAS = (0.0018, 0.025)
@@ -112,13 +112,13 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(model, folders, tmp_path, 
     measured.limit = 3
     with pytest.raises(KeyboardInterrupt):
         evaluate(model, *folders, LAMBDAS, out, progress=False)
-    kept = results.load_record(out)["images"]
+    kept = load_record(out)["images"]
     assert [row["name"] for row in kept] == ["a.png", "a.png"]
     measured.limit = 99
     record = evaluate(model, *folders, LAMBDAS, out, progress=False)
     assert measured[3:] == [(30, 0.0018), (30, 0.025)]
     assert record["images"][:2] == kept and len(record["images"]) == 4
-    assert results.load_record(out) == record
+    assert load_record(out) == record
     evaluate(model, *folders, LAMBDAS, out, progress=False)
     assert len(measured) == 5  # complete: nothing is measured again
 
@@ -134,7 +134,7 @@ def test_a_record_of_something_else_is_replaced(what, model, load, folders, tmp_
         lmbdas = LAMBDAS
     elif what == "code":
         before["versions"]["source"] = "older"
-        results.save_record(out, before)
+        save_record(out, before)
     else:
         folder, mode = (folders[0], "RGB") if what == "images" else (folders[1], "L")
         Image.new(mode, (20, 30)).save(folder / "b.png", compress_level=0)

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from sccore import create_model
-from sccore.evaluation import records as results
+from sccore.codecs.zoo import codec_name
+from sccore.evaluation import provenance
+from sccore.evaluation.records import load_dataset, load_record, save_record, settings, sweep
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -42,26 +44,26 @@ def record(codec="a", names=("1.png", "2.png"), lmbdas=(0.0035, 0.013), **fields
 def test_folder_hash_is_that_of_the_files_names_and_bytes(folder):
     files = ("a.png", b"one"), ("b.png", b"two")
     listing = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files)
-    before = results.folder_hash(folder)
+    before = provenance.folder_hash(folder)
     assert before == hashlib.sha256(listing.encode()).hexdigest()
     (folder / "a.png").rename(folder / "c.png")
-    renamed = results.folder_hash(folder)
+    renamed = provenance.folder_hash(folder)
     (folder / "c.png").write_bytes(b"other")
-    assert len({before, renamed, results.folder_hash(folder)}) == 3
+    assert len({before, renamed, provenance.folder_hash(folder)}) == 3
 
 
 def test_dataset_is_named_after_the_folder_that_holds_its_images(folder):
-    entry = results.dataset(folder)
+    entry = provenance.dataset(folder)
     assert (entry["name"], entry["images"], entry["masks_sha256"]) == ("shots", 2, None)
-    assert results.dataset(folder, folder)["masks_sha256"] == entry["sha256"]
+    assert provenance.dataset(folder, folder)["masks_sha256"] == entry["sha256"]
     with pytest.raises(InputError, match="nowhere: no such folder"):
-        results.dataset("nowhere")
+        provenance.dataset("nowhere")
 
 
 def test_provenance_says_what_ran_and_nothing_of_whose_machine(folder):
     model = create_model("sftip", rate="variable", prior="uniform")
     model.meta = {"steps": 100, "seconds": 5400, "lambdas": [0.0018, 0.025]}
-    entry = results.provenance(model, folder, "python -m sccore evaluate")
+    entry = provenance.provenance(model, folder, "python -m sccore evaluate")
     assert entry["codec"] == "sftip-uniform" and entry["model"] == model.spec
     assert [entry["checkpoint"][key] for key in ("steps", "hours", "sha256")] == [100, 1.5, None]
     assert {"python", "sccore", "source", "torch", "compressai"} <= entry["versions"].keys()
@@ -81,33 +83,41 @@ def test_provenance_says_what_ran_and_nothing_of_whose_machine(folder):
     ],
 )
 def test_codec_name_tells_the_departures_from_the_defaults(switches, name):
-    assert results.codec_name(create_model(**switches).spec) == name
+    assert codec_name(create_model(**switches).spec) == name
 
 
 def test_paths_in_the_command_are_relative_to_the_project(root, monkeypatch):
     inside, outside = root / "data" / "x.json", "/home/someone/secret/shots"
     arguments = ["evaluate", f"--out={inside}", "--images", outside]
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
-    assert results.command_line() == "python -m sccore evaluate --out=data/x.json --images shots"
+    assert provenance.command_line() == "python -m sccore evaluate --out=data/x.json --images shots"
     monkeypatch.setattr(sys, "argv", ["/env/ipykernel_launcher.py", "-f", "/home/someone/kernel-1.json"])
-    assert results.command_line() == "in a notebook"
+    assert provenance.command_line() == "in a notebook"
 
 
 def test_a_record_comes_back_as_it_was(tmp_path):
     path = tmp_path / "new" / "folder" / "a.json"
     saved = record() | {"failed": []}
-    saved["images"][0]["psnr"] = math.inf
-    results.save_record(path, saved)
-    assert results.load_record(path) == saved
+    save_record(path, saved)
+    assert load_record(path) == saved
     assert os.listdir(path.parent) == ["a.json"]
+
+
+def test_records_are_strict_json(tmp_path):
+    path = tmp_path / "a.json"
+    made = sweep({"codec": "a", "images": []}, {"1.png": 1}, [{}], lambda *_: [{"bpp": 0.1, "psnr": math.inf, "gmsd": math.nan}], path, False)
+    assert load_record(path) == made and (made["images"][0]["psnr"], made["images"][0]["gmsd"]) == (None, None)
+    with pytest.raises(ValueError):
+        save_record(path, {"codec": "a", "images": [{"psnr": math.inf}]})
+    assert load_record(path) == made
 
 
 def test_a_failed_write_leaves_the_old_record(tmp_path):
     path = tmp_path / "a.json"
-    results.save_record(path, record())
+    save_record(path, record())
     with pytest.raises(TypeError):
-        results.save_record(path, {"codec": "a", "images": [object()]})
-    assert results.load_record(path) == record()
+        save_record(path, {"codec": "a", "images": [object()]})
+    assert load_record(path) == record()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +125,9 @@ def test_a_failed_write_leaves_the_old_record(tmp_path):
     [
         (b'{"codec": "a", "ima', "damaged"),
         (b"\xff\xfe\x00", "damaged"),
+        (b'{"codec": "a", "images": [{"name": "1", "bpp": 1, "psnr": Infinity}]}', "Infinity is no number"),
         (b"[1, 2]", "not a record"),
+        (b'{"codec": "a", "images": 1}', "not a record"),
         (b"{}", "not a record"),
         (b'{"codec": "a", "images": [{"name": "1"}]}', "not a record"),
         (None, "No such file"),
@@ -126,39 +138,39 @@ def test_what_is_no_record_is_refused_by_name(tmp_path, content, reason):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=rf"broken\.json: .*{reason}") as error:
-        results.load_record(path)
+        load_record(path)
     assert "\n" not in str(error.value)
 
 
 def test_load_dataset_gives_a_row_an_image_and_lambda(root):
-    results.save_record(paths.RESULTS / "shots" / "a.json", record("a"))
-    results.save_record(paths.RESULTS / "shots" / "b.json", record("b", psnr_text=25))
-    frame = results.load_dataset("shots")
+    save_record(paths.RESULTS / "shots" / "a.json", record("a"))
+    save_record(paths.RESULTS / "shots" / "b.json", record("b", psnr_text=25))
+    frame = load_dataset("shots")
     assert len(frame) == 8 and set(frame["codec"]) == {"a", "b"}
     assert frame.groupby("codec")["psnr_text"].mean().to_dict() == pytest.approx({"a": math.nan, "b": 25}, nan_ok=True)
-    assert frame["ms_ssim"].dtype == float and results.settings(frame) == ["lmbda"]
+    assert frame["ms_ssim"].dtype == float and settings(frame) == ["lmbda"]
 
 
 def test_load_dataset_refuses_a_point_measured_twice(root):
-    results.save_record(paths.RESULTS / "shots" / "one.json", record("a"))
-    results.save_record(paths.RESULTS / "shots" / "two.json", record("a", names=["2.png"]))
+    save_record(paths.RESULTS / "shots" / "one.json", record("a"))
+    save_record(paths.RESULTS / "shots" / "two.json", record("a", names=["2.png"]))
     with pytest.raises(InputError, match="one.json and two.json in data/results/shots"):
-        results.load_dataset("shots")
+        load_dataset("shots")
 
 
 def test_load_dataset_without_records_says_which_there_are(root):
     (paths.RESULTS / "kodak").mkdir(parents=True)
     with pytest.raises(InputError, match="'shots' in data/results; there are: kodak"):
-        results.load_dataset("shots")
+        load_dataset("shots")
     with pytest.raises(InputError, match="no measurements in data/results/kodak"):
-        results.load_dataset("kodak")
+        load_dataset("kodak")
 
 
 def test_code_version_is_that_of_the_clone(root):
     def git(*command):
         return subprocess.run(["git", "-C", root, *command], check=True, capture_output=True, text=True).stdout.strip()
 
-    assert results.versions()["sccore"] == "0.1.0"  # no clone: the package's version
+    assert provenance.versions()["sccore"] == "0.1.0"  # no clone: the package's version
     git("init", "-q")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
-    assert results.versions()["sccore"] == git("rev-parse", "--short", "HEAD")
+    assert provenance.versions()["sccore"] == git("rev-parse", "--short", "HEAD")

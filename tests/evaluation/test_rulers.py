@@ -9,8 +9,8 @@ from PIL import Image
 
 from sccore.cli import parser as cli
 from sccore.evaluation import metrics, rulers
-from sccore.evaluation import records as results
 from sccore.evaluation.evaluate import evaluate
+from sccore.evaluation.records import load_record
 from sccore.utils.errors import InputError
 
 HERE = [name for name, ruler in rulers.RULERS.items() if name != "asiqe_r" and not ruler.missing()]  # that needs no original
@@ -92,10 +92,10 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
     line = ["evaluate", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067, "--images", tmp_path, "--out", out]
     call = lambda *also: cli.main([str(word) for word in [*line, *also]])
     assert call() == 0
-    plain = results.load_record(out)
+    plain = load_record(out)
     assert "also" not in plain and "ms_ssim_text" not in plain["images"][0]
     assert call("--also", "gmsd", "ms_ssim_text", "psnr") == 0
-    record = results.load_record(out)
+    record = load_record(out)
     (row,) = record["images"]
     assert record["also"] == ["ms_ssim_text", "gmsd"] and record["versions"]["piq"]
     assert 0 < row["ms_ssim_text"] < 1 and 0 < row["gmsd"] < 1 and row["psnr"] == plain["images"][0]["psnr"]

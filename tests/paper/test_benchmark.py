@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import records as results
-from sccore.paper import benchmark
-from sccore.paper import results as report
+from sccore.evaluation.records import load_record
+from sccore.paper import benchmark, results
 from sccore.paper import table_1 as table1
 from sccore.paper.drawing import traces
+from sccore.paper.tables import paper_numbers
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT
@@ -49,7 +49,7 @@ def test_a_folder_is_measured_with_what_is_here_and_gone_on_with(shots, capsys):
     assert list(found.missing) == ["bpg"] and "put bpgenc" in found.missing["bpg"]
     assert found.failed == {"broken.png": "broken.png: not an image"}
     assert found.frame["psnr_text"].notna().any()  # masks were made
-    shown = report.absent(found.missing, found.failed)
+    shown = results.absent(found.missing, found.failed)
     assert "- `bpg` is not in the table: no bpgenc" in shown and "- image `broken.png` is left out" in shown
     dates = {codec: own[0]["date"] for codec, own in found.records.items()}
     again = benchmark.collect(str(shots), codecs="jpeg avif bpg", detector="heuristic")
@@ -66,7 +66,7 @@ def test_the_table_gives_both_averages_seconds_and_reasons(shots):
     assert avif["psnr"]["bd_rate"] != avif["psnr"]["per_image_mean"] and 0.5 < avif["overlap"] <= 1
     assert avif["encode_s"] > jpeg["encode_s"] > 0
     shown = plain(table1.html(found, "jpeg", "webp"))
-    assert table1.number(avif["psnr"]).split("\n")[0] in shown and table1.number(avif["psnr"], "per_image_").split("\n")[0] in shown
+    assert table1.with_interval(avif["psnr"]).split("\n")[0] in shown and table1.with_interval(avif["psnr"], "per_image_").split("\n")[0] in shown
     assert "Dec-Adapter" in shown and "not measured" in shown  # a row of the paper that is not here
 
 
@@ -85,7 +85,7 @@ def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
     assert {"wacnn", "sftip", "jpeg", "vtm"} <= everything.keys() and "sftip-mse" not in everything
     found = benchmark.collect("samples", codecs="wacnn sftip jpeg")
     assert set(found.records) == {"wacnn", "sftip", "jpeg"} and not found.missing
-    ours = report.paper()["table1"]["rows"]["Ours"]
+    ours = paper_numbers()["table1"]["rows"]["Ours"]
     shown = plain(table1.html(found))
     assert f"{ours[-1]:.1f}".replace("-", "−") in shown and "paper, Average" in shown
     found.name = "siqad"
@@ -97,7 +97,7 @@ def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
 def test_behind_a_number_are_its_records(shots):
     html = table1.html(benchmark.collect("samples", codecs="wacnn sftip"))
     for codec in ("wacnn", "sftip"):
-        record = results.load_record(paths.RESULTS / "samples" / f"{codec}.json")
+        record = load_record(paths.RESULTS / "samples" / f"{codec}.json")
         for value in (record["checkpoint"]["sha256"], record["dataset"]["sha256"], record["dataset"]["masks_sha256"],
                       record["machine"], record["date"], record["command"].split(" --")[0]):  # fmt: skip
             assert value in html

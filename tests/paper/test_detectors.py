@@ -45,7 +45,7 @@ def test_table_without_records_says_so(record):
 
 def test_a_damaged_record_is_named(record, tmp_path):
     record("craft", [{"name": "a.png"}])
-    with pytest.raises(InputError, match="craft.json: not a record of a text detector"):
+    with pytest.raises(InputError, match="craft.json: not a record of such"):
         maskfigures.detector_table("pages")
 
 

@@ -57,6 +57,6 @@ def test_a_correlation_is_given_with_its_interval_or_not_at_all():
 
 def test_figures_without_records_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    assert beyond.by_page().empty and beyond.samples_by_text().empty and beyond.told_rows() == []
+    assert beyond.by_page().empty and beyond.samples_by_text().empty and beyond.other_mask_rows() == []
     for figure in (beyond.scatter({"pages": beyond.by_page()}, "text"), beyond.cost()):
         assert figure.axes[0].texts[0].get_text() == "not recorded yet"

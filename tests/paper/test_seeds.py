@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from sccore.paper import results as report
 from sccore.paper import seeds as chance
+from sccore.paper.tables import MISSING
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def frame():
 
 
 def test_losses_and_rates_are_against_the_baseline_of_the_same_seed(folder, frame):
-    shown = chance.table(frame, folder)
+    shown = chance.by_run(frame, folder)
     assert "| `sftip` | 0 | 1.900 | −5.0 % | 0.300 | 25.00 | −10.0 % (−10.0 to −10.0) |" in shown
     assert "| `wacnn-seed1` | 1 | 2.100 | – |" in shown  # it is the baseline of its seed
     assert "sftip-mse" not in shown  # another loss cannot be compared
@@ -37,7 +37,7 @@ def test_a_twin_is_compared_with_its_own(folder, frame):
 
 
 def test_both_seeds_together(folder, frame):
-    assert chance.together(frame, folder) == f"Both seeds together: {report.MISSING}."
+    assert chance.together(frame, folder) == f"Both seeds together: {MISSING}."
     (folder / "sftip-seed1.csv").write_bytes((folder / "sftip.csv").read_bytes())
     twin = frame[frame["codec"] == "sftip"].assign(codec="sftip-seed1")
     said = chance.together(pd.concat([frame, twin]), folder)
@@ -45,7 +45,7 @@ def test_both_seeds_together(folder, frame):
 
 
 def test_what_is_not_trained_or_measured_is_said(folder, frame, tmp_path):
-    assert report.MISSING in chance.table(frame.iloc[:0], folder)
+    assert MISSING in chance.by_run(frame.iloc[:0], folder)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert report.MISSING in chance.table(frame, empty) and report.MISSING in chance.sentence(frame, empty)
+    assert MISSING in chance.by_run(frame, empty) and MISSING in chance.sentence(frame, empty)

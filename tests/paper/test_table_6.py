@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sccore.evaluation import records as results
 from sccore.evaluation import rulers
+from sccore.evaluation.records import save_record
 from sccore.paper import readings
-from sccore.paper import results as report
 from sccore.paper import table_6 as integrity
+from sccore.paper.tables import MISSING
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -42,7 +42,7 @@ def found(folder):
     """Two codecs, the first of which needs about 0.05 bpp less; and a file that is no codec's record."""
     for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
         rows = [row(name, rate, gain) for name in ("a.png", "b.png") for rate in RATES]
-        results.save_record(folder / f"{codec}.json", record(codec, rows))
+        save_record(folder / f"{codec}.json", record(codec, rows))
     (folder / integrity.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}))
     return integrity.collect()
 
@@ -70,7 +70,7 @@ def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
 def test_a_record_of_another_ruler_adds_its_column(folder, found):
     for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
         rows = [row(name, rate, gain) | {"asiqe_r": 0.5 + rate + gain} for name in ("a.png", "b.png") for rate in RATES]
-        results.save_record(folder / f"{codec}+asiqe_r.json", record(codec, rows))
+        save_record(folder / f"{codec}+asiqe_r.json", record(codec, rows))
     both = integrity.collect()
     assert len(both.frame) == len(found.frame) and len(both.records[integrity.PLAIN]) == 2
     for name in ("asiqe_r", "cer"):
@@ -89,15 +89,15 @@ def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
     found = integrity.collect()
     assert set(found.missing) == set(integrity.CODECS) and found.frame.empty
     assert f"suite --only {integrity.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[integrity.PLAIN]
-    assert report.MISSING in plain(integrity.html(found))
-    assert report.MISSING in integrity.reading_table(found) and report.MISSING in integrity.monotone_table(found)
+    assert MISSING in plain(integrity.html(found))
+    assert MISSING in integrity.reading_table(found) and MISSING in integrity.monotone_table(found)
     assert readings.cer_curves(found).axes
     assert readings.line("graph+10+10", 64, 32, integrity.PLAIN).axes
 
 
 def test_records_without_the_reader_are_drawn_too(folder):
     rows = [{k: v for k, v in row("a.png", rate).items() if not k.startswith("cer")} for rate in RATES]
-    results.save_record(folder / "jpeg.json", record("jpeg", rows))
+    save_record(folder / "jpeg.json", record("jpeg", rows))
     found = integrity.collect()
     assert integrity.read_codecs(found.frame) == [] and readings.cer_curves(found).axes
     assert "not measured by this ruler" in integrity.compare(found.frame, "cer", "jpeg", "jpeg")

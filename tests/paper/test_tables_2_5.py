@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from sccore.paper import results as report
+from sccore.evaluation.records import measured
 from sccore.paper import tables_2_5 as ablations
+from sccore.paper.tables import EARLIER, MISSING, paper_numbers
 from sccore.training import plan
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -15,7 +16,7 @@ from sccore.utils.errors import InputError
 @pytest.fixture
 def records(tmp_path, monkeypatch):
     """A copy of the samples' records of the earlier network, which has all ablations, and of two classical codecs."""
-    shutil.copytree(paths.RESULTS / report.EARLIER / "samples", tmp_path / "samples")
+    shutil.copytree(paths.RESULTS / EARLIER / "samples", tmp_path / "samples")
     for codec in ("jpeg", "avif"):
         shutil.copy(paths.RESULTS / "samples" / f"{codec}.json", tmp_path / "samples")
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
@@ -29,17 +30,17 @@ def test_every_run_of_the_tables_is_planned():
 
 
 def test_the_papers_numbers_stand_beside_those_of_the_same_part():
-    parts = {row["part"] for row in report.paper()["ablations"]["rows"]}
+    parts = {row["part"] for row in paper_numbers()["ablations"]["rows"]}
     assert len(parts & {row.part for row in ablations.COMPARISONS}) == len(parts) - 1  # Table 6 has a page of its own
 
 
 def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
-    before = ablations.table("4")
-    assert report.MISSING not in before and "All runs" in ablations.missing("4")
+    before = ablations.comparisons("4")
+    assert MISSING not in before and "All runs" in ablations.missing("4")
     (records / "sftip-structure.json").unlink()
     assert "`sftip-structure`" in ablations.missing("4") and "suite --only sftip-structure`" in ablations.missing("4")
-    assert ablations.table("4").count(report.MISSING) == 3
-    assert ablations.verdict(report.measured(), "sftip", "sftip-structure") == report.MISSING
+    assert ablations.comparisons("4").count(MISSING) == 3
+    assert ablations.verdict(measured(), "sftip", "sftip-structure") == MISSING
 
 
 def test_an_unfinished_record_counts_as_missing(records):
@@ -51,11 +52,11 @@ def test_an_unfinished_record_counts_as_missing(records):
 
 def test_unknown_tables():
     with pytest.raises(InputError, match="no table 7 here"):
-        ablations.table("4 7")
+        ablations.comparisons("4 7")
 
 
 def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
-    frame = report.measured()
+    frame = measured()
     text = ablations.verdict(frame, "avif", "jpeg")
     assert text.startswith(("saves ", "no BD-rate"))
     same = ablations.verdict(frame, "sftip-uniform", "sftip-uniform")
@@ -64,7 +65,7 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
 
 def test_the_figure_has_a_line_a_comparison(records):
     rows = [(row.part, row.codec, row.anchor) for row in ablations.chosen("3 4")]
-    figure = ablations.intervals(report.measured(), rows, {"structural prior": -7.3})
+    figure = ablations.intervals(measured(), rows, {"structural prior": -7.3})
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["structural prior", "text position prior"]
     assert len(axes.get_legend().get_texts()) == 3

@@ -5,8 +5,10 @@ import re
 import pytest
 import yaml
 
+from sccore.evaluation.records import common, complete, measured
 from sccore.paper import readme as made_anew
-from sccore.paper import results as report
+from sccore.paper import results
+from sccore.paper.tables import MISSING, paper_numbers, table
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT
 
@@ -61,14 +63,14 @@ def test_citations_are_in_the_bibliography():
 
 
 def test_the_papers_average_is_the_mean_of_its_columns():
-    rows = report.paper()["table1"]["rows"]
+    rows = paper_numbers()["table1"]["rows"]
     for name in ("BPG", "VVC", "cheng2020", "Ours"):  # those with a number for every data set
         *columns, average = rows[name]
         assert sum(columns) / len(columns) == pytest.approx(average, abs=0.06), name
 
 
 def test_table():
-    assert report.table(["a", "b"], [[1, None]]) == "| a | b |\n| --- | --- |\n| 1 | – |"
+    assert table(["a", "b"], [[1, None]]) == "| a | b |\n| --- | --- |\n| 1 | – |"
 
 
 def record(codec, shift=0.0):
@@ -81,36 +83,36 @@ def record(codec, shift=0.0):
 
 
 def test_comparison_of_what_is_recorded_and_what_is_missing(tmp_path, monkeypatch):
-    from sccore.evaluation import records as results
+    from sccore.evaluation.records import save_record
     from sccore.utils import paths
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    assert report.MISSING in report.comparison(report.measured())
-    results.save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
-    results.save_record(tmp_path / "samples/sftip.json", record("sftip", shift=-1))
-    shown = report.comparison(report.measured()).splitlines()
+    assert MISSING in results.comparison(measured())
+    save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
+    save_record(tmp_path / "samples/sftip.json", record("sftip", shift=-1))
+    shown = results.comparison(measured()).splitlines()
     assert "1,000 steps, 1.2 h | 0.100 – 0.800 | 30.25 – 42.25 | 0 |" in shown[2]
     assert "−50.0 % (−50.0 to −50.0)" in shown[3]  # half the bits at every quality
-    assert report.MISSING in shown[4]
+    assert MISSING in shown[4]
 
 
 def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, capsys):
-    from sccore.evaluation import records as results
+    from sccore.evaluation.records import save_record
     from sccore.utils import paths
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     unfinished = record("sftip")
     unfinished["images"] = unfinished["images"][:4]
-    results.save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
-    results.save_record(tmp_path / "samples/sftip.json", unfinished)
-    assert set(report.complete(report.measured())["codec"]) == {"wacnn"}
+    save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
+    save_record(tmp_path / "samples/sftip.json", unfinished)
+    assert set(complete(measured())["codec"]) == {"wacnn"}
     assert "sftip, measured on 1 of 2 images" in capsys.readouterr().out
-    assert report.complete(report.measured("nothing")).empty
+    assert complete(measured("nothing")).empty
 
 
 def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatch, capsys):
     """VTM on one image of two, at qualities instead of lambdas: named, kept out of the means, compared where it was measured."""
-    from sccore.evaluation import records as results
+    from sccore.evaluation.records import save_record
     from sccore.paper.drawing import curves as figures
     from sccore.utils import paths
 
@@ -120,15 +122,15 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
         classical["images"] = [{**row, "quality": i % 4, "lmbda": None} for i, row in enumerate(classical["images"]) if row["name"] in names]
         if codec == "vtm-scc":
             classical["images"].pop()  # killed before the last point of the last image
-        results.save_record(tmp_path / f"samples/{codec}.json", classical)
-    frame = report.measured()
-    assert set(report.complete(frame)["codec"]) == {"bpg"}
+        save_record(tmp_path / f"samples/{codec}.json", classical)
+    frame = measured()
+    assert set(complete(frame)["codec"]) == {"bpg"}
     said = capsys.readouterr().out
     assert "vtm, measured on 1 of 2 images" in said and "vtm-scc, measured on 1 of 2 images" in said
-    shared = report.common(frame, ["bpg", "vtm", "vtm-scc"])
+    shared = common(frame, ["bpg", "vtm", "vtm-scc"])
     assert set(shared["name"]) == {"a.png"} and len(shared) == 12
-    assert report.common(frame, ["bpg", "jpeg"]).empty
-    head, _, bpg, vtm, screen = report.classical(shared).splitlines()
+    assert common(frame, ["bpg", "jpeg"]).empty
+    head, _, bpg, vtm, screen = results.classical(shared).splitlines()
     assert bpg == "| `bpg` | of bpg | 0.100 – 0.800 | 30.00 – 42.00 | 0 |" and "−50.0 %" in vtm and "−75.0 %" in screen
     with pytest.raises(InputError, match="not measured on the same images: bpg, vtm"):
         figures.rd_curves(frame)
@@ -137,9 +139,9 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
 
 def test_effort_counts_what_came_before():
     stage = {"steps": 500, "seconds": 1800}
-    assert report.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"
-    assert report.effort({"steps": 1000, "hours": 1.5, "history": [stage, stage]}) == "2,000 steps, 2.5 h"
-    assert report.effort({"file": "published.pth"}) is None
+    assert results.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"
+    assert results.effort({"steps": 1000, "hours": 1.5, "history": [stage, stage]}) == "2,000 steps, 2.5 h"
+    assert results.effort({"file": "published.pth"}) is None
 
 
 def test_readme_shows_the_records():
@@ -161,4 +163,4 @@ def test_unreadable_records_are_not_hidden(tmp_path, monkeypatch):
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples/a.json").write_text("{")
     with pytest.raises(InputError, match="a.json"):
-        report.measured()
+        measured()

@@ -13,10 +13,11 @@ from sccore.codecs import sci as codec
 from sccore.codecs.zoo import create_model
 from sccore.data import samples as data
 from sccore.evaluation import evaluate as evaluation
-from sccore.evaluation import records as results
+from sccore.evaluation import provenance
+from sccore.evaluation.records import load_record
 from sccore.paper import readme as made_anew
-from sccore.paper import results as report
 from sccore.paper import table_6 as integrity
+from sccore.paper.tables import EARLIER
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
@@ -25,7 +26,7 @@ CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in CHECKPOINTS}]
-ADAPTED = paths.RESULTS / report.EARLIER / "samples" / "dec-adapter.json"
+ADAPTED = paths.RESULTS / EARLIER / "samples" / "dec-adapter.json"
 ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS]]
 
 
@@ -56,7 +57,7 @@ def test_compared_models_had_the_same_training():
     base, *others = sorted(CHECKPOINTS, key=lambda path: path.stem != BASE)
     base_meta = checkpoint.read_header(base)["meta"]
     metas = {p.stem: checkpoint.read_header(p)["meta"] for p in others}
-    metas |= {p.stem: results.load_record(p)["checkpoint"] for p in ABLATIONS if "seed" not in p.stem}
+    metas |= {p.stem: load_record(p)["checkpoint"] for p in ABLATIONS if "seed" not in p.stem}
     changes = {run.name: run.change for run in RUNS}
     for name, meta in metas.items():  # they differ in what the plan says and in nothing else
         assert meta["recipe"] == metas["wacnn"]["recipe"] | changes[name], name
@@ -76,7 +77,7 @@ def test_the_model_card_shows_the_records():
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_records_are_of_the_shipped_weights_and_complete(path):
-    record = results.load_record(path)
+    record = load_record(path)
     assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in CHECKPOINTS}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
 
@@ -87,7 +88,7 @@ def test_files_are_as_large_as_estimated(path):
 
     The longer a model is trained, the surer it is of flat areas, and the more often one of its few surprises there counts so.
     """
-    images = pd.DataFrame(results.load_record(path)["images"])
+    images = pd.DataFrame(load_record(path)["images"])
     means = images.groupby("lmbda")[["bpp", "bpp_estimated"]].mean()
     assert (means["bpp"] / means["bpp_estimated"]).between(0.975, 1.005).all()
 
@@ -97,12 +98,12 @@ def test_records_without_weights_are_of_planned_runs(path, tmp_path, monkeypatch
     monkeypatch.setattr(paths, "RUNS", tmp_path)  # as in a fresh clone: what was trained here does not count
     run = next(run for run in RUNS if run.name == path.stem)
     planned = suite.Suite({"samples": paths.SAMPLES})
-    assert not run.ships and planned.fits(run, results.load_record(path)["checkpoint"])
+    assert not run.ships and planned.fits(run, load_record(path)["checkpoint"])
     assert planned.state(run) == ("done", "") and (paths.CHECKPOINTS / f"{run.name}.csv").exists()
 
 
 def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherever_they_are_sent():
-    record, plain = (results.load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn"))
+    record, plain = (load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn"))
     assert record["codec"] == adapter.NAME and record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"]
     assert record["dataset"] == plain["dataset"] and not record["failed"]
     with_them, without = (pd.DataFrame(r["images"]).set_index(["name", "lmbda"]).sort_index() for r in (record, plain))
@@ -117,7 +118,7 @@ def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherev
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_a_record_can_be_measured_again(path):
     """windows95 at one lambda: analysis in float32 may differ in last bits elsewhere, rate and quality may not."""
-    record = results.load_record(path)
+    record = load_record(path)
     old = next(r for r in record["images"] if r["name"] == "windows95.png" and r["lmbda"] in (0.0067, 0.0035))
     image = data.read_image(paths.SAMPLES / "images" / "windows95.png")
     mask = data.read_mask(paths.SAMPLES / "masks" / "windows95.png", image.shape[:2])
@@ -130,9 +131,9 @@ def test_a_record_can_be_measured_again(path):
 
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
 def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
-    record = results.load_record(path)
+    record = load_record(path)
     assert record["codec"] == path.stem and record["settings"] and not record["failed"]
-    assert record["dataset"]["sha256"] == results.folder_hash(paths.SAMPLES / "images")
+    assert record["dataset"]["sha256"] == provenance.folder_hash(paths.SAMPLES / "images")
     points = {(row["name"], row["quality"]) for row in record["images"]}
     assert len(points) == len(record["images"]) == record.get("measured", 10) * len(record["qualities"])
     assert "measured" not in record or f"{record['measured']} of the 10 images" in record["origin"]
@@ -144,7 +145,7 @@ def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
 def test_a_classical_record_can_be_measured_again(path):
     """graph at one quality: another version of the encoder may do a little better or worse."""
-    classical, record = anchors.CODECS[path.stem], results.load_record(path)
+    classical, record = anchors.CODECS[path.stem], load_record(path)
     if why := classical.missing():
         pytest.skip(f"{classical.name}: {why}")
     quality = record["qualities"][len(record["qualities"]) // 2]

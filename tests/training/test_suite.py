@@ -13,7 +13,7 @@ import pytest
 
 from sccore.codecs import checkpoint
 from sccore.codecs.zoo import MODELS, create_model
-from sccore.evaluation import records as results
+from sccore.evaluation.records import load_record
 from sccore.training import plan, suite
 from sccore.training.recipe import Recipe, check
 from sccore.utils import paths
@@ -113,7 +113,7 @@ def test_killed_ten_times_it_still_does_everything_once(project):
         assert meta["steps"] == 12 and (not meta["history"] or meta["history"][-1]["sha256"] == base)
         assert (project / "data/checkpoints" / f"{name}.csv").exists()
     for name in names[1:]:
-        record = results.load_record(project / "data/results/samples" / f"{name}.json")
+        record = load_record(project / "data/results/samples" / f"{name}.json")
         assert [row["lmbda"] for row in record["images"]] == [0.0035] and record["codec"] == name.split("-")[0] + "-tuned"
     assert not list(project.glob("data/**/*.part*"))
     before = time.monotonic()

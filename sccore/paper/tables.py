@@ -1,0 +1,49 @@
+"""What tables are made of: Markdown, numbers with their signs, BD-rates; what does not exist is said to be missing."""
+
+import pandas as pd
+import yaml
+
+from sccore.evaluation.bd_rate import between
+from sccore.evaluation.records import of_codec
+from sccore.utils import paths
+from sccore.utils.errors import InputError
+
+BASELINE = "wacnn"
+MISSING = "not recorded yet"
+EARLIER = "earlier"  # folder in data/results: records of the network before, until the tables are measured anew
+OF_EARLIER = (":::{note}\nThese numbers are of an earlier network: a companion with 80 latent channels, trained for hours on a processor. They are shown until the weights "
+              "that are shipped now have their own; what they say of the method may not hold for those.\n:::")  # fmt: skip
+
+
+def paper_numbers() -> dict:
+    """The paper's own numbers, book/paper.yml."""
+    return yaml.safe_load((paths.ROOT / "book" / "paper.yml").read_text(encoding="utf-8"))
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    """A Markdown table; None becomes a dash, and no rows become one that says what is missing."""
+    lines = [head, ["---"] * len(head), *(rows or [[MISSING, *[None] * (len(head) - 1)]])]
+    return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in line) + " |" for line in lines)
+
+
+def number(value: float | None, form: str = "+.1f") -> str | None:
+    """A number as it is printed, with true signs for minus and infinity; None stays None."""
+    return None if value is None else f"{value:{form}}".replace("-", "−").replace("inf", "∞")
+
+
+def change(value: float, before: float) -> str:
+    """A change in percent with its sign."""
+    return f"{number(100 * (value / before - 1))} %"
+
+
+def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:
+    """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reason why not."""
+    if codec == anchor:
+        return "0"
+    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
+        return MISSING
+    try:
+        found = between(frame, codec, anchor, metric)
+    except InputError as error:
+        return str(error)
+    return "{} % ({} to {})".format(*(number(found[key]) for key in ("bd_rate", "low", "high")))
