@@ -33,7 +33,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     frame = frame.dropna(subset=[metric])
     images = frame.groupby("codec")["name"].agg(frozenset)
     if images.nunique() != 1:
-        raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (report.common)")
+        raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (records.common)")
     codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
