@@ -52,6 +52,9 @@ class Hyperprior(CompressionModel, ABC):
         self.entropy_bottleneck = EntropyBottleneck(z_ch)
         self.gaussian_conditional = GaussianConditional(None)
         self._exact: SimpleNamespace | None = None
+        self.spec: dict[str, str] = {}  # what create_model was asked for
+        self.meta: dict = {}  # of the checkpoint: steps, recipe ...
+        self.checkpoint_hash: str | None = None  # its sha256, by which a file names its weights
 
     def set_rates(self, lambdas: tuple[float, ...] | None):
         """The rates of a variable-rate model, ascending, or None for a model of one rate."""

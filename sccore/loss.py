@@ -45,6 +45,11 @@ def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor 
 
     Returns:
         scalars: loss, bpp (R), mse (plain, on [0, 1]) and psnr in dB of that mse; only loss carries gradients.
+
+    Example:
+        >>> x, model = torch.rand(2, 3, 64, 64), sccore.create_model("wacnn")
+        >>> sccore.rate_distortion(model(x), x, None, lmbda=0.0067)["loss"].requires_grad
+        True
     """
     lmbda = torch.as_tensor(lmbda, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
     error = (x - output["x_hat"]) ** 2  # (B, 3, H, W)

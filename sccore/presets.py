@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 LAMBDAS = (0.0018, 0.0035, 0.0067, 0.0130, 0.0250)  # Section 4.1
+LMBDA = LAMBDAS[2]  # to code at, where none is asked for
 
 
 @dataclass(frozen=True)

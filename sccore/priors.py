@@ -40,6 +40,11 @@ def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+str
 
     Returns:
         (B, 3, H, W).
+
+    Example:
+        >>> x, mask = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
+        >>> sccore.external_prior(x, mask).shape
+        torch.Size([1, 3, 32, 32])
     """
     if prior == "uniform":
         return torch.ones_like(x)

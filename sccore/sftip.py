@@ -5,7 +5,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from sccore.presets import Preset
+from sccore.presets import PRESETS, Preset
 from sccore.priors import external_prior
 from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock
 from sccore.wacnn import WACNN
@@ -18,11 +18,17 @@ class SFTIP(WACNN):
     trained WACNN becomes a SFTIP of equal output by loading its weights.
 
     Args:
+        widths, lambdas: see :class:`sccore.wacnn.WACNN`.
         sem: "nesft" is the paper's FEM and NESFT, "sft" Song et al.'s condition block and SFT (Table 2).
         prior, laplacian: see :func:`sccore.priors.external_prior`.
+
+    Example:
+        >>> model, x = sccore.SFTIP(sccore.PRESETS["companion"]), torch.rand(1, 3, 64, 64)
+        >>> model(x, mask=torch.ones(1, 1, 64, 64))["x_hat"].shape
+        torch.Size([1, 3, 64, 64])
     """
 
-    def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
+    def __init__(self, widths: Preset = PRESETS["paper"], lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
                  prior: str = "text+structure", laplacian: str = "magnitude"):
         super().__init__(widths, lambdas)
         self.prior, self.laplacian = prior, laplacian

@@ -10,7 +10,7 @@ from sccore.attention import WAM
 from sccore.entropy import SliceEntropyModel, hyper_synthesis
 from sccore.hyperprior import keep_variance
 from sccore.layers import GELU, conv, conv_chain, deconv
-from sccore.presets import Preset
+from sccore.presets import PRESETS, Preset
 
 
 class WACNN(SliceEntropyModel):
@@ -22,11 +22,15 @@ class WACNN(SliceEntropyModel):
                       └──► h_a ──► z ──► z_hat ─┘
 
     Args:
-        widths: channel counts.
+        widths: channel counts; the published ones unless given.
         lambdas: the rates of a variable-rate model, ascending, or None for a model of one rate.
+
+    Example:
+        >>> sccore.WACNN().y_ch  # the channels M of y
+        320
     """
 
-    def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
+    def __init__(self, widths: Preset = PRESETS["paper"], lambdas: tuple[float, ...] | None = None):
         (n1, n2, n3), M, hyper, heads = widths.stages, widths.M, widths.hyper, widths.heads
         h_s = lambda: hyper_synthesis(*hyper[::-1])
         net = lambda seen, slice_ch: conv_chain(seen, *widths.cc, slice_ch)

@@ -26,52 +26,28 @@ def info(a) -> int:
 
 
 def encode(a) -> int:
-    from sccore.codecs import checkpoint
-    from sccore.codecs import sci as codec
+    from sccore.codecs import checkpoint, coding, sci
     from sccore.data.images import read_image
 
     image = read_image(a.image)
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
-    mask, origin = text_mask(a, image, model)
-    lmbda = a.lmbda if model.lambdas else None
-    data = codec.encode(image, model, lmbda, mask, adapter_steps=a.adapter_steps)
+    mask, origin = coding.text_mask(image, model, a.mask, a.detector)
+    data = coding.encode(image, model, a.lmbda, mask, adapter_steps=a.adapter_steps)
     write(a.file, lambda path: path.write_bytes(data))
     height, width = image.shape[:2]
     print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
-          + (f", adapters: {len(codec.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
-
-
-def text_mask(a, image, model):
-    """The mask to encode with, and where it comes from; no detector runs for a model that does not look at the mask."""
-    from sccore.data.images import read_mask
-
-    if a.mask and a.detector:
-        raise InputError("--mask and --detector exclude each other")
-    if a.mask:
-        return read_mask(a.mask, image.shape[:2]), a.mask.name
-    if a.detector == "none":
-        return None, "text everywhere"
-    if model.spec.get("prior") != "text+structure":
-        return None, "not used by this model"
-    from sccore.text import masks as text
-    from sccore.text.craft import COMMAND
-
-    detector = text.load(a.detector or text.best_available())
-    print(f"note: text mask by {detector.label} (native scale)", file=sys.stderr)
-    if not a.detector and detector.weights is None:
-        print(f"note: weights of a text detector come with: {COMMAND}", file=sys.stderr)
-    return text.mask(image, detector), detector.label
+          + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
 
 
 def decode(a) -> int:
     from PIL import Image
 
-    from sccore.codecs import sci as codec
+    from sccore.codecs import coding
 
     if (suffix := a.image.suffix.lower()) not in (formats := Image.registered_extensions()):
         raise InputError(f"{a.image}: unknown image format; name it .png")
     try:
-        image = codec.decode(codec.read_file(a.file), a.checkpoint, a.max_pixels)
+        image = coding.decode(a.file, a.checkpoint, a.max_pixels)
     except InputError as error:
         raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
     options = {"lossless": True} if suffix == ".webp" else {}

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("encode", "code an image as a .sci file")
     sub.add_argument("image", type=Path)
     sub.add_argument("file", type=Path)
-    sub.add_argument("--lmbda", type=float, default=0.0067, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
+    sub.add_argument("--lmbda", type=float, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__
-from sccore.codecs.zoo import create_model
+from sccore.codecs.models import build
 from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
@@ -35,11 +35,25 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta
     """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
 
     Args:
+        model: made by :func:`sccore.codecs.zoo.create_model`.
+        path: of the file, .safetensors; its folder is made.
         compact: as :func:`pack`; the tables are built from the weights as they are kept. False: single precision.
         meta: added to `model.meta`; anything JSON can hold.
+
+    Returns:
+        the path.
+
+    Raises:
+        InputError: a model that does not know what it is.
+
+    Example:
+        >>> sccore.save_model(sccore.create_model("wacnn"), "mine.safetensors", lmbda=0.0067).name
+        'mine.safetensors'
     """
     path = Path(path)
-    copy = create_model(**model.spec)
+    if not model.spec:
+        raise InputError("only a model of create_model can be saved: it knows its name and size")
+    copy = build(**model.spec)
     weights = weights_of(model)
     kept = pack(model, weights) if compact else weights
     nn.Module.load_state_dict(copy, unpack(kept), strict=False)
@@ -91,7 +105,8 @@ def read_header(path: Path | str) -> dict:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such checkpoint") from None
+        known = ", ".join(p.stem for p in sorted(paths.CHECKPOINTS.glob("*.safetensors")))
+        raise InputError(f"{path}: no such checkpoint; shipped: {known or 'none'}") from None
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -101,18 +116,26 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
-def load_model(path: Path | str, device: str | torch.device = "cpu") -> Hyperprior:
-    """A model from a checkpoint, in evaluation mode and ready to code; `path` may be a shipped checkpoint's name.
+def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
+    """A model from a checkpoint, in evaluation mode and ready to code.
+
+    Args:
+        path: of a file, or the name of a shipped checkpoint; "sftip" is the paper's model at the companion's size.
+        device: where its weights are put, "cpu" or "cuda".
 
     Raises:
         InputError: missing, damaged or foreign file, or weights that do not fit what the file says it is.
+
+    Example:
+        >>> sccore.load_model().lambdas
+        (0.0018, 0.0035, 0.0067, 0.013, 0.025)
     """
     path = Path(path)
-    if not path.exists() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
+    if not path.is_file() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
         path = named
     header = read_header(path)
     try:
-        model = create_model(**header["spec"])
+        model = build(**header["spec"])
         with safe_open(path, "pt") as file:
             state = unpack({k: file.get_tensor(k) for k in file.keys()})
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)

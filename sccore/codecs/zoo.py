@@ -1,55 +1,49 @@
-"""All learned codecs by name: made, counted, and what their names are in records."""
+"""Models as one asks for them: new or with shipped weights, and how large they are and what they cost."""
 
 import torch
 from torch import nn
 
-from sccore.codecs.cheng2020 import Cheng2020
-from sccore.codecs.ms2020 import MS2020
-from sccore.gains import GainUnits
+from sccore.codecs.checkpoint import load_model, shipped
+from sccore.codecs.models import SWITCHES, build
 from sccore.hyperprior import Hyperprior
-from sccore.presets import LAMBDAS, PRESETS
-from sccore.priors import LAPLACIANS, PRIORS
-from sccore.sftip import SFTIP
 from sccore.utils.errors import InputError
-from sccore.wacnn import WACNN
 
-MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
-SWITCHES = {  # of SFTIP alone; the first of each is the paper's
-    "sem": ("nesft", "sft"),
-    "prior": PRIORS,
-    "laplacian": LAPLACIANS,
-}
-RATES = ("fixed", "variable", "tuned")
 DEFAULTS = {"preset": "companion", **{key: values[0] for key, values in SWITCHES.items()}, "rate": "variable"}  # unsaid in names
 
 
-def create_model(name: str = "sftip", preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure",
-                 laplacian: str = "magnitude", rate: str = "fixed") -> Hyperprior:
-    """A new model; its `spec` holds what was asked for.
+def create_model(name: str = "sftip", preset: str = "companion", *, pretrained: bool = False, sem: str = "nesft",
+                 prior: str = "text+structure", laplacian: str = "magnitude", rate: str | None = None) -> Hyperprior:
+    """A model by its name, untrained or with the weights that are shipped; its `spec` holds what was asked for.
 
     Args:
-        name: "wacnn", "sftip", or one of the other learned codecs of Table 1, "cheng2020" and "ms2020".
+        name: "sftip", the paper's model (Fig. 1), "wacnn", its baseline, or one of the other learned codecs of Table 1, "cheng2020" and "ms2020".
         preset: "paper", the published widths, or "companion".
-        sem, prior, laplacian: the ablations, of SFTIP only; the defaults are the paper's model.
+        pretrained: with the shipped weights of such a model, ready to code. False: as PyTorch and He et al. start it.
+        sem, prior, laplacian: the ablations (Tables 2 to 4), of SFTIP only; the defaults are the paper's model.
         rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between;
             "tuned" is a variable-rate model trained on for one lambda, of which it keeps the gains.
+            None: the rate of the shipped weights, or "fixed" for a new model.
+
+    Returns:
+        a :class:`torch.nn.Module` with CompressAI's interface: x (B, 3, H, W) in [0, 1], H and W multiples of 64.
+
+    Raises:
+        InputError: an unknown name or switch, or no such weights are shipped; says what is there.
+
+    Example:
+        >>> sccore.create_model("wacnn", pretrained=True).spec["rate"]
+        'variable'
     """
-    switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
-    known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
-    for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
-        if value not in known[key]:
-            raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
-    if name != "sftip":
-        for key, value in switches.items():
-            if value != SWITCHES[key][0]:
-                raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
-        switches = {}
-    model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
-    if rate == "tuned":
-        model.gain_y, model.gain_z = GainUnits(model.y_ch, [1.0]), GainUnits(model.z_ch, [1.0])
-    model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
-    model.meta, model.checkpoint_hash = {}, None
-    return model
+    model = build(name, preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "fixed")
+    if not pretrained:
+        return model
+    wanted = model.spec if rate else {key: value for key, value in model.spec.items() if key != "rate"}
+    here = {path: header["spec"] for path, header in shipped().items()}
+    fitting = [path for path, spec in here.items() if wanted.items() <= spec.items()]
+    if not fitting:
+        asked = ", ".join(wanted.values())
+        raise InputError(f"no shipped weights of {asked}; shipped: {', '.join(path.stem for path in here) or 'none'}")
+    return load_model(min(fitting, key=lambda path: len(path.stem)))  # "wacnn" before "wacnn-base"
 
 
 def codec_name(spec: dict) -> str:

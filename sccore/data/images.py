@@ -18,8 +18,16 @@ def read_image(source: Path | str | io.BytesIO, name: str | None = None) -> np.n
     What is converted is said as a warning: transparency goes onto white, 16 bits to 8, of an animation the first
     frame is taken; palettes and grey levels become RGB without loss.
 
+    Args:
+        source: path of a file, or an open one.
+        name: how messages call it; the path unless given.
+
     Raises:
         InputError: no such file, empty, not an image, damaged; names the file.
+
+    Example:
+        >>> sccore.read_image("screens/images/one.png").shape
+        (80, 96, 3)
     """
     name = name or str(source)
     try:
@@ -57,7 +65,19 @@ def _from_deep(image: Image.Image, name: str) -> np.ndarray:
 
 
 def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str | None = None) -> np.ndarray:
-    """A text mask, bool (H, W): text where the file is brighter than half. `size` is the image's (H, W)."""
+    """A text mask, bool (H, W): text where the file is brighter than half.
+
+    Args:
+        source, name: as of :func:`read_image`.
+        size: the image's (H, W), pixels.
+
+    Raises:
+        InputError: as of :func:`read_image`, or another size.
+
+    Example:
+        >>> sccore.read_mask("screens/masks/one.png", (80, 96)).all()
+        True
+    """
     name = name or str(source)
     mask = read_image(source, name)[..., 0] > 127
     if mask.shape != tuple(size):

@@ -7,7 +7,7 @@ that are not monotone or hardly overlap in quality, is refused here with InputEr
 A frame is a table of one codec's measurements as `records.load_dataset` returns them for all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,8 @@ import pandas as pd
 
 from sccore.evaluation.records import of_codec, settings
 from sccore.utils.errors import InputError
+
+Curve = pd.DataFrame | Mapping[str, Sequence[float]]
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality
@@ -29,8 +31,24 @@ def curve(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> pd.Da
     return pd.DataFrame({rate: rates.mean(), metric: qualities.mean()}).sort_values(rate)
 
 
-def bd_rate(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> float:
-    """Mean difference in rate at equal quality, in percent, of the curve `test` against the curve `anchor`."""
+def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp") -> float:
+    """Mean difference in rate at equal quality (Table 1), in percent, of the curve `test` against the curve `anchor`.
+
+    Args:
+        anchor, test: rates and qualities of at least 4 points each, rate ascending: a table of :func:`curve`, or a dict of lists.
+        metric, rate: the columns' names; any quality that rises with the rate, and any unit of rate.
+
+    Returns:
+        percent; negative if `test` needs fewer bits.
+
+    Raises:
+        InputError: a curve that is not one, or curves that hardly overlap in quality.
+
+    Example:
+        >>> jpeg = {"bpp": [0.2, 0.4, 0.8, 1.6], "psnr": [30, 33, 36, 39]}
+        >>> round(sccore.bd_rate(jpeg, {**jpeg, "bpp": [0.1, 0.2, 0.4, 0.8]}))
+        -50
+    """
     import bjontegaard
 
     for which, points in (("anchor", anchor), ("test", test)):

@@ -48,6 +48,14 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
 
     Returns:
         the record, as :mod:`sccore.evaluation.records` describes it.
+
+    Raises:
+        InputError: no images there, or a lambda that the model does not serve.
+
+    Example:
+        >>> record = sccore.evaluate(sccore.load_model(), "screens/images", "screens/masks", lmbdas=[0.0067], progress=False)
+        >>> [row["name"] for row in record["images"]]
+        ['one.png']
     """
     lmbdas = _points(model, lmbdas)
     record = provenance(model, images_dir, command, masks_dir)

@@ -30,7 +30,7 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
         images: folder of images.
         out: folder for STEM.png and STEM.json, made if it is not there; another than `images`.
         detector, scale: see :func:`sccore.text.masks.detect`.
-        weights: see :func:`sccore.text.craft.find_weights`.
+        weights: see :func:`sccore.text.craft_weights.find_weights`.
 
     Returns:
         {"made": number, "kept": number of masks that were there, "failed": {file name: why}}.

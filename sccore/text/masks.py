@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sccore.text import craft_weights
 from sccore.text.ppocr import PPOCR
 from sccore.text.quads import fill
 from sccore.utils.errors import InputError
@@ -94,7 +95,7 @@ class Craft:
         from sccore.utils import device
 
         self.net = craft.load(weights, device.best())
-        self.weights = craft.SHA256
+        self.weights = craft_weights.SHA256
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         from sccore.text.craft import score_maps
@@ -113,10 +114,11 @@ class CraftTextDetector:
     label = "craft-text-detector"
 
     def __init__(self, weights: Path | str | None = None):
-        from sccore.text import craft  # lets torchvision be imported
-
         if find_spec("craft_text_detector") is None:
             raise InputError("craft-text-detector is not installed; the detector craft needs nothing but its weights")
+        import sccore.utils.torchvision_ops  # noqa: F401
+
+        # isort: split
         from torchvision.models import vgg
 
         if not hasattr(vgg, "model_urls"):
@@ -124,8 +126,8 @@ class CraftTextDetector:
         import craft_text_detector as package
 
         self.predict = package.get_prediction
-        self.net = package.load_craftnet_model(cuda=False, weight_path=str(craft.find_weights(weights)))
-        self.weights = craft.SHA256
+        self.net = package.load_craftnet_model(cuda=False, weight_path=str(craft_weights.find_weights(weights)))
+        self.weights = craft_weights.SHA256
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         result = self.predict(image, self.net, text_threshold=TEXT, link_threshold=LINK, low_text=LOW_TEXT,
@@ -191,12 +193,10 @@ def load(name: str, weights: Path | str | None = None):
 
 def best_available() -> str:
     """The name of the best detector that can run here: craft where its weights are found, else the heuristic."""
-    from sccore.text import craft
-
     try:
-        craft.find_weights()
+        craft_weights.find_weights()
     except InputError:
-        if os.environ.get(craft.VARIABLE):
+        if os.environ.get(craft_weights.VARIABLE):
             raise  # the user named weights that cannot be used
         return "heuristic"
     return "craft"

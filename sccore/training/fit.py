@@ -14,7 +14,7 @@ from sccore import klt
 from sccore.codecs.checkpoint import load_model, save_model
 from sccore.codecs.checkpoint import warm_start as warm_start_of
 from sccore.codecs.zoo import create_model
-from sccore.data.samples import Samples, extend
+from sccore.data.samples import Samples, extend, load
 from sccore.data.streaming import Stream
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
@@ -33,19 +33,31 @@ LOG_EVERY = 10  # steps; and all of the first ten
 COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")
 
 
-def fit(model: Hyperprior, data: Data, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options) -> dict:
-    """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on.
+def fit(model: Hyperprior, data: Data | Path | str, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options) -> dict:
+    """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on (Section 4.1).
 
     Args:
-        data: images and masks, in memory (:class:`sccore.data.samples.Samples`) or read ahead (:class:`sccore.data.streaming.Stream`).
+        model: of :func:`sccore.codecs.zoo.create_model`; trained in place.
+        data: images and masks, in memory (:class:`sccore.data.samples.Samples`) or read ahead (:class:`sccore.data.streaming.Stream`),
+            or a folder or tar shard of them, which is read into memory.
         out: folder of the run: last.pt (to resume from), log.csv, and model.safetensors at every stop.
         minutes: of the whole run, earlier calls included; the learning rate's schedule ends with them.
         pause: minutes after which this call stops, to be gone on with; the schedule does not know of them.
-        options: see :class:`Training`.
+        options: of :class:`Training`: `recipe`, `lmbda` (of a model of one rate), `validation`, `device` and others.
 
     Returns:
         summary: step, finished, skipped (steps left out for NaN or Inf), seconds, first and last validation.
+
+    Raises:
+        InputError: a recipe, lambda or model that cannot be trained, data that cannot be read, or another run in `out`.
+
+    Example:
+        >>> recipe, model = sccore.Recipe(steps=1, batch=1, crop=64), sccore.create_model("wacnn")
+        >>> sccore.fit(model, "screens", "run", lmbda=0.0067, recipe=recipe, progress=False)["step"]
+        1
     """
+    if isinstance(data, (str, Path)):
+        data = load(data, progress=options.get("progress", True))
     return together([Training(model, data, out, minutes=minutes, **options)], pause)[0]
 
 

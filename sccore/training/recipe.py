@@ -13,6 +13,10 @@ class Recipe:
 
     The paper's two stages are two calls: general images with masks="ones", then screens with masks="text" from the
     weights of the first. The companion's recipe is :data:`COMPANION`.
+
+    Example:
+        >>> sccore.Recipe(steps=1000, batch=4).lr
+        0.0001
     """
 
     steps: int = 120_000
@@ -53,6 +57,8 @@ def jsonable(recipe: Recipe) -> dict:
 
 def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
     """Refuses what cannot be trained, before any time is spent."""
+    if not model.spec:
+        raise InputError("only a model of create_model can be trained: it knows its name and size")
     if model.lambdas is None and not (lmbda is not None and lmbda > 0):
         raise InputError(f"a fixed-rate model needs a positive lmbda, got {lmbda}")
     if model.lambdas is not None and lmbda is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.codecs import checkpoint
-from sccore.codecs.zoo import MODELS
+from sccore.codecs.models import MODELS
 from sccore.data.images import image_files
 from sccore.evaluation.records import load_record
 from sccore.presets import LAMBDAS

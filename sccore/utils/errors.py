@@ -5,6 +5,11 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message is one line that says what and why.
 
     The command line prints it and exits with 1; in Python it is a ValueError.
+
+    Example:
+        >>> sccore.create_model("vtm")
+        Traceback (most recent call last):
+        sccore.utils.errors.InputError: unknown name 'vtm'; known: wacnn, sftip, cheng2020, ms2020
     """
 
 

@@ -114,13 +114,13 @@ def test_conversions_are_noted(tmp_path, saved):
 
 def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch, capsys):
     from sccore.cli import parser as cli
-    from sccore.text import craft
+    from sccore.text import craft_weights
 
     def missing(*_):
-        raise craft.InputError("no CRAFT weights")
+        raise craft_weights.InputError("no CRAFT weights")
 
-    monkeypatch.setattr(craft, "find_weights", missing)
-    monkeypatch.delenv(craft.VARIABLE, raising=False)
+    monkeypatch.setattr(craft_weights, "find_weights", missing)
+    monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
     image, target = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(64, 128)[0]).save(image)
@@ -128,7 +128,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     encode = lambda *arguments: cli.main(list(map(str, line(*arguments))))
     assert encode("sftip") == 0
     output, found = capsys.readouterr(), target.read_bytes()
-    assert "note: text mask by heuristic, not a text detector" in output.err and craft.COMMAND in output.err
+    assert "note: text mask by heuristic, not a text detector" in output.err and craft_weights.COMMAND in output.err
     assert "mask: heuristic" in output.out
     assert encode("sftip", "--detector", "none") == 0
     output = capsys.readouterr()
@@ -136,7 +136,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     assert encode("sftip", "--detector", "heuristic") == 0 and target.read_bytes() == found
     assert encode("sftip", "--detector", "craft") == 1 and "no CRAFT weights" in capsys.readouterr().err
     assert encode("sftip", "--detector", "none", "--mask", image) == 1
-    monkeypatch.setattr(craft, "find_weights", None)
+    monkeypatch.setattr(craft_weights, "find_weights", None)
     assert encode("wacnn") == 0 and "mask: not used by this model" in capsys.readouterr().out
 
 

@@ -7,7 +7,8 @@ from models import lively
 
 import sccore
 from sccore.codecs.checkpoint import warm_start
-from sccore.codecs.zoo import MODELS, RATES, count_parameters, create_model, kmac_per_pixel
+from sccore.codecs.models import MODELS, RATES
+from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 from sccore.data.images import read_image
 from sccore.presets import LAMBDAS
 from sccore.utils import paths

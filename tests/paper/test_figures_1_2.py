@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import nn
 
 from sccore import create_model
-from sccore.codecs.zoo import SWITCHES
+from sccore.codecs.models import SWITCHES
 from sccore.paper import figures_1_2 as diagrams
 from sccore.paper.drawing import network_trace as anatomy
 from sccore.utils.errors import InputError

@@ -14,7 +14,8 @@ from sccore.utils.paths import ROOT
 
 BOOK = ROOT / "book"
 TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
-PAGES = [TOC["root"]] + [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
+CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"], *(page["file"] for chapter in CHAPTERS for page in (chapter, *chapter.get("sections", ())))]
 
 
 def text(page):
@@ -53,7 +54,10 @@ def test_every_equation_of_the_paper_stands_once():
 def test_every_module_is_in_the_api():
     files = [path.relative_to(ROOT / "sccore") for path in (ROOT / "sccore").rglob("*.py") if not path.stem.startswith("__")]
     modules = {".".join(path.with_suffix("").parts) for path in files} - {"cli.parser", "cli.commands", "cli.papermill_engine"}
-    assert set(re.findall(r"automodule:: sccore\.([\w.]+)", text("api"))) == modules
+    found = {page: re.findall(r"automodule:: sccore\.([\w.]+)", text(page)) for page in PAGES if page.startswith("api/")}
+    assert sorted(name for names in found.values() for name in names) == sorted(modules)
+    room = lambda name: f"api/{name.split('.')[0] if '.' in name else 'core'}"
+    assert not [(page, name) for page, names in found.items() for name in names if room(name) != page], "not on its room's page"
 
 
 def test_citations_are_in_the_bibliography():

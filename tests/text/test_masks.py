@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sccore.data.images import read_image, read_mask
-from sccore.text import craft
+from sccore.text import craft_weights
 from sccore.text import mask_folder as maskcache
 from sccore.text import masks as text
 from sccore.utils import files
@@ -110,16 +110,16 @@ def test_scale_keeps_positions():
 
 
 def test_the_best_detector_is_the_one_whose_weights_are_there(monkeypatch):
-    monkeypatch.setattr(craft, "find_weights", lambda: "there")
+    monkeypatch.setattr(craft_weights, "find_weights", lambda: "there")
     assert text.best_available() == "craft"
 
     def missing(*_):
         raise InputError("no CRAFT weights")
 
-    monkeypatch.setattr(craft, "find_weights", missing)
-    monkeypatch.delenv(craft.VARIABLE, raising=False)
+    monkeypatch.setattr(craft_weights, "find_weights", missing)
+    monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
     assert text.best_available() == "heuristic"
-    monkeypatch.setenv(craft.VARIABLE, "none.pth")  # named and not there: no silent second best
+    monkeypatch.setenv(craft_weights.VARIABLE, "none.pth")  # named and not there: no silent second best
     with pytest.raises(InputError):
         text.best_available()
 

@@ -12,7 +12,8 @@ import time
 import pytest
 
 from sccore.codecs import checkpoint
-from sccore.codecs.zoo import MODELS, create_model
+from sccore.codecs.models import MODELS
+from sccore.codecs.zoo import create_model
 from sccore.evaluation.records import load_record
 from sccore.training import plan, suite
 from sccore.training.recipe import Recipe, check

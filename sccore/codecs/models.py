@@ -1,0 +1,39 @@
+"""The learned codecs by name, and the switches that make their ablations: one function builds them all."""
+
+from sccore.codecs.cheng2020 import Cheng2020
+from sccore.codecs.ms2020 import MS2020
+from sccore.gains import GainUnits
+from sccore.hyperprior import Hyperprior
+from sccore.presets import LAMBDAS, PRESETS
+from sccore.priors import LAPLACIANS, PRIORS
+from sccore.sftip import SFTIP
+from sccore.utils.errors import InputError
+from sccore.wacnn import WACNN
+
+MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
+SWITCHES = {  # of SFTIP alone; the first of each is the paper's
+    "sem": ("nesft", "sft"),
+    "prior": PRIORS,
+    "laplacian": LAPLACIANS,
+}
+RATES = ("fixed", "variable", "tuned")
+
+
+def build(name: str, preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure", laplacian: str = "magnitude",
+          rate: str = "fixed") -> Hyperprior:
+    """An untrained model; its `spec` holds what was asked for. The arguments are those of :func:`sccore.codecs.zoo.create_model`."""
+    switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
+    known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
+    for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
+        if value not in known[key]:
+            raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
+    if name != "sftip":
+        for key, value in switches.items():
+            if value != SWITCHES[key][0]:
+                raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
+        switches = {}
+    model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
+    if rate == "tuned":
+        model.gain_y, model.gain_z = GainUnits(model.y_ch, [1.0]), GainUnits(model.z_ch, [1.0])
+    model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
+    return model
