@@ -29,7 +29,7 @@ def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
 
 def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+structure",
                    kind: str = "magnitude") -> Tensor:
-    """External prior g' = (M + eps) * g / (eps + 1) (Eq. 6), or one of its ablations.
+    """External prior g' = (M + eps) * g / (eps + 1) (Equation 6), or one of its ablations.
 
     Args:
         x: images in [0, 1], (B, 3, H, W).

@@ -12,7 +12,7 @@ from sccore.wacnn import WACNN
 
 
 class SFTIP(WACNN):
-    """The paper's model: WACNN whose transforms are steered by external priors (Eq. 1, 3, 4).
+    """The paper's model: WACNN whose transforms are steered by external priors (Equations 1, 3 and 4).
 
     The backbone keeps WACNN's names and order of layers; the SEM sites stand beside it and start as the identity, so a
     trained WACNN becomes a SFTIP of equal output by loading its weights.

@@ -27,7 +27,7 @@ Mask = np.ndarray | Path | str | None
 
 def encode(image: Picture, model: Weights = None, lmbda: float | None = None, mask: Mask = None, *, detector: str | None = None,
            adapter_steps: int = 0) -> bytes:
-    """An image as the bytes of a .sci file (Section 3.1, Fig. 1); the same bytes as `python -m sccore encode` writes.
+    """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
 
     Args:
         image: uint8 (H, W, 3) in RGB, or the path of a file, or an image of Pillow; any size from 1x1.

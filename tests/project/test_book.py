@@ -1,5 +1,6 @@
 """The book's pages exist, what they include exists, and its numbers and equations come from one place each."""
 
+import ast
 import re
 
 import pytest
@@ -58,6 +59,18 @@ def test_every_module_is_in_the_api():
     assert sorted(name for names in found.values() for name in names) == sorted(modules)
     room = lambda name: f"api/{name.split('.')[0] if '.' in name else 'core'}"
     assert not [(page, name) for page, names in found.items() for name in names if room(name) != page], "not on its room's page"
+
+
+def test_the_architecture_page_says_where_everything_of_the_paper_is():
+    rows = re.findall(r"^\| (.+?) \|.*\| `sccore/(\S+\.py)`, `([\w.]+)` \|", text("architecture"), flags=re.MULTILINE)
+    shown = {what for row, *_ in rows for what in row.split(", ")}
+    assert {f"Eq. {i}" for i in range(1, 12)} | {f"Table {i}" for i in range(1, 7)} | {f"Fig. {i}" for i in range(1, 11)} <= shown
+    for what, file, name in rows:
+        scope = ast.parse((ROOT / "sccore" / file).read_text()).body
+        for part in name.split("."):
+            found = [node for node in scope if getattr(node, "name", "") == part]
+            assert found, f"{what}: {name} in {file}"
+            scope = getattr(found[0], "body", [])
 
 
 def test_citations_are_in_the_bibliography():

@@ -1,36 +1,18 @@
 """The rooms of the package stand in an order, and each imports from those before it alone; no file imports itself in a circle."""
 
 import ast
-from pathlib import Path
 
-from sccore.utils.paths import ROOT
+from sccore.paper.drawing.import_graph import MODULES, ORDER, between_rooms, draw, graph, room
 
-ORDER = "utils", "", "data", "text", "codecs", "evaluation", "training", "paper", "cli"  # "": the paper's own files
-FILES = {path.relative_to(ROOT).with_suffix(""): path for path in (ROOT / "sccore").rglob("*.py") if not path.stem.startswith("__")}
-MODULES = {".".join(name.parts): path for name, path in FILES.items()}
-
-
-def imports(path: Path) -> set[str]:
-    """Modules of the project that a file imports, in functions too."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
-            found |= {arg.value for arg in node.args if isinstance(arg, ast.Constant)}
-    return found & MODULES.keys()
-
-
-GRAPH = {name: imports(path) for name, path in MODULES.items()}
-room = lambda name: name.split(".")[1] if name.count(".") > 1 else ""
+GRAPH = graph()
 
 
 def test_a_room_imports_from_those_before_it():
     assert {room(name) for name in MODULES} == set(ORDER)
     wrong = [f"{a} imports {b}" for a in GRAPH for b in GRAPH[a] if ORDER.index(room(b)) > ORDER.index(room(a))]
     assert not wrong, "\n".join(sorted(wrong))
+    count = between_rooms()
+    assert count.sum() == sum(map(len, GRAPH.values())) and (count[1:].sum(1) > 0).all() and len(draw().axes[0].texts) == (count > 0).sum()
 
 
 def test_the_innermost_rooms_stand_alone():
