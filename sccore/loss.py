@@ -29,7 +29,8 @@ def worth_of_mask(text: float) -> float:
 
 def rate(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     """Estimated bits per pixel of each image, (B,): -log2 of every likelihood, summed, over the pixels of an image."""
-    return sum(-torch.log2(p).flatten(1).sum(1, dtype=torch.float64) for p in likelihoods.values()) / pixels
+    first, *others = (-torch.log2(p).flatten(1).sum(1, dtype=torch.float64) for p in likelihoods.values())
+    return sum(others, first) / pixels
 
 
 def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor | float,

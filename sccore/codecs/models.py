@@ -1,5 +1,7 @@
 """The learned codecs by name, and the switches that make their ablations: one function builds them all."""
 
+from collections.abc import Collection
+
 from sccore.codecs.cheng2020 import Cheng2020
 from sccore.codecs.ms2020 import MS2020
 from sccore.gains import GainUnits
@@ -23,7 +25,7 @@ def build(name: str, preset: str = "companion", *, sem: str = "nesft", prior: st
           rate: str = "fixed") -> Hyperprior:
     """An untrained model; its `spec` holds what was asked for. The arguments are those of :func:`sccore.codecs.zoo.create_model`."""
     switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
-    known = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
+    known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
     for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
         if value not in known[key]:
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")

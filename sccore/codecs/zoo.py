@@ -51,7 +51,7 @@ def codec_name(spec: dict) -> str:
     return "-".join([spec["name"]] + [spec[key] for key, usual in DEFAULTS.items() if spec.get(key, usual) != usual])
 
 
-def count_parameters(model: nn.Module) -> dict[str, int]:
+def count_parameters(model: nn.Module) -> dict:
     """Parameters in all, trainable ones (quantiles are trained by the auxiliary loss and count), and by part."""
     sites = {"g_a": "sem_a", "g_s": "sem_s", "h_a": "sem_h"}
     size = lambda *names: sum(p.numel() for n in names for p in getattr(model, n, nn.Identity()).parameters())
@@ -70,7 +70,7 @@ def kmac_per_pixel(model: Hyperprior, side: int = 256) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     x = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
-    level = model.level(model.lambdas and model.lambdas[0], x.device)
+    level = model.level(model.lambdas[0] if model.lambdas else None, x.device)
     was, _ = model.training, model.train()  # cheng2020 predicts all positions at once in training alone
     with FlopCounterMode(display=False) as counter:
         y_hat, z_hat, _ = model.code_latents(*model.analysis(x), level)

@@ -9,6 +9,7 @@ A frame is a table of one codec's measurements as `records.load_dataset` returns
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from sccore.evaluation.records import of_codec, settings
 from sccore.utils.errors import InputError
 
-Curve = pd.DataFrame | Mapping[str, Sequence[float]]
+Curve: TypeAlias = pd.DataFrame | Mapping[str, Sequence[float]]
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality

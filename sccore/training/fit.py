@@ -120,10 +120,10 @@ class Training:
         run = self.run
         spent = run.seconds / (60 * self.minutes) if self.minutes else float(self.minutes == 0)
         stop = stop or run.step >= self.recipe.steps or run.stopped or spent >= 1
-        self.spent, stop, lr = self.ranks.agree(spent, float(stop), run.lr)
+        self.spent, agreed, lr = self.ranks.agree(spent, float(stop), run.lr)
         if not self.ranks.first and self.recipe.schedule == "plateau":
             run.lr = lr
-        return bool(stop)
+        return bool(agreed)
 
     def advance(self):
         """One step, or its launch on a device that works by itself."""
@@ -137,7 +137,7 @@ class Training:
         run, r = self.run, self.recipe
         run.seconds += seconds
         self.bar.update()
-        if not self.ranks.first:
+        if not self.log:
             return
         if time.monotonic() - self.log.flushed >= 5:  # the only place in the loop that waits for the device
             run.replay.finish()
@@ -215,7 +215,8 @@ class Log:
         if path.exists() and step > 0:
             with open(path, newline="") as file:
                 rows = [r for r in csv.DictReader(file) if r["step"] and int(r["step"]) <= step]
-        self.path, self.waiting, self.flushed = path, [], time.monotonic()
+        self.path, self.flushed = path, time.monotonic()
+        self.waiting: list[dict] = []
         with replacing(path) as part, open(part, "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
@@ -244,5 +245,5 @@ def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, 
         window = (slice(top, top + size), slice(left, left + size))
         x = torch.from_numpy(image[window].copy()).permute(2, 0, 1).float() / 255
         pairs.append((x, torch.from_numpy(mask[window].copy())[None].float()))
-    stack = lambda part: tuple(torch.stack(t) for t in zip(*part))
-    return [stack(pairs[i : i + batch]) for i in range(0, len(pairs), batch)]
+    images, masks = (torch.stack(layer) for layer in zip(*pairs))
+    return list(zip(images.split(batch), masks.split(batch)))

@@ -1,6 +1,7 @@
 """Recipes: how a model is trained, the paper's (Section 4.1) and the companion's."""
 
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from sccore.hyperprior import Hyperprior
 from sccore.loss import METRICS
@@ -39,7 +40,7 @@ class Recipe:
 
 # The companion's, with the steps that a GPU did in the minutes there were: a backbone from the start of sccore.klt, and
 # what begins with trained weights.
-_muon = dict(optimizer="muon", schedule="decay", warmup=100)
+_muon: dict[str, Any] = dict(optimizer="muon", schedule="decay", warmup=100)
 FROM_KLT = Recipe(steps=7182, batch=32, lr=3e-3, decay=0.5, min_lr=1.5e-3, **_muon)
 CPU_BATCH = 4  # what a processor can do in minutes
 COMPANION = Recipe(steps=7410, batch=16, lr=1.5e-3, decay=0.7, min_lr=0.0, invert=0.15, **_muon)

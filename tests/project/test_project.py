@@ -50,6 +50,15 @@ def test_the_code_is_clean():
     assert result.returncode == 0, result.stdout
 
 
+def test_the_types_of_the_public_names_agree():
+    """mypy, with what [tool.mypy] says; every module that holds a public name is among its files, but the one that asks Pillow."""
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    homes = re.findall(r"^from \.([\w.]+) import", (ROOT / "sccore" / "__init__.pyi").read_text(), flags=re.MULTILINE)
+    assert {f"sccore/{home.replace('.', '/')}.py" for home in homes} - {"sccore/data/images.py"} <= set(checked)
+    result = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
 def test_every_direct_dependency_is_pinned():
     pinned = {normal(name) for name in pins()}
     assert {normal(re.match(r"[\w.-]+", r)[0]) for r in requirements()} <= pinned
