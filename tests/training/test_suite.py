@@ -32,7 +32,9 @@ keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
 suite.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
 fit = training.fit
 training.fit = lambda *a, **k: fit(*a, **k, save_every=0.3)
-sys.exit(cli.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *sys.argv[1:]]))
+if __name__ == "__main__":
+    suite.START, *data = sys.argv[1:]
+    sys.exit(cli.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *data]))
 """
 
 
@@ -46,9 +48,10 @@ def project(tmp_path):
     return tmp_path
 
 
-def start(project):
+def start(project, method=suite.START):
     env = os.environ | {"SCCORE_ROOT": str(project), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", TINY, str(project / "data" / "samples")]
+    (project / "tiny.py").write_text(TINY)
+    command = [sys.executable, str(project / "tiny.py"), method, str(project / "data" / "samples")]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -157,12 +160,12 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
 
 
 def test_a_kill_between_training_and_copying_is_made_good(project):
-    process = start(project)
-    assert process.wait(timeout=300) == 0
+    process = start(project, "spawn")  # as on systems that cannot fork
+    assert process.communicate(timeout=300) and process.returncode == 0
     path = project / "data/checkpoints/wacnn-base.safetensors"
     path.unlink()  # what data/runs holds is finished, and nothing else is left to do
-    process = start(project)
-    assert process.wait(timeout=120) == 0 and path.exists()
+    process = start(project, "spawn")
+    assert process.communicate(timeout=120) and process.returncode == 0 and path.exists()
 
 
 def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
