@@ -218,7 +218,7 @@ def train_asiqe(a) -> int:
     from sccore.evaluation.asiqe_training import train
     from sccore.utils import paths
 
-    out, record = a.out or paths.ASIQE, a.record or paths.RESULTS / "asiqe" / "asiqe-r.json"
+    out, record = a.out or paths.DATA / "asiqe" / "asiqe-r.npz", a.record or paths.RESULTS / "asiqe" / "asiqe-r.json"
     made = train(a.sources, out, record, a.work or paths.RUNS / "asiqe" / "rows.jsonl", a.count, a.learned_every, a.seed)
     print(json.dumps(made["evaluation"]["held_out_scenes"]))
 

@@ -14,8 +14,13 @@ DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic"
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
+def program() -> str:
+    """How this command line was called: "sccore", or "python -m sccore"."""
+    return "sccore" if Path(sys.argv[0]).stem == "sccore" else "python -m sccore"
+
+
 def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(prog="python -m sccore", description="Learned compression of screen content.")
+    main = argparse.ArgumentParser(prog=program(), description="Learned compression of screen content.")
     main.add_argument("--version", action="version", version=__version__)
     subparsers = main.add_subparsers(required=True, metavar="COMMAND")
 

@@ -9,11 +9,18 @@ ways that no program can follow; of those a copy is taken over.
 """
 
 import csv
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from sccore.utils import paths
 from sccore.utils.errors import InputError
+
+
+def lies(name: Path | str) -> Path:
+    """The folder of a data set: that of the shipped samples if there is no other of that name, else in the user's data."""
+    folders = paths.DATA / name, paths.SHIPPED / name
+    return next((folder for folder in folders if (folder / "images").is_dir()), folders[0])
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Dataset:
 
     @property
     def folder(self) -> Path:
-        return paths.DATA / self.name
+        return lies(self.name)
 
     @property
     def command(self) -> str:
@@ -63,11 +70,11 @@ DATASETS = {dataset.name: dataset for dataset in (
         "https://github.com/gianni-rosato/gb82-image-set", 10, "CC0-1.0", paths.SAMPLES / "SOURCES.tsv"),
     Dataset(
         "kodak", "Kodak suite: photographs, 768x512 and 512x768", "https://r0k.us/graphics/kodak", 24,
-        "released for unrestricted use", paths.DATA / "kodak.tsv", r"kodim\d\d\.png"),
+        "released for unrestricted use", paths.SHIPPED / "kodak.tsv", r"kodim\d\d\.png"),
     Dataset(
         "open", "the training set of the shipped weights: screenshots of software projects, and some photographs",
         "data/catalogue.tsv", 2531, "a licence a row: Apache-2.0, MIT, BSD, CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0, Unsplash",
-        paths.DATA / "catalogue.tsv"),
+        paths.SHIPPED / "catalogue.tsv"),
     Dataset(
         "jpegai", "JPEG AI validation set: photographs and some screens (Fig. 5; its training set is the paper's second stage)",
         "https://jpegai.github.io/3-datasets", 350, "for research on image coding; see the source",
@@ -111,7 +118,7 @@ def place(name: Path | str, masks: Path | str | None = None) -> tuple[Path, Path
     Raises:
         InputError: no such folder; of a known data set it says how to get it.
     """
-    folder = paths.DATA / name if (paths.DATA / name / "images").is_dir() else Path(name).expanduser()
+    folder = lies(name) if (lies(name) / "images").is_dir() else Path(os.path.expanduser(name))
     if not folder.is_dir():
         if str(name) in DATASETS:
             raise InputError(f"data set {name} is not here yet: {DATASETS[str(name)].command}")

@@ -123,7 +123,7 @@ def _entries(source):
         tar = tarfile.open(source)
     except (OSError, tarfile.TarError) as error:
         raise InputError(f"{source}: not a readable tar shard ({error})") from None
-    catalogue = pd.read_csv(paths.DATA / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
+    catalogue = pd.read_csv(paths.SHIPPED / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
     photos = set(catalogue.loc[catalogue["kind"] != "screens", "stem"])
     members = sorted((m for m in tar.getmembers() if m.isfile() and m.name.startswith("images/")), key=lambda m: m.name)
     return [(Path(m.name).stem, lambda m=m: tar.extractfile(m).read()) for m in members if Path(m.name).stem not in photos]

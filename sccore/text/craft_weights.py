@@ -44,7 +44,7 @@ def candidates() -> list[Path]:
     for package, inside in PACKAGES.items():
         spec = find_spec(package)
         folders += [Path(place) / inside for place in (spec and spec.submodule_search_locations) or []]
-    return [folder / FILE for folder in folders + [Path(cache).expanduser() for cache in CACHES]]
+    return [folder / FILE for folder in folders + [Path(os.path.expanduser(cache)) for cache in CACHES]]
 
 
 def official(path: Path) -> bool:

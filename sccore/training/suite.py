@@ -86,7 +86,7 @@ class Suite:
             lacks = ["record of " + name for name in self.lacks(run, trained)]
             if lacks and not trained["path"]:
                 return "waiting", "its weights, for a " + ", ".join(lacks)
-            lacks += ["copy in data/checkpoints"] * (run.ships and trained["path"].parent != paths.CHECKPOINTS)
+            lacks += ["copy in data/checkpoints"] * (run.ships and not paths.INSTALLED and trained["path"].parent != paths.CHECKPOINTS)
             return ("trained, lacks", ", ".join(lacks)) if lacks else ("done", "")
         if not run.measured and all(self.trained(other) for other in RUNS if other.start == run.name):
             return "done", "all that begins with it is here"
@@ -112,9 +112,9 @@ class Suite:
                     self.measure(run, trained["path"], name, position)
 
     def keep(self, run: Planned, trained: dict):
-        """Copies what travels with the repository out of the run's folder."""
+        """Copies what travels with the repository out of the run's folder; an installed package is left as it is."""
         log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
-        if trained["path"] == weights:
+        if trained["path"] == weights and not paths.INSTALLED:
             for source in (log, weights) if run.ships else (log,):
                 with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:
                     shutil.copyfile(source, part)

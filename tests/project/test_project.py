@@ -11,6 +11,7 @@ import yaml
 from sccore.utils.paths import ROOT
 
 WEIGHTS = {"craft", "ppocr"}  # extras that only bring a detector's weights
+NAMED = {"all"} | WEIGHTS  # extras without requirements of their own to check
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -25,16 +26,16 @@ def normal(name):
 
 def requirements():
     extras = PROJECT["optional-dependencies"]
-    return PROJECT["dependencies"] + [r for name, extra in extras.items() if name not in WEIGHTS for r in extra]
+    return PROJECT["dependencies"] + [r for name, extra in extras.items() if name not in NAMED for r in extra]
 
 
 def test_environment_installs_what_the_makefile_installs():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     assert pip[0] == "-c constraints.txt"
-    extras = re.fullmatch(r"-e \.\[([\w,]+)\]", pip[1])[1].split(",")
-    assert set(extras) == set(PROJECT["optional-dependencies"]) - WEIGHTS
-    assert f"-c constraints.txt -e '.[{','.join(extras)}]'" in (ROOT / "Makefile").read_text()
+    assert pip[1] == "-e .[all]" and "-c constraints.txt -e '.[all]'" in (ROOT / "Makefile").read_text()
+    (everything,) = PROJECT["optional-dependencies"]["all"]
+    assert set(re.fullmatch(r"sccore\[([\w,]+)\]", everything)[1].split(",")) == set(PROJECT["optional-dependencies"]) - NAMED
 
 
 def test_environment_has_a_python_that_the_package_allows():
@@ -105,4 +106,6 @@ def test_version_is_one():
     import sccore
 
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert sccore.__version__ == PROJECT["version"] == citation["version"]
+    assert PROJECT["dynamic"] == ["version"]  # read from the package
+    assert sccore.__version__ == citation["version"]
+    assert f"## {sccore.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
