@@ -81,7 +81,7 @@ def evaluate(a) -> int:
 def list_rulers(a) -> bool:
     """Whether `--also list` was asked for, and answers it."""
     if a.also == ["list"]:
-        from sccore.evaluation.rulers import listing
+        from sccore.evaluation.metrics import listing
 
         print(listing())
     return a.also == ["list"]

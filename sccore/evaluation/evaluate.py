@@ -13,7 +13,7 @@ import numpy as np
 
 from sccore.codecs import dec_adapter, sci
 from sccore.data.images import pair, read_image, read_mask
-from sccore.evaluation import metrics, rulers
+from sccore.evaluation import metrics
 from sccore.evaluation.provenance import provenance, surroundings
 from sccore.evaluation.records import resume, sweep
 from sccore.presets import LAMBDAS
@@ -44,7 +44,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
             :mod:`sccore.codecs.dec_adapter`.
         coded_with: a name of :mod:`sccore.text.altered_masks`: the model is told another mask than that of `masks_dir`, under
             which the text region is measured all the same.
-        also: names of :mod:`sccore.evaluation.rulers`, a column more each.
+        also: names of :mod:`sccore.evaluation.metrics`, a column more each.
 
     Returns:
         the record, as :mod:`sccore.evaluation.records` describes it.
@@ -84,7 +84,7 @@ def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | No
         qualities: the codec's own sweep unless given.
         out: as for `evaluate`; an unfinished record is gone on with if codec, versions and settings are the same.
         ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
-        also: names of :mod:`sccore.evaluation.rulers`, a column more each.
+        also: names of :mod:`sccore.evaluation.metrics`, a column more each.
     """
     qualities = list(qualities or codec.qualities)
     record = {"codec": codec.name, "settings": codec.settings} | surroundings(images_dir, command, masks_dir)
@@ -101,19 +101,19 @@ def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | No
 def _fill(record: dict, images_dir: Path | str, masks_dir: Path | str | None, points: list[dict],
           rows: Callable[..., Iterable[tuple[dict, np.ndarray]]], out: Path | str | None, also: Sequence[str] | None,
           progress: bool, position: int = 0) -> dict:  # fmt: skip
-    """Fills a record with what `rows(image, mask, points)` measures, and further rulers."""
+    """Fills a record with what `rows(image, mask, points)` measures, and further metrics."""
     pairs = {path.name: (path, mask) for _, path, mask in pair(images_dir, masks_dir, strict=False)}
-    if names := rulers.choose(also):
+    if names := metrics.choose(also):
         record["also"] = names
-        record["versions"] |= rulers.versions(names)
+        record["versions"] |= metrics.versions(names)
 
     def scored(files, missing):
         path, mask_path = files
         image = read_image(path, path.name)
         mask = mask_path and read_mask(mask_path, image.shape[:2], f"mask of {path.name}")
-        words = rulers.truth(names, path)
+        words = metrics.truth(names, path)
         for row, decoded in rows(image, mask, missing):
-            yield row | rulers.columns(names, image, decoded, mask, words)
+            yield row | metrics.columns(names, image, decoded, mask, words)
 
     unsaved = "checkpoint" in record and not record["checkpoint"]["sha256"]  # weights that nothing tells apart
     return sweep(resume(record | {"images": []}, None if unsaved else out, SUBJECT), pairs, points, scored, out, progress, position)

@@ -11,7 +11,8 @@ import pandas as pd
 from sccore.evaluation.bd_rate import between, curve, overlap
 from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
-from sccore.paper.drawing import style, traces
+from sccore.paper.drawing import style
+from sccore.paper.drawing.html import trace, traced_table
 from sccore.paper.tables import BASELINE, number, paper_numbers
 from sccore.utils.errors import InputError
 
@@ -98,8 +99,8 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
             if codec == to:
                 return escape(value)
             if isinstance(value, str):
-                return traces.trace("none", sources(codec, to), f"No BD-rate: {value}.")
-            return traces.trace(with_interval(value, key), sources(codec, to), basis(value, key, images))
+                return trace("none", sources(codec, to), f"No BD-rate: {value}.")
+            return trace(with_interval(value, key), sources(codec, to), basis(value, key, images))
 
         times = [row[key] for key in ("encode_s", "decode_s")]
         lines.append([
@@ -107,8 +108,8 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
             f"{span(own, 'psnr', 1)} dB</small>",
             paper_cell(paper, name, column),
             cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other),
-            None if row["overlap"] is None else traces.trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
-            None if None in times else traces.trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
+            None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
+            None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
         ])  # fmt: skip
         notes.append(escape(REASONS.get(name, "Not in the paper.") + why(row["psnr"], codec, anchor)))
     present = {PAPER.get(codec) for codec in found.records}
@@ -117,7 +118,7 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         notes.append(escape(REASONS.get(name, "")))
     head = [text.format(other=style.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
-    return traces.table(head, lines, f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
+    return traced_table(head, lines, f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
                         "95 % intervals; negative numbers are savings. Click a number for the records behind it.", notes)  # fmt: skip
 
 
@@ -150,4 +151,4 @@ def paper_cell(paper: dict, name: str | None, column: str) -> str | None:
     values = dict(zip(paper["columns"], paper["rows"][name]))
     shown = lambda value: "–" if value is None else number(value) if value else "0"
     others = ", ".join(f"{key} {shown(value)}" for key, value in values.items())
-    return traces.trace(shown(values[column]), [], f"The paper's {paper['where']}, row {name}: {others}. Against {paper['anchor']}.")
+    return trace(shown(values[column]), [], f"The paper's {paper['where']}, row {name}: {others}. Against {paper['anchor']}.")

@@ -1,6 +1,6 @@
 """Text integrity by many rulers: Table 6 of the paper (weighted against plain MSE) and the character error rate.
 
-Records with further rulers (:mod:`sccore.evaluation.rulers`) lie in data/results/earlier/integrity, one a codec, of the sample screenshots.
+Records with further rulers (:mod:`sccore.evaluation.metrics`) lie in data/results/earlier/integrity, one a codec, of the sample screenshots.
 What is not recorded is named with the command that makes it; a BD-rate that would mean nothing is not given, and the
 reason stands in its place.
 """
@@ -12,13 +12,14 @@ import pandas as pd
 
 from sccore.codecs import checkpoint
 from sccore.codecs import classical as anchors
-from sccore.evaluation import rulers
+from sccore.evaluation import metrics
 from sccore.evaluation.provenance import relative
-from sccore.evaluation.records import load_record, of_codec, settings
+from sccore.evaluation.records import load_record, of_codec
 from sccore.paper import table_1
 from sccore.paper.benchmark import Benchmark
-from sccore.paper.drawing import style, traces
-from sccore.paper.tables import BASELINE, EARLIER, MISSING, number, paper_numbers, table
+from sccore.paper.drawing import style
+from sccore.paper.drawing.html import trace, traced_table
+from sccore.paper.tables import BASELINE, EARLIER, MISSING, number, paper_numbers
 from sccore.utils import paths
 
 FOLDER = paths.RESULTS / EARLIER / "integrity"  # of the samples
@@ -26,7 +27,7 @@ OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was traine
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
 POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
-ALSO = tuple(name for name in rulers.RULERS if name not in rulers.ALWAYS)
+ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
 PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
 OURS = {  # ruler -> what it says about Table 6
     "psnr": "What plain MSE is trained for.",
@@ -37,7 +38,7 @@ OURS = {  # ruler -> what it says about Table 6
 
 
 def collect(dataset: str = "samples", codecs: str = "", measure: bool = False) -> Benchmark:
-    """Records with all rulers.
+    """Records with all metrics.
 
     Args:
         dataset: "samples", whose records are shipped, or a folder or data set of your own.
@@ -65,7 +66,7 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
         rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
         records.setdefault(record["codec"], []).append(record)
         failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
-    frame = pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *rulers.ALWAYS])
+    frame = pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *metrics.ALWAYS])
     numbers = frame.columns.difference(["codec", "name"])
     frame[numbers] = frame[numbers].apply(pd.to_numeric)
     files = frame.columns.intersection(["codec", "name", "lmbda", "quality", "bytes"]).tolist()
@@ -94,7 +95,7 @@ def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
 
 def usable() -> list[str]:
     """The further rulers that can be used here."""
-    return [name for name in ALSO if not rulers.RULERS[name].missing()]
+    return [name for name in ALSO if not metrics.METRICS[name].missing()]
 
 
 def _measure(codec, dataset, folder):
@@ -111,7 +112,7 @@ def _measure(codec, dataset, folder):
 
 def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """A frame in which a higher value of this ruler is better: a column of a ruler like CER has its sign turned."""
-    return frame.assign(**{name: -frame[name]}) if name in frame and rulers.RULERS[name].better == "lower" else frame
+    return frame.assign(**{name: -frame[name]}) if name in frame and metrics.METRICS[name].better == "lower" else frame
 
 
 def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str = PLAIN) -> dict | str:
@@ -120,7 +121,7 @@ def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str 
         return f"{' and '.join(absent)}: {MISSING}"
     without = [c for c in (codec, against) if name not in frame or of_codec(frame, c)[name].isna().all()]
     if without:
-        why = rulers.RULERS[name].missing()
+        why = metrics.METRICS[name].missing()
         return f"{' and '.join(without)}: not measured by this ruler" + f"; {why}" * bool(why)
     return table_1.compare(risen(frame, name), codec, against, name)
 
@@ -129,70 +130,19 @@ def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
     """Table 6: BD-rate of one codec against another by each ruler; every number opens the records behind it."""
     head = ["ruler", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
     theirs = next(row for row in paper_numbers()["ablations"]["rows"] if row["part"].startswith(PAPER))
-    claim = traces.trace(number(theirs["bd_rate"]), [], f"The paper's {theirs['where']}: {theirs['part']}, on SIQAD.")
+    claim = trace(number(theirs["bd_rate"]), [], f"The paper's {theirs['where']}: {theirs['part']}, on SIQAD.")
     sources = [record for c in dict.fromkeys([codec, against]) for record in found.records.get(c, [])]
     lines, notes = [], []
-    for ruler in rulers.RULERS.values():
+    for ruler in metrics.METRICS.values():
         value = compare(found.frame, ruler.name, codec, against)
         paper = claim if ruler.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
         if isinstance(value, str):
-            cells, note = [traces.trace("none", sources), None, None], f"No BD-rate: {value}."
+            cells, note = [trace("none", sources), None, None], f"No BD-rate: {value}."
         else:
             images = f"{len(value['per_image']) + len(value['refused'])} images"
-            cells = [traces.trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, images)) for key in ("", "per_image_")]
+            cells = [trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, images)) for key in ("", "per_image_")]
             cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
         lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
         notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
-    return traces.table(head, lines, f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
+    return traced_table(head, lines, f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
                         f"<b>{escape(found.name)}</b>, with 95 % intervals; negative numbers are savings.", notes)  # fmt: skip
-
-
-def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
-    """Rate and micro-averaged character error rate of a codec at each of its points: sum of edits over sum of characters.
-
-    Columns: the setting (lambda or quality), bpp (mean), cer, characters, images; rate ascending.
-    """
-    own = of_codec(frame, codec).dropna(subset=["cer"])
-    setting = settings(own)[0]
-    table = own.assign(edits=own["cer"] * own["cer_weight"]).groupby(setting).agg(
-        bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))  # fmt: skip
-    return table.assign(cer=table["edits"] / table["characters"]).drop(columns="edits").sort_values("bpp").reset_index(names="setting")
-
-
-def read_codecs(frame: pd.DataFrame) -> list[str]:
-    """The codecs whose pictures were read, in the order of the figures."""
-    if not {"cer", "cer_weight"} <= set(frame):
-        return []
-    return sorted(frame.dropna(subset=["cer"])["codec"].unique(), key=style.rank)
-
-
-def reading_table(found: Benchmark) -> str:
-    """Character error rate by codec and rate, a Markdown table."""
-    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
-            for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
-    return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
-
-
-def monotone(frame: pd.DataFrame, codec: str) -> dict:
-    """Whether the error rate falls, or stays, with every step in rate: of the micro-averaged curve and of each image.
-
-    Returns:
-        mean: of the curve; images: {name: whether}; steps, rises: number of steps of all images, and of those that rise.
-    """
-    own, images, steps, rises = of_codec(frame, codec).dropna(subset=["cer"]), {}, 0, 0
-    for name, rows in own.groupby("name"):
-        change = rows.sort_values("bpp")["cer"].diff().dropna()
-        images[name] = bool((change <= 0).all())
-        steps, rises = steps + len(change), rises + int((change > 0).sum())
-    return {"mean": bool((curve(frame, codec)["cer"].diff().dropna() <= 0).all()), "images": images, "steps": steps, "rises": rises}
-
-
-def monotone_table(found: Benchmark) -> str:
-    """Does the error rate fall with rate? A Markdown table, a row a codec; what rises is named."""
-    rows = []
-    for codec in read_codecs(found.frame):
-        seen = monotone(found.frame, codec)
-        rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
-        rows.append([f"`{codec}`", "yes" if seen["mean"] else "**no**", f"{sum(seen['images'].values())} of {len(seen['images'])}",
-                     f"{seen['rises']} of {seen['steps']}", rises or "none"])  # fmt: skip
-    return table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"], rows)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sccore.codecs import classical as anchors
 from sccore.evaluation import equal_rate as crops
-from sccore.paper.drawing import slider
+from sccore.paper.drawing.html import slider
 from sccore.utils.errors import InputError
 
 
@@ -68,7 +68,7 @@ def test_crops_are_named_and_lie_inside():
 
 def test_the_frame_holds_the_pictures_themselves_and_can_be_moved_by_keys():
     pictures = {f"<{i}>": np.random.default_rng(i).integers(0, 256, (8, 12, 3), dtype=np.uint8) for i in range(3)}
-    html = slider.slider(pictures, left=2, right=0)
+    html = slider(pictures, left=2, right=0)
     found = re.findall(r'<img class="(.*?)" data-name="(.*?)".*?base64,(.*?)"', html)
     assert [(kind.strip(), name) for kind, name, _ in found] == [("right", "&lt;0&gt;"), ("", "&lt;1&gt;"), ("left", "&lt;2&gt;")]
     for (_, _, content), picture in zip(found, pictures.values()):

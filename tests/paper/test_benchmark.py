@@ -15,7 +15,7 @@ from sccore.evaluation import bd_rate as rd
 from sccore.evaluation.records import load_record
 from sccore.paper import benchmark, results
 from sccore.paper import table_1 as table1
-from sccore.paper.drawing import traces
+from sccore.paper.drawing.html import trace, traced_table
 from sccore.paper.tables import paper_numbers
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -106,10 +106,10 @@ def test_behind_a_number_are_its_records(shots):
 
 def test_a_trace_is_text_not_markup():
     record = {"codec": "a<b", "command": "x & y", "date": None, "checkpoint": {"file": None, "sha256": "0f"}}
-    shown = traces.trace("1\n2 to 3", [record], "a > b")
+    shown = trace("1\n2 to 3", [record], "a > b")
     assert "a&lt;b" in shown and "x &amp; y" in shown and "a &gt; b" in shown and "not noted" in shown
     assert "<summary>1<br><small>2 to 3</small></summary>" in shown and "a file of its own, sha256 0f" in shown
-    assert "<td>–</td>" in traces.table(["a"], [[None]])
+    assert "<td>–</td>" in traced_table(["a"], [[None]])
 
 
 def test_names_that_lead_nowhere(shots):

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sccore.evaluation import rulers
+from sccore.evaluation import metrics
 from sccore.evaluation.records import save_record
-from sccore.paper import readings
+from sccore.paper import character_errors
 from sccore.paper import table_6 as integrity
 from sccore.paper.tables import MISSING
 from sccore.utils import paths
@@ -52,7 +52,7 @@ def plain(html):
     return re.sub(r"<[^>]+>", " ", seen)
 
 
-@pytest.mark.parametrize("name", [name for name in rulers.RULERS if name != "asiqe_r"])
+@pytest.mark.parametrize("name", [name for name in metrics.METRICS if name != "asiqe_r"])
 def test_the_better_codec_saves_bits_by_every_ruler(found, name):
     value = integrity.compare(found.frame, name)
     assert value["bd_rate"] < -10 and value["low"] <= value["bd_rate"] <= value["high"]
@@ -90,16 +90,16 @@ def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
     assert set(found.missing) == set(integrity.CODECS) and found.frame.empty
     assert f"suite --only {integrity.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[integrity.PLAIN]
     assert MISSING in plain(integrity.html(found))
-    assert MISSING in integrity.reading_table(found) and MISSING in integrity.monotone_table(found)
-    assert readings.cer_curves(found).axes
-    assert readings.line("graph+10+10", 64, 32, integrity.PLAIN).axes
+    assert MISSING in character_errors.reading_table(found) and MISSING in character_errors.monotone_table(found)
+    assert character_errors.cer_curves(found).axes
+    assert character_errors.line("graph+10+10", 64, 32, integrity.PLAIN).axes
 
 
 def test_records_without_the_reader_are_drawn_too(folder):
     rows = [{k: v for k, v in row("a.png", rate).items() if not k.startswith("cer")} for rate in RATES]
     save_record(folder / "jpeg.json", record("jpeg", rows))
     found = integrity.collect()
-    assert integrity.read_codecs(found.frame) == [] and readings.cer_curves(found).axes
+    assert character_errors.read_codecs(found.frame) == [] and character_errors.cer_curves(found).axes
     assert "not measured by this ruler" in integrity.compare(found.frame, "cer", "jpeg", "jpeg")
 
 
@@ -107,17 +107,17 @@ def test_error_rates_are_of_all_characters_together(found):
     rows = found.frame["name"] == "a.png"
     found.frame.loc[rows, "cer"] = 0.2
     found.frame.loc[~rows, "cer"] = 0.6
-    points = integrity.curve(found.frame, integrity.WEIGHTED)
+    points = character_errors.curve(found.frame, integrity.WEIGHTED)
     assert points["cer"].tolist() == pytest.approx([0.5] * 5) and points["characters"].tolist() == [400] * 5
-    assert "50.0 % | 400 | 2 |" in integrity.reading_table(found)
+    assert "50.0 % | 400 | 2 |" in character_errors.reading_table(found)
 
 
 def test_what_rises_is_named(found):
-    assert integrity.monotone(found.frame, integrity.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
+    assert character_errors.monotone(found.frame, integrity.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
     found.frame.loc[(found.frame["name"] == "a.png") & (found.frame["lmbda"] == 0.5), "cer"] = 1.0
-    seen = integrity.monotone(found.frame, integrity.PLAIN)
+    seen = character_errors.monotone(found.frame, integrity.PLAIN)
     assert seen["images"] == {"a.png": False, "b.png": True} and (seen["steps"], seen["rises"]) == (8, 1)
-    assert "| **no** | 1 of 2 | 1 of 8 | a |" in integrity.monotone_table(found)
+    assert "| **no** | 1 of 2 | 1 of 8 | a |" in character_errors.monotone_table(found)
 
 
 def test_only_what_is_lower_the_better_is_turned():
@@ -127,10 +127,10 @@ def test_only_what_is_lower_the_better_is_turned():
 
 
 def test_a_line_is_shown_at_every_rate():
-    figure = readings.line("windows95+204+168", 96, 36, integrity.WEIGHTED, lmbdas=(0.0018, 0.025))
+    figure = character_errors.line("windows95+204+168", 96, 36, integrity.WEIGHTED, lmbdas=(0.0018, 0.025))
     assert len(figure.axes) == 3 and all(axes.get_xlabel() for axes in figure.axes)
     with pytest.raises(InputError, match="no image nowhere in .*there are: codec_wiki"):
-        readings.line("nowhere+0+0", 96, 36, integrity.WEIGHTED)
+        character_errors.line("nowhere+0+0", 96, 36, integrity.WEIGHTED)
 
 
 def test_a_folder_is_measured_when_asked(tmp_path, monkeypatch, screen):

@@ -1,9 +1,10 @@
-"""Figures of what a reader sees: the character error rate against rate, and one line of text as each file leaves it."""
+"""What a reader sees: tables and figures of the character error rate, and one line of text as each file leaves it."""
 
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from sccore.codecs.classical import CODECS
@@ -11,24 +12,76 @@ from sccore.data import datasets
 from sccore.data import samples as data
 from sccore.evaluation import equal_rate as crops
 from sccore.evaluation import ocr
-from sccore.evaluation.records import common
-from sccore.paper import table_6 as integrity
+from sccore.evaluation.records import common, of_codec, settings
+from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
+from sccore.paper.tables import table
 from sccore.presets import LAMBDAS
 from sccore.utils.errors import InputError
+
+
+def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
+    """Rate and micro-averaged character error rate of a codec at each of its points: sum of edits over sum of characters.
+
+    Columns: the setting (lambda or quality), bpp (mean), cer, characters, images; rate ascending.
+    """
+    own = of_codec(frame, codec).dropna(subset=["cer"])
+    setting = settings(own)[0]
+    points = own.assign(edits=own["cer"] * own["cer_weight"]).groupby(setting).agg(
+        bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))  # fmt: skip
+    return points.assign(cer=points["edits"] / points["characters"]).drop(columns="edits").sort_values("bpp").reset_index(names="setting")
+
+
+def read_codecs(frame: pd.DataFrame) -> list[str]:
+    """The codecs whose pictures were read, in the order of the figures."""
+    if not {"cer", "cer_weight"} <= set(frame):
+        return []
+    return sorted(frame.dropna(subset=["cer"])["codec"].unique(), key=style.rank)
+
+
+def reading_table(found: Benchmark) -> str:
+    """Character error rate by codec and rate, a Markdown table."""
+    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
+            for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
+    return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
+
+
+def monotone(frame: pd.DataFrame, codec: str) -> dict:
+    """Whether the error rate falls, or stays, with every step in rate: of the micro-averaged curve and of each image.
+
+    Returns:
+        mean: of the curve; images: {name: whether}; steps, rises: number of steps of all images, and of those that rise.
+    """
+    own, images, steps, rises = of_codec(frame, codec).dropna(subset=["cer"]), {}, 0, 0
+    for name, rows in own.groupby("name"):
+        change = rows.sort_values("bpp")["cer"].diff().dropna()
+        images[name] = bool((change <= 0).all())
+        steps, rises = steps + len(change), rises + int((change > 0).sum())
+    return {"mean": bool((curve(frame, codec)["cer"].diff().dropna() <= 0).all()), "images": images, "steps": steps, "rises": rises}
+
+
+def monotone_table(found: Benchmark) -> str:
+    """Does the error rate fall with rate? A Markdown table, a row a codec; what rises is named."""
+    rows = []
+    for codec in read_codecs(found.frame):
+        seen = monotone(found.frame, codec)
+        rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
+        rows.append([f"`{codec}`", "yes" if seen["mean"] else "**no**", f"{sum(seen['images'].values())} of {len(seen['images'])}",
+                     f"{seen['rises']} of {seen['steps']}", rises or "none"])  # fmt: skip
+    return table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"], rows)
 
 
 @style.styled
 def cer_curves(found: Benchmark) -> Figure:
     """Character error rate against rate, one line a codec: all characters together of the images that all codecs have."""
-    codecs = integrity.read_codecs(found.frame)
+    codecs = read_codecs(found.frame)
     frame = common(found.frame, codecs) if codecs else found.frame.iloc[:0]
     if frame.empty:
         return style.nothing("no character error rate is recorded")
     figure, axes = plt.subplots(figsize=(7.4, 3.9))
     for codec, colour in zip(codecs, style.colours(codecs)):
-        points = integrity.curve(frame, codec)
+        points = curve(frame, codec)
         axes.plot(points["bpp"], 100 * points["cer"], "o-", color=colour, label=style.title(codec))
     axes.set(xscale="log", xlabel=style.LABELS["bpp"], ylabel="characters read wrongly [%]", ylim=(0, None))
     style.plain_log(axes.xaxis)
@@ -53,7 +106,7 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
         raise InputError(f"no image {name} in {images}; there are: {', '.join(found)}")
     image = data.read_image(found[name][0])
     mask = data.read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
-    if codec in CODECS or not (file := integrity.weights(codec) or Path(codec)).exists():
+    if codec in CODECS or not (file := table_6.weights(codec) or Path(codec)).exists():
         return style.nothing(f"no weights of {codec} here to decode a crop with")
     part, where = (crops.cut(layer, left, top, width, height) for layer in (image, mask))
     heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
