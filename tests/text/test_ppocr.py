@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.text import craft, ppocr
+from sccore.text import craft, official, ppocr
 from sccore.text import masks as text
 from sccore.utils.errors import InputError
 
@@ -38,13 +38,13 @@ def test_what_is_unlikely_or_thin_is_no_line():
 
 
 def test_weights_that_are_not_there_or_not_official(tmp_path, monkeypatch):
-    monkeypatch.setattr(ppocr, "find_spec", lambda name: None)
+    monkeypatch.setattr(official, "find_spec", lambda name: None)
     monkeypatch.delenv(ppocr.VARIABLE, raising=False)
     with pytest.raises(InputError, match="pip install --no-deps rapidocr"):
         ppocr.find_weights()
     other = tmp_path / "other.onnx"
     other.write_bytes(b"x")
-    with pytest.raises(InputError, match="not an official"):
+    with pytest.raises(InputError, match="not the official"):
         ppocr.find_weights(other)
     monkeypatch.setenv(ppocr.VARIABLE, str(tmp_path / "none.onnx"))
     with pytest.raises(InputError, match="SCCORE_PPOCR_WEIGHTS names it"):
