@@ -1,13 +1,12 @@
 """Window attention module of the WACNN backbone (Zou et al., CVPR 2022)."""
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 import torch
 import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
-from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from sccore.layers import GELU
 
@@ -27,24 +26,70 @@ class ResidualUnit(nn.Module):
         return self.gelu(x + self.conv(x))
 
 
-class SwinAttention(ShiftedWindowAttention):
-    """Swin's, with its position bias looked up by a product on GPUs, where the gradient of an index is a sorted scatter."""
+class SwinAttention(nn.Module):
+    """Self-attention inside shifted windows, with a learned bias for every distance (Liu et al., ICCV 2021).
 
-    def define_relative_position_index(self):
-        super().define_relative_position_index()
-        chosen = F.one_hot(self.relative_position_index, len(self.relative_position_bias_table)).float()
-        self.register_buffer("chosen", chosen, persistent=False)  # (positions^2, rows of the table)
+    Args:
+        channels: of the features, a multiple of `heads`.
+        heads: of the attention.
+        window: side of the square windows, positions.
+        shift: of the windows, positions down and right; of none in a direction in which there is one window only.
+    """
 
-    def get_relative_position_bias(self) -> Tensor:
+    def __init__(self, channels: int, heads: int, window: int, shift: int):
+        super().__init__()
+        self.heads, self.window, self.shift = heads, window, shift
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        place = torch.cartesian_prod(torch.arange(window), torch.arange(window))  # (positions, 2)
+        down, right = (place[:, None] - place[None] + window - 1).unbind(2)  # (positions, positions)
+        index = (down * (2 * window - 1) + right).flatten()
+        self.register_buffer("relative_position_index", index)
+        self.register_buffer("chosen", F.one_hot(index, (2 * window - 1) ** 2).float(), persistent=False)  # (positions^2, rows of the table)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, h, w, channels), h and w multiples of `window`; the same shape."""
+        B, h, w, channels = x.shape
+        shift = [self.shift if self.window < side else 0 for side in (h, w)]
+        if any(shift):
+            x = x.roll((-shift[0], -shift[1]), (1, 2))
+        x = self.split(x)  # (windows, positions, channels)
+        q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (windows, heads, positions, channels / heads)
+        attention = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.bias()
+        if any(shift):
+            apart = self.apart(h, w, shift, x).repeat(B, 1, 1)  # (windows, positions, positions)
+            attention = attention + apart[:, None]
+        x = self.proj((attention.softmax(-1) @ v).transpose(1, 2).reshape(x.shape))
+        x = x.view(B, h // self.window, w // self.window, self.window, self.window, channels)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(B, h, w, channels)
+        return (x.roll((shift[0], shift[1]), (1, 2)) if any(shift) else x).contiguous()
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, h, w, C) -> (windows, positions, C), the windows of each image row by row."""
+        B, h, w, channels = x.shape
+        x = x.view(B, h // self.window, self.window, w // self.window, self.window, channels)
+        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, self.window**2, channels)
+
+    def apart(self, h: int, w: int, shift: list[int], like: Tensor) -> Tensor:
+        """-100 between positions of a window that only the shift has brought together, else 0: (windows of an image, positions, positions)."""
+        down, right = (torch.arange(side, device=like.device) >= side - s for side, s in zip((h, w), shift))
+        region = self.split((2 * down[:, None] + right)[None, :, :, None])[..., 0]  # (windows, positions)
+        return like.new_zeros(()).masked_fill(region[:, :, None] != region[:, None], -100.0)
+
+    def bias(self) -> Tensor:
+        """(1, heads, positions, positions); by a product on GPUs, where the gradient of an index is a sorted scatter."""
         table = self.relative_position_bias_table
-        return self.by_product() if table.is_cuda and torch.is_grad_enabled() else super().get_relative_position_bias()
+        if table.is_cuda and torch.is_grad_enabled():
+            return self.by_product()
+        return table[self.relative_position_index].view(self.window**2, self.window**2, -1).permute(2, 0, 1).contiguous()[None]
 
     def by_product(self) -> Tensor:
         """The same numbers, (1, heads, positions, positions)."""
-        positions = self.window_size[0] * self.window_size[1]
         with torch.autocast(self.chosen.device.type, enabled=False):
             bias = self.chosen @ self.relative_position_bias_table  # (positions^2, heads)
-        return bias.view(positions, positions, -1).permute(2, 0, 1)[None].contiguous()
+        return bias.view(self.window**2, self.window**2, -1).permute(2, 0, 1)[None].contiguous()
 
 
 class WindowAttention(nn.Module):
@@ -55,13 +100,13 @@ class WindowAttention(nn.Module):
 
     def __init__(self, channels: int, heads: int, window: int, shift: int):
         super().__init__()
-        self.attn = SwinAttention(channels, [window, window], [shift, shift], heads)
+        self.attn = SwinAttention(channels, heads, window, shift)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.attn(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        name = prefix + "attn.relative_position_index"  # published as (w*w, w*w), torchvision keeps it flat
+        name = prefix + "attn.relative_position_index"  # published as (w*w, w*w), kept flat here
         if name in state_dict:
             state_dict[name] = state_dict[name].flatten()
         super()._load_from_state_dict(state_dict, prefix, *args)

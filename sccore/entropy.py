@@ -4,7 +4,7 @@ Channel-conditional coding is Minnen & Singh's (ICIP 2020), as WACNN uses it and
 :meth:`SliceEntropyModel.decode_parts`, serves training, encoding and decoding.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from functools import partial

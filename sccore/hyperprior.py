@@ -4,9 +4,10 @@ The hyperprior is Ballé et al.'s (ICLR 2018). How y is predicted part by part i
 :mod:`sccore.entropy`, positions in :mod:`sccore.codecs.cheng2020`.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
+import math
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -16,7 +17,6 @@ import numpy as np
 import torch
 from compressai.ans import BufferedRansEncoder, RansDecoder
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional
-from compressai.models import CompressionModel
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
@@ -26,10 +26,12 @@ from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.errors import InputError
 
+SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
+
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
 
-class Hyperprior(CompressionModel, ABC):
+class Hyperprior(nn.Module, ABC):
     """A learned codec with the interface of CompressAI. Subclasses bring g_a, g_s, h_a and the networks of `drivers`.
 
     ::
@@ -158,9 +160,21 @@ class Hyperprior(CompressionModel, ABC):
         likelihood = bottleneck.likelihood_lower_bound(bottleneck._likelihood(values)[0])
         return likelihood.reshape(channels_first.shape).transpose(0, 1)
 
-    def update(self, *args, **kwargs) -> bool:
+    def aux_loss(self) -> Tensor:
+        """What trains the quantiles of the entropy bottleneck, as in CompressAI."""
+        return self.entropy_bottleneck.loss()
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
+        """PyTorch's; the coder's tables, which are empty in a new model, take the size that they have in the file."""
+        for name, table in self.named_buffers():
+            if not table.numel() and name in state_dict:
+                table.resize_(state_dict[name].shape)
+        return super().load_state_dict(state_dict, strict, assign)
+
+    def update(self, scale_table: Tensor | None = None, force: bool = False, update_quantiles: bool = False) -> bool:
         """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it."""
-        updated = super().update(*args, **kwargs)
+        updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
+        updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
         self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh)
         return updated

@@ -1,6 +1,6 @@
 """Layers that all transforms are made of: convolutions that change the size exactly, and GELU."""
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 import torch

@@ -4,7 +4,7 @@ Song et al.'s SFT and condition block (ICCV 2021), which the paper replaces (Tab
 starts as the identity, so a trained backbone keeps its output when the sites are put in.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 import torch

@@ -1,6 +1,6 @@
 """WACNN (Zou et al., CVPR 2022): the paper's baseline and the backbone of its model (Section 3.1)."""
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from compressai.layers import GDN, conv3x3

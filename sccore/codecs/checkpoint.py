@@ -171,6 +171,11 @@ def first_line(error: Exception) -> str:
 
 def load_published(model: WACNN, path: Path | str) -> WACNN:
     """Weights of a published WACNN checkpoint (a .pth or .pth.tar with the names of its release), tensors only."""
+    import sccore.utils.torchvision_ops  # noqa: F401  which this part of CompressAI imports
+
+    # isort: split
+    from compressai.models.utils import remap_old_keys
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -180,7 +185,7 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
     state = state.get("state_dict", state)
     state = {k.removeprefix("module."): v for k, v in state.items()}
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(remap_old_keys("entropy_bottleneck", state))
     except (RuntimeError, KeyError) as error:
         reason = (str(error).splitlines()[1:] or [str(error)])[0].strip()  # the first name that does not fit
         raise InputError(f"{path}: not a WACNN checkpoint ({reason:.200})") from None

@@ -5,7 +5,7 @@ context model is the published one, a masked 5x5 convolution over what is decode
 positions that do not see each other are decoded together, and in exact arithmetic.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from typing import Iterator
@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from compressai import layers
 from compressai.layers import AttentionBlock, ResidualBlock, conv3x3
-from compressai.models import Cheng2020Attention
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
@@ -52,6 +51,11 @@ class Cheng2020(Hyperprior):
     drivers = ("h_s", *predictors)
 
     def __init__(self, widths: Preset, lambdas: tuple[float, ...] | None = None):
+        import sccore.utils.torchvision_ops  # noqa: F401  which this part of CompressAI imports
+
+        # isort: split
+        from compressai.models import Cheng2020Attention
+
         N, M = widths.cheng
         super().__init__(M, N, widths.centred)
         whole, act = Cheng2020Attention(N), nn.LeakyReLU

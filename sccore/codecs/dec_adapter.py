@@ -10,7 +10,7 @@ public code; what stands where and how it is coded is decided here:
 - they are sent only if they lower the cost of the whole image.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 import math

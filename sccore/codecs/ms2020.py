@@ -10,7 +10,7 @@ repeat colours exactly, photographs hardly ever do.
 
 import math
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 import torch.nn.functional as F

@@ -4,7 +4,7 @@ What is drawn was seen by :mod:`sccore.paper.drawing.network_trace` while the ne
 the backbone, orange what the paper adds, grey what becomes bits.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from compressai.layers import GDN

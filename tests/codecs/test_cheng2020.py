@@ -1,5 +1,8 @@
 """The serial context model, decoded in fronts."""
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import pytest
 import torch
 from compressai.models import Cheng2020Attention

@@ -1,5 +1,8 @@
 """Coding as one uses it: the command's bytes from any kind of image, the default mask, and one line for what cannot be used."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -60,3 +63,17 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
 def test_what_cannot_be_used_is_one_line(image, options, message):
     with pytest.raises(InputError, match=message):
         sccore.encode(image, **options)
+
+
+NEVER = {"pandas", "matplotlib", "torchvision", "torch_geometric", "torch._dynamo", "scipy.stats._stats_py", "sympy", "compressai.models.base", "sccore.evaluation.records"}
+
+
+@pytest.mark.parametrize("command, more", [("encode", set()), ("decode", {"cv2", "sccore.text.masks"})])
+def test_coding_imports_nothing_that_it_does_not_need(command, more, tmp_path, screen):
+    """Seconds of every call; what is put off is a part of CompressAI in name alone (see sccore.utils.late_compressai)."""
+    Image.fromarray(screen(16, 16)[0]).save(tmp_path / "x.png")
+    (tmp_path / "x.sci").write_bytes(sccore.encode(tmp_path / "x.png", detector="none"))
+    names = ("x.png", "y.sci") if command == "encode" else ("x.sci", "y.png")
+    code = f"import sys; from sccore.cli.parser import main; print(main(sys.argv[1:]), {NEVER | more!r} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code, command, *(tmp_path / name for name in names)], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "0 set()", result.stdout + result.stderr

@@ -39,9 +39,25 @@ def test_no_other_gelu_is_in_a_model(name):
 
 
 def test_position_bias_by_a_product_is_that_by_an_index():
-    attention = SwinAttention(8, [4, 4], [2, 2], 2)
-    bias = attention.get_relative_position_bias()
+    attention = SwinAttention(8, heads=2, window=4, shift=2)
+    bias = attention.bias()
     assert torch.equal(bias, attention.by_product())
     weight = torch.randn(bias.shape)
     gradients = [torch.autograd.grad((b * weight).sum(), attention.relative_position_bias_table)[0] for b in (bias, attention.by_product())]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("height, width", [(4, 4), (8, 4), (4, 12), (16, 8)])
+def test_window_attention_is_torchvisions_to_the_last_bit(height, width):
+    import sccore.utils.torchvision_ops  # noqa: F401
+
+    # isort: split
+    from torchvision.models.swin_transformer import ShiftedWindowAttention
+
+    theirs = ShiftedWindowAttention(8, [4, 4], [2, 2], 2)
+    ours = SwinAttention(8, heads=2, window=4, shift=2)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(3, height, width, 8)
+    assert torch.equal(ours(x), theirs(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours(x), theirs(x))

@@ -1,5 +1,8 @@
 """Sizes, shapes, names and switches of the models."""
 
+import sccore.utils.torchvision_ops  # noqa: F401
+
+# isort: split
 import pytest
 import torch
 from compressai.models import Cheng2020Attention

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from compressai.ans import BufferedRansEncoder, RansDecoder

@@ -4,7 +4,7 @@ Hooks note the calls of modules; concatenations are noted beside them, so that a
 tensors it was put together from. :mod:`sccore.paper.figures_1_2` draws Figures 1 and 2 from this and from nothing else.
 """
 
-import sccore.utils.torchvision_ops  # noqa: F401
+import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def describe(module: nn.Module) -> str:
         return "IGDN" if module.inverse else "GDN"
     if isinstance(module, WAM):
         attention = module.conv_b[0].attn
-        return f"WAM {attention.window_size[0]}×{attention.window_size[1]}, {attention.num_heads} heads"
+        return f"WAM {attention.window}×{attention.window}, {attention.heads} heads"
     if isinstance(module, (NESFT, SFT)):
         return f"{type(module).__name__}, {site_channels(module)}"
     if isinstance(module, TransformBlock):
