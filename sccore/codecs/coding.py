@@ -63,11 +63,12 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = sc
         InputError: not a .sci file, another version, damaged, too large, or other weights needed; says which.
 
     Example:
-        >>> data = sccore.encode(np.zeros((16, 16, 3), np.uint8), "wacnn")
+        >>> data = sccore.encode(np.zeros((16, 16, 3), np.uint8), detector="none")
         >>> sccore.decode(data).dtype
         dtype('uint8')
     """
-    return sci.decode(data if isinstance(data, bytes) else sci.read_file(data), model, max_pixels)
+    content = sci.read_file(data) if isinstance(data, (Path, str)) else bytes(data)
+    return sci.decode(content, model, max_pixels)
 
 
 def text_mask(image: Picture, model: Hyperprior | None = None, mask: Mask = None, detector: str | None = None) -> tuple[np.ndarray, str]:

@@ -31,7 +31,7 @@ def create_model(name: str = "sftip", preset: str = "companion", *, pretrained: 
         InputError: an unknown name or switch, or no such weights are shipped; says what is there.
 
     Example:
-        >>> sccore.create_model("wacnn", pretrained=True).spec["rate"]
+        >>> sccore.create_model("sftip", pretrained=True).spec["rate"]
         'variable'
     """
     model = build(name, preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "fixed")

@@ -35,7 +35,7 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     assert sccore.encode(pixels, "sftip", 0.0067, masks.mask(pixels, "heuristic")) == data != sccore.encode(pixels, detector="none")
     model = sccore.load_model()
     assert sccore.encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067)
-    assert np.array_equal(sccore.decode(file), sccore.decode(data, model))
+    assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
 
 
 def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(screen, recwarn):
