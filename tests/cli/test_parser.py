@@ -115,9 +115,10 @@ def test_conversions_are_noted(tmp_path, saved):
 def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch, capsys):
     from sccore.cli import parser as cli
     from sccore.text import craft_weights
+    from sccore.utils.errors import InputError
 
     def missing(*_):
-        raise craft_weights.InputError("no CRAFT weights")
+        raise InputError("no CRAFT weights")
 
     monkeypatch.setattr(craft_weights, "find_weights", missing)
     monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
