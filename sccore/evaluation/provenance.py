@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
+from sccore import __version__
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
@@ -116,7 +117,7 @@ def _code_version():
             return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
         except (OSError, subprocess.CalledProcessError):
             pass  # no git, or no commit yet
-    return metadata.version("sccore")
+    return __version__
 
 
 def machine() -> str:

@@ -53,4 +53,4 @@ def native_bf16(device: str | torch.device) -> bool:
     """Whether bfloat16 arithmetic is native here; emulated it is many times slower than float32."""
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()  # not in every build

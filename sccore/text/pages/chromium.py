@@ -5,7 +5,6 @@ ends with a zero byte, and the browser reads them on its file descriptor 3 and a
 """
 
 import base64
-import fcntl
 import json
 import os
 import select
@@ -16,7 +15,8 @@ from time import monotonic
 
 from sccore.utils.errors import InputError
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+         "/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")  # fmt: skip
 OPTIONS = (
     "--headless", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars", "--disable-extensions", "--disable-sync",
     "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--mute-audio",
@@ -26,7 +26,9 @@ PATIENCE = 30  # seconds for one answer
 
 
 def find() -> str:
-    """The path of Chromium or Chrome on this machine; InputError says what to install."""
+    """The path of Chromium or Chrome on this machine; InputError says what to install, or that this system cannot start it so."""
+    if not hasattr(os, "posix_spawn"):
+        raise InputError("pages are rendered on Linux and macOS alone: the browser is given two pipes by number")
     for name in NAMES:
         if path := shutil.which(name):
             return path
@@ -129,6 +131,8 @@ class Browser:
 
 def _high(fd: int) -> int:
     """The same pipe under a number that 3 and 4 cannot collide with."""
+    import fcntl  # not on Windows
+
     high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
     os.close(fd)
     return high
