@@ -24,10 +24,11 @@ from sccore import fixed_point as fixedpoint
 from sccore import rans
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
+from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 
 SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
-
+PIXELS_A_THREAD = 2**18
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
 
@@ -203,7 +204,8 @@ class Hyperprior(nn.Module, ABC):
             indexes.extend(self._indexes(sigma * gain))
             return to_grid(r * inverse)
 
-        self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
+        with worthwhile(z[0, 0].numel() * self.stride**2):
+            self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *self._tables())
         return [encoder.flush(), z_string[0]]
@@ -228,8 +230,9 @@ class Hyperprior(nn.Module, ABC):
             r = decoder.decode_stream(self._indexes(sigma * gain), *tables)
             return to_grid(torch.tensor(r, dtype=torch.float64, device=mu.device).view_as(mu) * inverse)
 
-        z_hat = self._exact_z_hat([z_string], shape, level)
-        return self.decode_parts(self._exact, z_hat, residual), z_hat
+        with worthwhile(positions * self.stride**2):
+            z_hat = self._exact_z_hat([z_string], shape, level)
+            return self.decode_parts(self._exact, z_hat, residual), z_hat
 
     def _exact_z_hat(self, z_string: list[bytes], shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)
@@ -253,14 +256,24 @@ class Hyperprior(nn.Module, ABC):
 
 
 @contextmanager
-def one_thread():
-    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def at_most(threads: int):
+    """No more threads than so many, and than there are cores: those that wait for each other keep cores from other work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, threads, cores())))
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
+
+
+def one_thread():
+    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
+    return at_most(1)
+
+
+def worthwhile(pixels: int):
+    """As many threads as an image of this size keeps busy; its networks are many and small."""
+    return at_most(pixels // PIXELS_A_THREAD)
 
 
 def keep_variance(transform: nn.Module):

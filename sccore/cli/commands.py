@@ -4,7 +4,9 @@ Imports wait until a command runs, so that help and errors are immediate.
 """
 
 import json
+import signal
 import sys
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -191,13 +193,16 @@ def train(a) -> int:
     given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "min_lr", "metric", "masks", "invert", "validate_every")
     recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
-    begin = lambda samples: training.begin(a.model, a.preset, samples, recipe, a.lmbda, a.warm_start, a.out, device,
-                                           from_klt=a.initial == "klt", progress=ranks.first, **switches)  # fmt: skip
-    begin(None)  # refuses what cannot be trained before anything is read
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as a shell tells it, and with no half-written file left
+    model = training.begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
+    with training.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
+        pass
     with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
         samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)
     validation = data.load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
-    model = begin(samples)
+    if a.initial == "klt":
+        training.from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
     summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation, minutes=a.minutes,
                            device=device, bf16=False if a.float32 else None, ranks=ranks)  # fmt: skip
     if ranks.first:

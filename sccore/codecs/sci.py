@@ -24,7 +24,7 @@ from torch import Tensor
 from sccore import rans
 from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
-from sccore.hyperprior import Hyperprior
+from sccore.hyperprior import Hyperprior, worthwhile
 from sccore.loss import rate
 from sccore.utils.errors import InputError
 
@@ -40,7 +40,8 @@ LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 @torch.no_grad()
 def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     """y and z of an image; the same for every lambda of a variable-rate model."""
-    return model.analysis(*to_tensors(image, mask, model))
+    with worthwhile(image.shape[0] * image.shape[1]):
+        return model.analysis(*to_tensors(image, mask, model))
 
 
 @torch.no_grad()

@@ -4,14 +4,17 @@ import csv
 import math
 import sys
 import time
+import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 
 from sccore import klt
-from sccore.codecs.checkpoint import load_model, save_model
+from sccore.codecs.checkpoint import first_line, load_model, save_model
 from sccore.codecs.checkpoint import warm_start as warm_start_of
 from sccore.codecs.zoo import create_model
 from sccore.data.samples import Samples, extend, load
@@ -24,7 +27,7 @@ from sccore.training.run import Run
 from sccore.utils.allocator import keep_memory
 from sccore.utils.device import trains_in_bf16
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import holder, lock, replacing
 
 Data = Samples | Stream
 
@@ -58,7 +61,36 @@ def fit(model: Hyperprior, data: Data | Path | str, out: Path | str, *, minutes:
     """
     if isinstance(data, (str, Path)):
         data = load(data, progress=options.get("progress", True))
-    return together([Training(model, data, out, minutes=minutes, **options)], pause)[0]
+    with alone(out, options.get("ranks", ALONE)):
+        return together([Training(model, data, out, minutes=minutes, **options)], pause)[0]
+
+
+@contextmanager
+def alone(out: Path | str, ranks: Ranks = ALONE):
+    """The folder of a run for this process (or these ranks) alone.
+
+    Raises:
+        InputError: another one trains there, or it cannot be written to; says who, or why.
+    """
+    with ExitStack() as stack:
+        if ranks.first:
+            try:
+                mine = stack.enter_context(lock(Path(out)))
+            except OSError as error:
+                raise InputError(f"{out}: cannot be written ({error.strerror or error})") from None
+            if not mine:
+                raise InputError(f"{out}: {holder(Path(out))} trains there; wait for it or choose another folder")
+        yield
+
+
+@contextmanager
+def whole(path: Path):
+    """`path` to write to, as :func:`sccore.utils.files.replacing`; what stops it, such as a full disk, is one line, and the old file stays."""
+    try:
+        with replacing(path) as part:
+            yield part
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be written ({first_line(error)}); what was there before is still there") from None
 
 
 def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
@@ -162,11 +194,13 @@ class Training:
         run, model = self.run, self.model
         run.replay.finish()
         self.log.flush()
-        run.store(self.out / "last.pt", self.identity)
+        with whole(self.out / "last.pt") as part:
+            run.store(part, self.identity)
         meta = dict(lmbda=self.lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds),
                     recipe=jsonable(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data), skipped=run.skipped,
                     history=model.meta.get("history", []))  # fmt: skip
-        save_model(model, self.out / "model.safetensors", **meta)
+        with whole(self.out / "model.safetensors") as part:
+            save_model(model, part, **meta)
         self.saved = time.monotonic()
 
     def finish(self) -> dict:
@@ -187,7 +221,7 @@ def begin(name: str, preset: str, data: Data | None, recipe: Recipe, lmbda: floa
     """A new model with its start: trained weights, or the KLT of the images.
 
     Args:
-        data: training images; without them all is checked, and there is no KLT.
+        data: training images; without them all is checked, and there is no KLT, for which :func:`from_images` can be called later.
         lmbda: of a model of one rate, which is "tuned" if it has trained weights to begin with and "fixed" if not;
             None for one of all rates.
         warm_start: a checkpoint, file or name of a shipped one; empty or None: :func:`sccore.klt.start`.
@@ -202,7 +236,14 @@ def begin(name: str, preset: str, data: Data | None, recipe: Recipe, lmbda: floa
     check(model, lmbda, recipe)
     if source:
         warm_start_of(model, source, lmbda)
-    elif from_klt and data and isinstance(model, SliceEntropyModel) and not (out and (Path(out) / "last.pt").exists()):
+    return from_images(model, data, recipe, lmbda, out, device, progress) if from_klt and data else model
+
+
+def from_images(model: Hyperprior, data: Data, recipe: Recipe, lmbda: float | None, out: Path | str | None = None, device: str = "cpu",
+                progress: bool = True) -> Hyperprior:
+    """The KLT of the images in a model of :func:`begin` that has no trained weights and no run in `out` to go on with."""
+    begun = model.meta.get("history") or (out and (Path(out) / "last.pt").exists())
+    if isinstance(model, SliceEntropyModel) and not begun:
         klt.start(model, data.batches(recipe.crop, recipe.batch, recipe.seed, device), lmbda, klt.STEPS, progress)
     return model
 
@@ -211,13 +252,10 @@ class Log:
     """log.csv of a run; rows past the step that a run resumes from are dropped, rows that are not finite left out."""
 
     def __init__(self, path: Path, step: int):
-        rows = []
-        if path.exists() and step > 0:
-            with open(path, newline="") as file:
-                rows = [r for r in csv.DictReader(file) if r["step"] and int(r["step"]) <= step]
+        rows = [row for row in read_log(path) if int(row["step"]) <= step] if path.exists() and step > 0 else []
         self.path, self.flushed = path, time.monotonic()
         self.waiting: list[dict] = []
-        with replacing(path) as part, open(part, "w", newline="") as file:
+        with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(rows)
@@ -230,10 +268,32 @@ class Log:
         """Writes what waits; the last row that a training step gave."""
         rows = [{k: round(float(v), 6) if isinstance(v, float | Tensor) else v for k, v in r.items()} for r in self.waiting]
         rows = [r for r in rows if math.isfinite(r.get("loss", 0.0))]
-        with open(self.path, "a", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerows(rows)
+        try:
+            with open(self.path, "a", newline="") as file:
+                csv.DictWriter(file, COLUMNS).writerows(rows)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None
         self.waiting, self.flushed = [], time.monotonic()
         return next((r for r in reversed(rows) if "loss" in r), {})
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """Rows of a log.csv; those that a crash of the machine left unreadable, or that have other columns, are left out, and that is said."""
+    lines = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line]
+    header = next((cells for cells in lines if cells[0] == "step"), [])
+    cells = [row for row in lines if row != header]
+    rows = [dict(zip(header, row)) for row in cells if len(row) == len(header) and row[0].isdecimal() and all(map(number, row))]
+    known = [{k: v for k, v in row.items() if k in COLUMNS} for row in rows]
+    if len(rows) < len(cells):
+        warnings.warn(f"{path}: {len(cells) - len(rows)} rows cannot be read and are left out", stacklevel=2)
+    return known
+
+
+def number(text: str) -> bool:
+    try:
+        return not text or math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:

@@ -20,7 +20,6 @@ from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe
 from sccore.training.replay import Replay
 from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import replacing
 
 SHRINK = 0.3  # of the learning rate, every time the plateau schedule lowers it
 COUNTERS = "step", "lr_now", "seconds", "stopped", "best", "waited", "validations"
@@ -177,28 +176,35 @@ class Run:
             self.waited, self.stopped, self.lr = 0, lowered < self.recipe.min_lr * 0.999, lowered
 
     def store(self, path: Path, identity: dict):
-        """Writes all that is needed to go on, atomically."""
+        """Writes all that is needed to go on."""
         state = {k: getattr(self, k) for k in (*COUNTERS, "left_out")}
         state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
                   "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}}  # fmt: skip
-        with replacing(path) as part:
-            torch.save(state, part)
+        torch.save(state, path)
 
     def restore(self, path: Path, identity: dict):
+        """Goes on where :meth:`store` was called.
+
+        Raises:
+            OtherRun: that was a run of another identity.
+            InputError: the file is damaged.
+        """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
+            for key, value in identity.items():
+                if (other := state["identity"].get(key)) != value:
+                    raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
+            self.model.load_state_dict(state["model"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            for key in COUNTERS:
+                setattr(self, key, state[key])
+            self.left_out.copy_(state["left_out"])
+            self.done.fill_(self.step)
+        except OtherRun:
+            raise
         except Exception as error:
-            raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to start anew") from None
-        for key, value in identity.items():
-            if (other := state["identity"].get(key)) != value:
-                raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
-        self.model.load_state_dict(state["model"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        for key in COUNTERS:
-            setattr(self, key, state[key])
-        self.left_out.copy_(state["left_out"])
-        self.done.fill_(self.step)
+            raise InputError(f"{path}: damaged ({(str(error).splitlines() or [''])[0]:.200}); delete it to start anew") from None
         if self.halves:
             self.halves.take_weights()
 

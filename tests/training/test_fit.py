@@ -208,3 +208,80 @@ def test_a_folder_belongs_to_one_run(samples, tmp_path):
     (tmp_path / "last.pt").write_bytes(b"x")
     with pytest.raises(InputError, match="damaged"):
         fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+
+
+def test_two_runs_in_one_folder(samples, tmp_path):
+    code = "import sys, pathlib; from sccore.utils import files\nwith files.lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=f"process {process.pid} on .* trains there"):
+            fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+    finally:
+        process.kill()
+        process.communicate()
+    assert fit(fresh(), samples, tmp_path, recipe=replace(SMALL, steps=1), progress=False)["finished"]  # what it left stops nobody
+
+
+def test_rubbish_in_a_log_is_read_past_and_said(samples, tmp_path):
+    fit(fresh(), samples, tmp_path, recipe=SMALL, pause=0, progress=False)
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    torch.save(state | {"step": 4}, tmp_path / "last.pt")
+    row = lambda i: f"{i},1.5,0.1,0.01,20,3,0.001,{i}.0,,,\n"
+    rubbish = "\0\0\0\n3,1.5\n" + "x,y\n" + '"\n' + "2,one,,,,,,,,,\n" + "\udcff\n"
+    text = ",".join(training.COLUMNS) + "\n" + row(1) + rubbish + row(4) + row(9) + "5,0."
+    (tmp_path / "log.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.warns(UserWarning, match="log.csv: 7 rows cannot be read"):
+        summary = fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+    assert summary["step"] == 8 and sorted(losses(tmp_path)) == [1, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("damage", [lambda s: s | {"model": {}}, lambda s: {}, lambda s: [1], lambda s: s | {"optimizers": {}}])
+def test_a_damaged_state_is_one_line(samples, tmp_path, damage):
+    fit(fresh(), samples, tmp_path, recipe=SMALL, pause=0, progress=False)
+    torch.save(damage(torch.load(tmp_path / "last.pt", weights_only=True)), tmp_path / "last.pt")
+    with pytest.raises(InputError, match="last.pt: damaged"):
+        fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+
+
+FULL = """
+import resource, sys, torch, sccore
+from pathlib import Path
+from sccore.data import samples as data
+from sccore.training.fit import fit
+from sccore.training.recipe import Recipe
+from sccore.utils.errors import InputError
+from sccore.utils.paths import SAMPLES
+if limit := int(sys.argv[2]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+torch.manual_seed(0)
+images = data.load(SAMPLES, progress=False).part([0, 1])
+try:
+    fit(sccore.create_model("wacnn", rate="variable"), images, Path(sys.argv[1]), recipe=Recipe(steps=9, batch=1, crop=64), pause=0.02, progress=False)
+except InputError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_files(tmp_path):
+    run = lambda limit: subprocess.run([sys.executable, "-c", FULL, tmp_path, str(limit)], capture_output=True, text=True, timeout=300)
+    first = run(0)
+    assert first.returncode == 0, first.stderr
+    for limit, file in ((100, "log.csv"), (100_000, "last.pt")):
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".pt", ".safetensors")}
+        done = run(limit)
+        assert done.returncode == 0 and f"{file}: cannot be written" in done.stdout and len(done.stdout.splitlines()) == 1, done.stderr
+        assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.suffix in (".pt", ".safetensors")}
+
+
+@pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_says_no_more_than_that(tmp_path, sent, code):
+    command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out", str(tmp_path / "run"),
+               "--batch", "1", "--crop", "64", "--initial", "noise", "--validate-every", "1000000"]  # fmt: skip
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "log.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(sent)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == code and "Traceback" not in errors
