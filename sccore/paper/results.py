@@ -12,7 +12,7 @@ from sccore.utils.errors import InputError
 COMPARED = {  # codec -> what it is there for
     BASELINE: "baseline and backbone",
     "sftip": "the paper's model",
-    "sftip-uniform": "control: the same network, told nothing",
+    "sftip-uniform": "control: the same network, given a constant prior",
 }
 
 

@@ -122,7 +122,7 @@ def other_masks(dataset: str = f"{EARLIER}/pages") -> str:
 
 
 def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> str:
-    """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that it cannot be told from nothing."""
+    """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that there is no clear difference."""
     if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
         return MISSING
     try:
@@ -131,7 +131,7 @@ def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") 
         return str(error)
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
     if low <= 0 <= high:
-        return f"cannot be told from nothing: {number(value)} %, interval {number(low)} to {number(high)}"
+        return f"no clear difference: {number(value)} % ({number(low)} to {number(high)})"
     verb, numbers = ("saves", (-value, -high, -low)) if value < 0 else ("costs", (value, low, high))
     return "{} {:.1f} % ({:.1f} to {:.1f})".format(verb, *numbers)
 

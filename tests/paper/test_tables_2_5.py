@@ -60,7 +60,7 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
     text = ablations.verdict(frame, "avif", "jpeg")
     assert text.startswith(("saves ", "no BD-rate"))
     same = ablations.verdict(frame, "sftip-uniform", "sftip-uniform")
-    assert same == "cannot be told from nothing: +0.0 %, interval +0.0 to +0.0"
+    assert same == "no clear difference: +0.0 % (+0.0 to +0.0)"
 
 
 def test_the_figure_has_a_line_a_comparison(records):
