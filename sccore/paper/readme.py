@@ -13,7 +13,7 @@ from sccore.evaluation.records import complete, measured
 from sccore.paper.drawing.curves import rd_curves
 from sccore.paper.drawing.style import image_axes, styled, title
 from sccore.paper.results import COMPARED, beside_classical, by_lambda, by_measure, comparison
-from sccore.paper.tables import BASELINE, bd_rate, paper, table
+from sccore.paper.tables import BASELINE, bd_rate_cell, paper_numbers, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
 
@@ -26,14 +26,14 @@ def findings() -> str:
     sets = {name: complete(measured(name)) for name in SETS}
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
-    claim = f"{paper()['headline']['saving']:g} %"
+    claim = f"{paper_numbers()['headline']['saving']:g} %"
     return table(["Question", "Answer"], [
         ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: verdict(f, model, BASELINE))],
         ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
         ["Is that the prior's doing? Compared with the same network, given a constant prior:", each(lambda f: verdict(f, model, control))],
         [f"Is the paper's saving of {claim} reproduced?", "Not tested. It takes days on GPUs for a network six times as large. Ours were trained for minutes, from one common start, one seed each"],
         ["Is it a good codec? Bits at equal PSNR against others:",
-         each(lambda f: ", ".join(f"{title(name)} {bd_rate(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")))],
+         each(lambda f: ", ".join(f"{title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")))],
     ])  # fmt: skip
 
 
