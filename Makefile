@@ -10,7 +10,7 @@ book: $(READY)
 	$(BIN)/jupyter-book build book
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 notebooks: $(READY)  # brings notebooks/*.ipynb and book/experiments/*.md into agreement; the newer one wins
 	$(BIN)/jupytext --sync notebooks/*.ipynb
