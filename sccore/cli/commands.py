@@ -9,10 +9,10 @@ import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+
+LEFT_OUT = 3  # exit code: some files could not be read and were named, the rest is done
 
 
 def info(a) -> int:
@@ -28,33 +28,35 @@ def info(a) -> int:
 
 
 def encode(a) -> int:
+    from sccore.cli import ends
     from sccore.codecs import checkpoint, coding, sci
     from sccore.data.images import read_image
 
-    image = read_image(a.image)
+    ends.check_target(a.file, a.image, a.mask, a.checkpoint)
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
+    sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
+    image = read_image(ends.source(a.image), ends.name(a.image))
     mask, origin = coding.text_mask(image, model, a.mask, a.detector)
     data = coding.encode(image, model, a.lmbda, mask, adapter_steps=a.adapter_steps)
-    write(a.file, lambda path: path.write_bytes(data))
+    ends.write(a.file, data)
     height, width = image.shape[:2]
-    print(f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
-          + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
+    ends.say(a.file, f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
+             + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
 
 
 def decode(a) -> int:
-    from PIL import Image
-
+    from sccore.cli import ends
     from sccore.codecs import coding
 
-    if (suffix := a.image.suffix.lower()) not in (formats := Image.registered_extensions()):
-        raise InputError(f"{a.image}: unknown image format; name it .png")
+    format = ends.picture_format(a.image)
+    ends.check_target(a.image, a.file, a.checkpoint)
+    data = ends.source(a.file)
     try:
-        image = coding.decode(a.file, a.checkpoint, a.max_pixels)
+        image = coding.decode(data.getvalue() if ends.is_standard(a.file) else data, a.checkpoint, a.max_pixels)
     except InputError as error:
         raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
-    options = {"lossless": True} if suffix == ".webp" else {}
-    write(a.image, lambda path: Image.fromarray(image).save(path, formats[suffix], **options))
-    print(f"{a.image}: {image.shape[1]}x{image.shape[0]}")
+    ends.write(a.image, ends.picture(image, format, a.image))
+    ends.say(a.image, f"{a.image}: {image.shape[1]}x{image.shape[0]}")
 
 
 def evaluate(a) -> int:
@@ -62,22 +64,21 @@ def evaluate(a) -> int:
         return 0
     if not a.images:
         raise InputError("--images is needed, or `--also list`")
+    distinct("--lmbda", a.lmbda)
     from sccore.codecs import checkpoint
     from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate
     from sccore.training.plan import codec_of
 
+    folders = datasets.place(a.images, a.masks)
     path = a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
     model = checkpoint.load_model(path)
-    folders = datasets.place(a.images, a.masks)
     name = a.name or (None if a.adapter_steps else codec_of(path))
     record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=name, adapter_steps=a.adapter_steps,
                       coded_with=a.coded_with, also=a.also)  # fmt: skip
     if not a.out:
         print(json.dumps(record, indent=2))
-    for failure in record["failed"]:
-        print(f"error: {failure['error']}", file=sys.stderr)
-    return 1 if record["failed"] else 0
+    return left_out([failure["error"] for failure in record["failed"]], record["images"])
 
 
 def list_rulers(a) -> bool:
@@ -95,9 +96,7 @@ def masks(a) -> int:
 
     summary = make_masks(datasets.place(a.images)[0], a.out, a.detector, a.weights, a.scale)
     print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
-    for error in summary["failed"].values():
-        print(f"error: {error}", file=sys.stderr)
-    return 1 if summary["failed"] else 0
+    return left_out(list(summary["failed"].values()), summary["made"] + summary["kept"])
 
 
 def render(a) -> int:
@@ -105,9 +104,7 @@ def render(a) -> int:
 
     summary = render(a.sources, a.out, a.count, a.seed)
     print(f"{a.out}: {summary['made']} pages made, {summary['kept']} kept; {summary['passed']} documents passed over")
-    for document, error in summary["failed"].items():
-        print(f"error: {document}: {error}", file=sys.stderr)
-    return 1 if summary["failed"] else 0
+    return left_out([f"{document}: {error}" for document, error in summary["failed"].items()], summary["made"] + summary["kept"])
 
 
 def evaluate_detector(a) -> int:
@@ -117,9 +114,14 @@ def evaluate_detector(a) -> int:
 
 
 def mask_stability(a) -> int:
+    from sccore.codecs import classical
+    from sccore.data import datasets
     from sccore.evaluation import detectors as detection
 
-    return _measured(a, detection.evaluate_stability(a.images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
+    distinct("--quality", a.quality)
+    classical.check_qualities(a.codec, a.quality)
+    images = datasets.place(a.images)[0]
+    return _measured(a, detection.evaluate_stability(images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
 
 
 def _measured(a, record) -> int:
@@ -127,9 +129,7 @@ def _measured(a, record) -> int:
 
     if record["images"]:
         print(json.dumps(total(record["images"]) if a.out else record, indent=2))
-    for failure in record["failed"]:
-        print(f"error: {failure['error']}", file=sys.stderr)
-    return 1 if record["failed"] else 0
+    return left_out([failure["error"] for failure in record["failed"]], record["images"])
 
 
 def fetch(a) -> int:
@@ -148,13 +148,11 @@ def fetch(a) -> int:
         print(f"note: {done['differ']} of the right source and size, but with other pixels: another version of the WebP encoder")
     if dataset.images and total + len(done["failed"]) != dataset.images:
         print(f"note: {a.dataset} has {dataset.images} images, here are {total}; every record says how many it used")
-    for name, error in done["failed"].items():
-        print(f"error: {error if name in error else f'{name}: {error}'}", file=sys.stderr)
-    return 1 if done["failed"] else 0
+    return left_out([error if name in error else f"{name}: {error}" for name, error in done["failed"].items()], total)
 
 
 def anchors(a) -> int:
-    from sccore.codecs.classical import choose, listing
+    from sccore.codecs.classical import check_qualities, choose, listing
 
     if a.list:
         print(listing())
@@ -166,17 +164,20 @@ def anchors(a) -> int:
     codecs, skipped = choose(a.codec)
     if a.quality and len(a.codec or ()) != 1:
         raise InputError("--quality is in the scale of one codec; name it with --codec")
+    distinct("--quality", a.quality)
+    check_qualities(a.codec, a.quality)
     from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate_classical
 
-    place, failed = datasets.place(a.images, a.masks), []
+    place, failed, done = datasets.place(a.images, a.masks), [], 0
     for codec in codecs:
         record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json",
                                     ms_ssim=not a.no_ms_ssim, also=a.also)  # fmt: skip
-        failed += [f"error: {codec.name}: {failure['error']}" for failure in record["failed"]]
-    for line in [f"skipped: {line}" for line in skipped] + failed:
-        print(line, file=sys.stderr)
-    return 1 if failed or (a.codec and skipped) else 0
+        failed += [f"{codec.name}: {failure['error']}" for failure in record["failed"]]
+        done += len(record["images"])
+    for line in skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    return left_out(failed, done) or (1 if a.codec and skipped else 0)
 
 
 def train(a) -> int:
@@ -198,16 +199,16 @@ def train(a) -> int:
     model = training.begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
     with training.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
         pass
+    validation = data.load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
     with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
         samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)
-    validation = data.load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
     if a.initial == "klt":
         training.from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
     summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation, minutes=a.minutes,
                            device=device, bf16=False if a.float32 else None, ranks=ranks)  # fmt: skip
     if ranks.first:
         print(json.dumps(summary))
-    return 1 if samples.failed else 0
+        return left_out([*samples.failed.values(), *(validation.failed.values() if validation else ())], True)
 
 
 def train_detector(a) -> int:
@@ -234,6 +235,7 @@ def score(a) -> int:
 
     record = measure(datasets.place(a.images)[0], a.codec, a.out, a.limit and tuple(a.limit))
     print(f"{a.out}: {len(record['images'])} decoded images scored")
+    return left_out([failure["error"] for failure in record["failed"]], record["images"])
 
 
 def suite(a) -> int:
@@ -247,6 +249,8 @@ def suite(a) -> int:
     if unknown := set(a.only or []) - {run.name for run in RUNS}:
         raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
     validation = a.validation or paths.DATA / "validation"
+    if a.validation and not validation.is_dir():
+        raise InputError(f"{validation}: no such folder")
     folders = {"samples": paths.SAMPLES, "validation": validation}
     job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device,
                 bf16=False if a.float32 else None)
@@ -259,12 +263,14 @@ def suite(a) -> int:
     print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 
-def write(path: Path, save) -> None:
-    """Writes a file under a temporary name beside it and moves it into place."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: no such folder")
-    try:
-        with replacing(path) as part:
-            save(part)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+def distinct(option: str, values) -> None:
+    """Refuses an option's value that is given twice."""
+    if twice := {value for value in values or () if values.count(value) > 1}:
+        raise InputError(f"{option} {min(twice)} is given twice")
+
+
+def left_out(failed: list[str], done: bool) -> int:
+    """Names what was left out, at the end; the exit code: 1 if nothing was done at all."""
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    return 0 if not failed else LEFT_OUT if done else 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sccore import __version__
 from sccore.cli import commands
+from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, positive, seed, share
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
@@ -19,14 +20,28 @@ def program() -> str:
     return "sccore" if Path(sys.argv[0]).stem == "sccore" else "python -m sccore"
 
 
-def parser() -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(prog=program(), description="Learned compression of screen content.")
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others of the command line are; help says what a value may be."""
+
+    def error(self, message: str):
+        raise InputError(f"{message}; see {self.prog} --help")
+
+    def add_argument(self, *names, **options):
+        if what := getattr(options.get("type"), "what", ""):
+            options["help"] = f"{options['help']} ({what})" if "help" in options else what
+        return super().add_argument(*names, **options)
+
+
+def parser() -> Parser:
+    main = Parser(prog=program(), description="Learned compression of screen content.")
     main.add_argument("--version", action="version", version=__version__)
     subparsers = main.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
         sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
+        if name not in ("info", "render", "decode"):
+            sub.add_argument("--max-pixels", type=count, metavar="N", help="of an image that is read; default 2^27")
         return sub
 
     def model_options(sub):
@@ -38,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
     def detector_options(sub):
         sub.add_argument("--detector", default="craft", help=f"{', '.join(DETECTORS)}; default craft")
-        sub.add_argument("--scale", type=float, default=1.0, help="of the image that the detector sees; default 1, native")
+        sub.add_argument("--scale", type=positive, default=1.0, help="of the image that the detector sees; default 1, native")
         sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
 
     sub = command("info", "parameters and kMAC per pixel of a model or checkpoint, as JSON")
@@ -47,13 +62,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
 
     def adapter_option(sub):
-        sub.add_argument("--adapter-steps", type=int, default=0, metavar="N", help="Dec-Adapter (reconstruction), over "
+        sub.add_argument("--adapter-steps", type=natural, default=0, metavar="N", help="Dec-Adapter (reconstruction), over "
                          "wacnn: fit adapters of the decoder to each image in N steps; they are coded if they pay")  # fmt: skip
 
     sub = command("encode", "code an image as a .sci file")
-    sub.add_argument("image", type=Path)
-    sub.add_argument("file", type=Path)
-    sub.add_argument("--lmbda", type=float, help="0.0018 (small) to 0.025 (faithful); default 0.0067")
+    sub.add_argument("image", type=Path, help="any picture; - for standard input")
+    sub.add_argument("file", type=new_file, help="the .sci file; - for standard output")
+    sub.add_argument("--lmbda", type=positive, help="0.0018 (small) to 0.025 (faithful); default 0.0067, or that of a checkpoint of one rate")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
@@ -61,16 +76,16 @@ def parser() -> argparse.ArgumentParser:
     adapter_option(sub)
 
     sub = command("decode", "decode a .sci file to an image")
-    sub.add_argument("file", type=Path)
-    sub.add_argument("image", type=Path, help="PNG or another lossless format")
+    sub.add_argument("file", type=Path, help="the .sci file; - for standard input")
+    sub.add_argument("image", type=new_file, help="PNG or another lossless format; - for a PNG on standard output")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
-    sub.add_argument("--max-pixels", type=int, default=2**26, metavar="N", help="refuse larger images; default 67108864")
+    sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
 
     sub = command("fetch", "bring a data set to data/NAME; goes on where an earlier run stopped")
     sub.add_argument("dataset", nargs="?", metavar="DATASET", help="its name; without it: as --list")
     sub.add_argument("--list", action="store_true", help="show all data sets, what they are and how to get them")
     sub.add_argument("--from", dest="copy", type=Path, metavar="FOLDER", help="take over a copy that you have, as links or copies")
-    sub.add_argument("--out", type=Path, help="folder for images/ and masks/; default: data/DATASET")
+    sub.add_argument("--out", type=new_folder, help="folder for images/ and masks/; default: data/DATASET")
     sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
 
     def also_option(sub):
@@ -81,97 +96,98 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
-    sub.add_argument("--lmbda", type=float, action="append", help="may be repeated; default: all of the model")
-    sub.add_argument("--images", type=Path, help="folder of images, with images/ and masks/ inside or not; or a data set")
+    sub.add_argument("--lmbda", type=positive, action="append", help="may be repeated; default: all of the model")
+    sub.add_argument("--images", help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
     sub.add_argument("--coded-with", metavar="MASK", help="tell the model another mask than that: one of a detector (see "
                      "masks), or dilated, eroded, shifted, ones, empty, inverted")  # fmt: skip
     sub.add_argument("--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches")
-    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+    sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
     also_option(sub)
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
-    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images, or a data set")
+    sub.add_argument("images", metavar="DIR", help="folder of images, or a data set")
     detector_options(sub)
-    sub.add_argument("--out", type=Path, required=True, help="folder of the masks STEM.png and their records STEM.json")
+    sub.add_argument("--out", type=new_folder, required=True, help="folder of the masks STEM.png and their records STEM.json")
 
     sub = command("render", "screens of HTML documents with the boxes of their words, by headless Chromium")
     sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="HTML files and folders of them")
-    sub.add_argument("--out", type=Path, required=True, help="folder of the pages STEM.png and their words STEM.json")
-    sub.add_argument("--count", type=int, help="of pages; default: every document once")
-    sub.add_argument("--seed", type=int, default=0, help="of order, windows, fonts and colours; default 0")
+    sub.add_argument("--out", type=new_folder, required=True, help="folder of the pages STEM.png and their words STEM.json")
+    sub.add_argument("--count", type=count, help="of pages; default: every document once")
+    sub.add_argument("--seed", type=seed, default=0, help="of order, windows, fonts and colours; default 0")
 
     sub = command("evaluate-detector", "measure a text detector on pages whose words are known")
     sub.add_argument("pages", type=Path, metavar="DIR", help="folder of pages STEM.png and their words STEM.json")
     detector_options(sub)
     sub.add_argument("--held-back", action="store_true", help="only the third of the pages that is kept from training")
-    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+    sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
 
     sub = command("mask-stability", "measure how a detector's masks change when images are compressed")
-    sub.add_argument("images", type=Path, metavar="DIR", help="folder of images")
+    sub.add_argument("images", metavar="DIR", help="folder of images, or a data set")
     detector_options(sub)
     sub.add_argument("--codec", nargs="+", default=["jpeg"], metavar="NAME", help="of those that `anchors --list` shows")
-    sub.add_argument("--quality", nargs="+", type=int, help="in the codec's own scale; default: its sweep")
-    sub.add_argument("--out", type=Path, help="record to write (JSON); goes on where an earlier run stopped")
+    sub.add_argument("--quality", nargs="+", type=natural, help="in the codec's own scale; default: its sweep")
+    sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
 
     sub = command("anchors", "measure classical codecs on a folder of images, as evaluate does a model")
     sub.add_argument("--list", action="store_true", help="show which codecs can be used here, and do nothing")
     sub.add_argument("--codec", nargs="+", metavar="NAME", help="default: all that can be used here")
-    sub.add_argument("--quality", nargs="+", type=int, help="of a single codec, in its own scale; default: its sweep")
-    sub.add_argument("--images", type=Path, help="folder of images, with images/ and masks/ inside or not; or a data set")
+    sub.add_argument("--quality", nargs="+", type=natural, help="of a single codec, in its own scale; default: its sweep")
+    sub.add_argument("--images", help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
-    sub.add_argument("--out", type=Path, help="folder of records, CODEC.json; goes on where an earlier run stopped")
+    sub.add_argument("--out", type=new_folder, help="folder of records, CODEC.json; goes on where an earlier run stopped")
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
     also_option(sub)
 
     sub = command("train", "train a model; can be killed and started again with the same line")
     model_options(sub)
-    sub.add_argument("--lmbda", type=float, help="of a model of one rate; without it one model serves all rates")
+    sub.add_argument("--lmbda", type=positive, help="of a model of one rate; without it one model serves all rates")
     sub.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
     sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
-    sub.add_argument("--out", type=Path, required=True, help="folder of the run")
+    sub.add_argument("--out", type=new_folder, required=True, help="folder of the run")
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
     sub.add_argument("--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
     sub.add_argument("--recipe", choices=("companion", "paper"), default="companion", help="which recipe the options below change; on a "
                      "processor the companion's has batches of 4")  # fmt: skip
     sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")
-    sub.add_argument("--minutes", type=float, help="of the whole run, earlier calls included; its schedule ends with them")
+    sub.add_argument("--minutes", type=not_negative, help="of the whole run, earlier calls included; its schedule ends with them")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
-    for name, kind in (("steps", int), ("batch", int), ("crop", int), ("optimizer", str), ("lr", float), ("seed", int), ("warmup", int),
-                       ("schedule", str), ("decay", float), ("min-lr", float), ("metric", str), ("masks", str), ("invert", float), ("validate-every", int)):  # fmt: skip
+    for name, kind in (("steps", count), ("batch", count), ("crop", count), ("optimizer", str), ("lr", positive), ("seed", seed),
+                       ("warmup", natural), ("schedule", str), ("decay", share), ("min-lr", not_negative), ("metric", str), ("masks", str),
+                       ("invert", share), ("validate-every", count)):  # fmt: skip
         sub.add_argument(f"--{name}", type=kind, help="see sccore.training.recipe.Recipe")
 
     sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
     sub.add_argument("detector", help="east or rrd")
     sub.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
-    sub.add_argument("--out", type=Path, required=True, help="file of the weights, .safetensors")
-    sub.add_argument("--steps", type=int, default=1000, help="of the whole training; default 1000")
-    sub.add_argument("--minutes", type=float, help="stop after so many minutes")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=new_file, required=True, help="file of the weights, .safetensors")
+    sub.add_argument("--steps", type=count, default=1000, help="of the whole training; default 1000")
+    sub.add_argument("--minutes", type=not_negative, help="stop after so many minutes")
+    sub.add_argument("--seed", type=seed, default=0)
     sub.add_argument("--licence", default="", help="of the pages; kept in the file")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
 
     sub = command("train-asiqe", "train and evaluate the quality index ASIQE-R; can be killed and started again")
     sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="folders of pristine screens and tar shards")
-    sub.add_argument("--count", type=int, default=60, help="of scenes; default 60")
-    sub.add_argument("--learned-every", type=int, default=4, metavar="N", help="one scene in N goes through our codecs too; 0: none")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--work", type=Path, help="file of what is made on the way; default: data/runs/asiqe/rows.jsonl")
-    sub.add_argument("--out", type=Path, help="file of the weights; default: the shipped one, data/asiqe/asiqe-r.npz")
-    sub.add_argument("--record", type=Path, help="record to write (JSON); default: data/results/asiqe/asiqe-r.json")
+    sub.add_argument("--count", type=count, default=60, help="of scenes; default 60")
+    sub.add_argument("--learned-every", type=natural, default=4, metavar="N", help="one scene in N goes through our codecs too; 0: none")
+    sub.add_argument("--seed", type=seed, default=0)
+    sub.add_argument("--work", type=new_file, help="file of what is made on the way; default: data/runs/asiqe/rows.jsonl")
+    sub.add_argument("--out", type=new_file, help="file of the weights; default: the shipped one, data/asiqe/asiqe-r.npz")
+    sub.add_argument("--record", type=new_file, help="record to write (JSON); default: data/results/asiqe/asiqe-r.json")
 
     sub = command("score", "score decoded images with ASIQE-R, beside their rates; goes on where an earlier run stopped")
     sub.add_argument("--codec", nargs="+", required=True, metavar="NAME", help="of those that `anchors --list` shows, or checkpoints")
-    sub.add_argument("--images", type=Path, required=True, help="folder of images, or a data set")
-    sub.add_argument("--limit", type=int, nargs=2, metavar=("H", "W"), help="of larger images the part of this size with most detail")
-    sub.add_argument("--out", type=Path, required=True, help="record to write (JSON)")
+    sub.add_argument("--images", required=True, help="folder of images, or a data set")
+    sub.add_argument("--limit", type=count, nargs=2, metavar=("H", "W"), help="of larger images the part of this size with most detail")
+    sub.add_argument("--out", type=new_file, required=True, help="record to write (JSON)")
 
     sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
-    sub.add_argument("--jobs", type=int, default=None, help="runs side by side; default: one a core, 6 on a GPU")
+    sub.add_argument("--jobs", type=count, default=None, help="runs side by side; default: one a core, 6 on a GPU")
     sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
     sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
     sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
@@ -182,22 +198,28 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
-def minutes(text: str) -> float:
-    """90s, 25m or 2h in minutes; a bare number is minutes."""
-    unit = {"s": 1 / 60, "m": 1, "h": 60}.get(text[-1:], None)
-    return float(text[:-1]) * unit if unit else float(text)
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; bad input is one line on stderr and exit code 1."""
-    arguments = parser().parse_args(argv)
+    """Runs one command.
+
+    Returns:
+        0; 1 for bad input, which is one line on stderr; 3 where some files were left out and named, and the rest is done.
+    """
     warnings.showwarning = lambda message, category, *_: print(f"note: {message}", file=sys.stderr)
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # without the file's name
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, and terminals that are not
     try:
+        arguments = parser().parse_args(argv)
+        if pixels := getattr(arguments, "max_pixels", None):
+            from sccore.data import decoding
+
+            decoding.allow(pixels)
         return arguments.run(arguments) or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

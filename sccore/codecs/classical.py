@@ -54,6 +54,7 @@ class PillowCodec:
     hint: str = "the wheels of Pillow 11.3 and later have it"
     plugin: str | None = None
     needs: tuple[str, ...] = field(default=())  # encoders that libheif must have
+    scale: tuple[int, int] = (0, 100)  # of qualities
 
     def missing(self) -> str:
         if self.plugin:
@@ -94,7 +95,7 @@ class PillowCodec:
 CODECS = {codec.name: codec for codec in (
     PillowCodec(
         "jpeg", "JPEG", "YCbCr 4:4:4, optimised Huffman tables", (5, 10, 20, 40, 70, 92),
-        {"subsampling": 0, "optimize": True}, _library("libjpeg_turbo")),
+        {"subsampling": 0, "optimize": True}, _library("libjpeg_turbo"), scale=(1, 100)),
     PillowCodec(
         "webp", "WEBP", "lossy, method 6; YCbCr 4:2:0, the format has no other", (0, 10, 30, 55, 75, 92),
         {"method": 6}, _library("webp")),
@@ -128,6 +129,14 @@ def choose(names: Sequence[str] | None = None) -> tuple[list, list[str]]:
         else:
             usable.append(codec)
     return usable, skipped
+
+
+def check_qualities(names: Sequence[str] | None, qualities: Sequence[int] | None):
+    """Refuses qualities that are not on the scale of one of these codecs, or of all."""
+    for codec in (CODECS[name] for name in names or CODECS if name in CODECS):
+        low, high = codec.scale
+        if outside := [quality for quality in qualities or () if not low <= quality <= high]:
+            raise InputError(f"{codec.name}: quality {outside[0]} is outside its scale, {low} to {high}")
 
 
 def listing() -> str:

@@ -30,6 +30,7 @@ class BPG:
     name = "bpg"
     settings = "bpgenc -e x265 -m 9, YCbCr 4:4:4"
     qualities = (46, 42, 38, 34, 30, 26)
+    scale = 0, 51
     hint = "build libbpg 0.9.8 (bellard.org/bpg) and put bpgenc and bpgdec on the PATH"
 
     def missing(self) -> str:
@@ -69,6 +70,7 @@ class VTM:
     screen: bool = False
     rgb: bool = False
     qualities = (52, 47, 42, 37, 32, 27, 22)
+    scale = 0, 63
     hint = "build VTM (vcgit.hhi.fraunhofer.de/jvet/VVCSoftware_VTM) and name its folder in SCCORE_VTM"
 
     @property

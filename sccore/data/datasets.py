@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sccore.data.decoding import note
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -112,13 +113,17 @@ def place(name: Path | str, masks: Path | str | None = None) -> tuple[Path, Path
     """The folder of images and the folder of masks of a data set, None without masks.
 
     Args:
-        name: of a folder in data/, or any folder: of images, or with `images/` and `masks/` inside.
+        name: of a folder in data/, the bare name; or the path of any folder: of images, or with `images/` and `masks/` inside.
         masks: of another folder of masks.
 
     Raises:
         InputError: no such folder; of a known data set it says how to get it.
     """
-    folder = lies(name) if (lies(name) / "images").is_dir() else Path(os.path.expanduser(name))
+    known_one, folder = lies(name), Path(os.path.expanduser(name))
+    if os.sep not in str(name) and (known_one / "images").is_dir():
+        if folder.is_dir() and not folder.samefile(known_one):
+            note(f"{name}: taken as the data set of this name; ./{name} is the folder beside you")
+        folder = known_one
     if not folder.is_dir():
         if str(name) in DATASETS:
             raise InputError(f"data set {name} is not here yet: {DATASETS[str(name)].command}")

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from sccore.data import datasets
 from sccore.data import samples as data
+from sccore.data.decoding import faults, has_alpha
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -125,11 +126,11 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     for target in places:
         if row and target.exists():
             try:
-                return "kept", _check(data.read_image(target), row, lossy)
+                return "kept", _check(data.read_image(target, as_stored=True), row, lossy)
             except InputError:
                 continue  # damaged, or something else: made anew
     content = read()
-    image, as_it_is = _decoded(content, stem + suffix)
+    image, as_it_is = _decoded(content, stem + suffix, as_stored=row is not None)
     if lossy:
         picture, size = Image.fromarray(image), (int(row["width"]), int(row["height"]))
         content = _saved(picture if picture.size == size else picture.resize(size, Image.LANCZOS), "WEBP", quality=95)
@@ -147,11 +148,11 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     return "new" if new else "kept", exact
 
 
-def _decoded(content: bytes, name: str) -> tuple[np.ndarray, bool]:
+def _decoded(content: bytes, name: str, as_stored: bool) -> tuple[np.ndarray, bool]:
     """The image, and whether its file can be kept as it is: 8 bits a channel, nothing transparent, one frame."""
-    image = data.read_image(io.BytesIO(content), name)
-    with Image.open(io.BytesIO(content)) as file:
-        plain = file.mode in ("1", "L", "P", "RGB") and not file.has_transparency_data and getattr(file, "n_frames", 1) == 1
+    image = data.read_image(io.BytesIO(content), name, as_stored)
+    with faults(source := io.BytesIO(content), name), Image.open(source) as file:
+        plain = file.mode in ("1", "L", "P", "RGB") and not has_alpha(file) and getattr(file, "n_frames", 1) == 1
     return image, plain
 
 

@@ -1,88 +1,101 @@
 """Images and text masks in their files: read as 8 bits, paired by file stem."""
 
 import io
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from sccore.data import decoding
 from sccore.utils.errors import InputError
 
-SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif"}
+SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"}
+GREY = 24  # how far the channels of a grey pixel may lie apart; lossy files colour it a little
+
+Where = TypeVar("Where")
 
 
-def read_image(source: Path | str | io.BytesIO, name: str | None = None) -> np.ndarray:
-    """An image as 8-bit RGB, uint8 (H, W, 3).
+def read_image(source: Path | str | io.BytesIO, name: str | None = None, as_stored: bool = False) -> np.ndarray:
+    """An image as 8-bit sRGB, uint8 (H, W, 3).
 
-    What is converted is said as a warning: transparency goes onto white, 16 bits to 8, of an animation the first
-    frame is taken; palettes and grey levels become RGB without loss.
+    What is converted is said as a warning: it is turned as EXIF data say, a colour profile is converted to sRGB,
+    transparency goes onto white, 16 bits and floats of 0 to 1 become 8, of several frames the first is taken. Palettes and grey
+    levels become RGB without loss.
 
     Args:
         source: path of a file, or an open one.
         name: how messages call it; the path unless given.
+        as_stored: leave EXIF data and colour profile aside, as hashes of pixels in catalogues do.
 
     Raises:
-        InputError: no such file, empty, not an image, damaged; names the file.
+        InputError: no such file, empty, not an image, damaged, too large; names the file.
 
     Example:
         >>> sccore.read_image("screens/images/one.png").shape
         (80, 96, 3)
     """
     name = name or str(source)
-    try:
-        with Image.open(source) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                warnings.warn(f"{name}: animation, only its first frame is used", stacklevel=2)
-            image.load()
-            if image.mode.startswith(("I", "F")):
-                return _from_deep(image, name)
-            if image.has_transparency_data:
-                rgba = image.convert("RGBA")
-                if rgba.getextrema()[3][0] < 255:
-                    warnings.warn(f"{name}: transparency, put on white", stacklevel=2)
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, rgba)
-            return np.array(image.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"{name}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{name}: is a folder, not an image") from None
-    except UnidentifiedImageError:
-        empty = isinstance(source, (str, Path)) and Path(source).stat().st_size == 0
-        raise InputError(f"{name}: {'empty file' if empty else 'not an image'}") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name}: damaged image ({error})") from None
-
-
-def _from_deep(image: Image.Image, name: str) -> np.ndarray:
-    """16-bit and float grey images, scaled to 8 bits."""
-    values = np.array(image, dtype=np.float64)
-    top = 65535 if values.max(initial=0) > 255 else 255
-    warnings.warn(f"{name}: more than 8 bits a channel, rounded to 8", stacklevel=3)
-    grey = np.clip(np.round(values * 255 / top), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+    with decoding.faults(source, name):
+        return np.array(decoding.to_rgb(*decoding.picture(source, name, as_stored), name, as_stored))
 
 
 def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str | None = None) -> np.ndarray:
-    """A text mask, bool (H, W): text where the file is brighter than half.
+    """A text mask, bool (H, W).
+
+    Of two values the larger is text, whatever they are; of one, text is what is not black. Of more, text is what is brighter than
+    half, and that is said. What is transparent is no text; where all that is not has one colour, it is the text.
 
     Args:
         source, name: as of :func:`read_image`.
         size: the image's (H, W), pixels.
 
     Raises:
-        InputError: as of :func:`read_image`, or another size.
+        InputError: as of :func:`read_image`; another size; colours.
 
     Example:
         >>> sccore.read_mask("screens/masks/one.png", (80, 96)).all()
         True
     """
     name = name or str(source)
-    mask = read_image(source, name)[..., 0] > 127
-    if mask.shape != tuple(size):
-        raise InputError(f"{name}: mask is {mask.shape[1]}x{mask.shape[0]}, its image {size[1]}x{size[0]}")
-    return mask
+    with decoding.faults(source, name):
+        image, layout = decoding.picture(source, name)
+        if image.size != (size[1], size[0]):
+            raise InputError(f"{name}: mask is {image.width}x{image.height}, its image {size[1]}x{size[0]}")
+        if image.mode == "1" and not decoding.has_alpha(image):
+            return np.array(image)
+        values, white = decoding.numbers(image, layout, name) if decoding.is_deep(image) else (_grey(image, name), 255)
+        return _text(values, white, name)
+
+
+def _text(values, white, name):
+    """What is text of grey levels (H, W), of which `white` is the largest possible."""
+    low, high = values.min(), values.max()
+    if low == high:
+        return np.full(values.shape, high > 0)
+    text = values == high
+    if (text | (values == low)).all():
+        return text
+    decoding.note(f"{name}: more than two grey levels in a mask, text is what is brighter than half")
+    return values > white / 2
+
+
+def _grey(image, name):
+    """Grey levels of a mask, uint8 (H, W); what is transparent is 0."""
+    if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        image = decoding.to_rgb(image, "", name)
+    rgba = np.asarray(image.convert("RGBA"))
+    colour, alpha = rgba[..., :3], rgba[..., 3]
+    seen = colour[alpha > 0]
+    if seen.size and (seen.max(-1).astype(int) - seen.min(-1)).max() > GREY:
+        raise InputError(f"{name}: has colours; a mask is black and white, white is text")
+    grey = colour.max(-1)
+    if alpha.min() == 255:
+        return grey
+    decoding.note(f"{name}: transparency in a mask, taken for no text")
+    if seen.size and (seen == seen[0]).all():
+        return alpha
+    return (grey.astype(np.uint16) * alpha // 255).astype(np.uint8)
 
 
 def pair(images: Path | str, masks: Path | str | None = None, strict: bool = True) -> list[tuple[str, Path, Path | None]]:
@@ -95,24 +108,48 @@ def pair(images: Path | str, masks: Path | str | None = None, strict: bool = Tru
         InputError: no such folder, no images in it, two images of one stem, or an image without its mask.
     """
     images = Path(images)
-    if not images.is_dir():
-        raise InputError(f"{images}: no such folder")
-    found: dict[str, Path] = {}
-    for path in image_files(images):
-        if path.stem in found:
-            raise InputError(f"{path}: same stem as {found[path.stem].name}, masks are paired by stem")
-        found[path.stem] = path
+    mates = None if masks is None else image_files(Path(masks))
+    found = match(image_files(images), mates, str(images), str(masks), strict)
+    return [(stem, image, mask or masks and Path(masks) / f"{stem}.png") for stem, image, mask in found]
+
+
+def match(images: Iterable[Where], masks: Iterable[Where] | None, images_dir: str, masks_dir: str,
+          strict: bool = True) -> list[tuple[str, Where, Where | None]]:  # fmt: skip
+    """Images and masks of the same stems, in the images' order; each is a path, or anything else with `name` and `stem`.
+
+    Args:
+        masks: None if there are none at all.
+        images_dir, masks_dir: how errors call the places.
+        strict: an image without its mask is an error, not None.
+    """
+    found: dict[str, Where] = {}
+    for image in images:
+        if image.stem in found:
+            raise InputError(f"{images_dir}/{image.name}: same stem as {found[image.stem].name}, masks are paired by stem")
+        found[image.stem] = image
     if not found:
-        raise InputError(f"{images}: no images in this folder")
-    if masks is None:
-        return [(stem, path, None) for stem, path in found.items()]
-    mates = {p.stem: p for p in image_files(Path(masks))} if Path(masks).is_dir() else {}
-    for stem, path in found.items() if strict else ():
+        raise InputError(f"{images_dir}: no images in it")
+    mates = {mask.stem: mask for mask in masks or ()}
+    for stem, image in found.items() if strict and masks is not None else ():
         if stem not in mates:
-            raise InputError(f"{path}: no mask {stem}.png in {masks}")
-    return [(stem, path, mates.get(stem, Path(masks) / f"{stem}.png")) for stem, path in found.items()]
+            raise InputError(f"{images_dir}/{image.name}: no mask {stem}.png in {masks_dir}")
+    return [(stem, image, mates.get(stem)) for stem, image in found.items()]
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image; what is hidden is none, but may be one that is being written."""
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images of a folder, sorted; what is hidden is no image, but may be one that is being written."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    """What is named as an image in a folder, sorted.
+
+    Raises:
+        InputError: no such folder, or not one that can be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    try:
+        return sorted(path for path in folder.iterdir() if is_image(path.name))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror.lower()}") from None

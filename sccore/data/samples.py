@@ -2,19 +2,18 @@
 
 import hashlib
 import io
-import tarfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore.data.entries import Entry, entries
 from sccore.data.images import SUFFIXES, image_files, pair, read_image, read_mask  # noqa: F401
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
@@ -88,86 +87,46 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
     """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
 
     A folder with `images` and `masks` inside is taken as such; of any other folder `masks` names the masks. Images
-    without masks get a mask of 1 everywhere. Unreadable files are reported and left out; a missing or wrong-sized
-    mask is an error.
+    without masks get a mask of 1 everywhere. What cannot be read, image or mask, is reported and left out; an image that has no
+    mask where others have one is an error.
     """
     failed, digest = {}, hashlib.sha256()
-
-    def decoded(entry: Entry):
-        image, mask = (piece.read() if piece else b"" for piece in entry[1:])
-        try:
-            pixels = read_image(io.BytesIO(image), entry.name)
-        except InputError as error:
-            return image, mask, error
-        return image, mask, (entry.name, pixels, entry.read_mask(mask, pixels.shape[:2]))
+    listed = {source: entries(Path(source), masks) for source in sources}  # all, before any is read
 
     def items():
-        for source in map(Path, sources):
-            found = entries(source, masks)
+        for source, found in listed.items():
             with ThreadPoolExecutor(workers := cores()) as pool, \
-                 tqdm(total=len(found), desc=f"reading {source.name}", unit="image", disable=not progress) as bar:  # fmt: skip
+                 tqdm(total=len(found), desc=f"reading {Path(source).name}", unit="image", disable=not progress) as bar:  # fmt: skip
                 for start in range(0, len(found), 4 * workers):  # no more than that is in memory twice
-                    for entry, (image, mask, item) in zip(part := found[start : start + 4 * workers], pool.map(decoded, part)):
-                        digest.update(image)
-                        digest.update(mask)
+                    for entry, (contents, item) in zip(part := found[start : start + 4 * workers], pool.map(decoded, part)):
+                        for content in contents:
+                            digest.update(content)
                         bar.update()
                         if isinstance(item, InputError):
                             failed[entry.name] = str(item)
                             tqdm.write(f"left out: {item}")
                         else:
-                            yield item
+                            yield entry.name, *item
 
     samples = Samples.of(items(), failed)
     if not len(samples):
-        raise InputError(f"no readable image in {', '.join(map(str, sources))}")
+        raise nothing_in(sources, failed)
     return replace(samples, sha256=digest.hexdigest())
 
 
-class Piece(NamedTuple):
-    """Bytes of a file: all of it, or a member of a shard."""
-
-    path: Path
-    start: int = 0
-    length: int = -1
-
-    def read(self) -> bytes:
-        with open(self.path, "rb") as file:
-            file.seek(self.start)
-            return file.read(self.length)
-
-
-class Entry(NamedTuple):
-    """Where an image and its mask are; None stands for a mask of 1 everywhere."""
-
-    name: str
-    image: Piece
-    mask: Piece | None
-
-    def read_mask(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
-        return read_mask(io.BytesIO(data), size, f"mask of {self.name}") if self.mask else np.ones(size, bool)
-
-
-def entries(source: Path, masks: Path | str | None = None) -> list[Entry]:
-    """What a shard or folder holds, sorted by name; nothing is read yet."""
-    if source.suffix == ".tar":
-        return _shard(source)
-    if masks is None and (source / "images").is_dir():
-        source, masks = source / "images", source / "masks"
-    return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(source, masks)]
-
-
-def _shard(path: Path) -> list[Entry]:
+def decoded(entry: Entry) -> tuple[list[bytes], tuple[np.ndarray, np.ndarray] | InputError]:
+    """The bytes of an entry's files, and its image and mask, or why they cannot be read."""
+    contents = []
     try:
-        with tarfile.open(path, "r:") as tar:
-            members = {m.name: Piece(path, m.offset_data, m.size) for m in tar if m.isfile()}
-    except (OSError, tarfile.TarError) as error:
-        raise InputError(f"{path}: not a readable tar shard ({error})") from None
-    found = []
-    for name in sorted(n for n in members if n.startswith("images/")):
-        if (mate := f"masks/{Path(name).stem}.png") not in members:
-            raise InputError(f"{path}: {name} has no {mate}")
-        found.append(Entry(Path(name).stem, members[name], members[mate]))
-    return found
+        contents += [piece.read() for piece in (entry.image, entry.mask) if piece]
+        image = read_image(io.BytesIO(contents[0]), entry.name)
+        return contents, (image, entry.read_mask(contents[1] if entry.mask else b"", image.shape[:2]))
+    except InputError as error:
+        return contents, error
+
+
+def nothing_in(sources: Iterable, failed: dict[str, str]) -> InputError:
+    return InputError(f"no readable image in {', '.join(map(str, sources))}" + "".join(f": {why}" for why in list(failed.values())[:1]))
 
 
 class Batches(ABC):

@@ -5,8 +5,8 @@ do in memory, and worker processes read and decode ahead of the training. Batche
 """
 
 import hashlib
-import io
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sccore.data.images import read_image
-from sccore.data.samples import Batches, Choice, Entry, Piece, entries, extend, unpack
+from sccore.data.entries import Entry, Piece, entries
+from sccore.data.samples import Batches, Choice, decoded, extend, nothing_in, unpack
 from sccore.utils import paths
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
@@ -50,15 +50,13 @@ class Stream:
     def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Image i, uint8 (H, W, 3), and its mask, bool (H, W), read and decoded."""
         image, mask = (Piece(Path(self.places[f]), *map(int, span)) if f >= 0 else None for f, span in zip(self.files[i], self.spans[i]))
-        return decoded(Entry(str(image.path), image, mask))
+        _, item = decoded(Entry(str(image.path), image, mask))
+        if isinstance(item, InputError):
+            raise item
+        return item
 
     def batches(self, *args, **kwargs) -> "StreamedCrops":
         return StreamedCrops(self, *args, **kwargs)
-
-
-def decoded(entry: Entry) -> tuple[np.ndarray, np.ndarray]:
-    pixels = read_image(io.BytesIO(entry.image.read()), entry.name)
-    return pixels, entry.read_mask(entry.mask.read() if entry.mask else b"", pixels.shape[:2])
 
 
 def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Stream:
@@ -74,8 +72,10 @@ def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool
     with np.load(path, allow_pickle=False) as index:
         known = json.loads(str(index["meta"]))
         made = Stream(known["places"], index["files"], index["spans"], index["sizes"], known["failed"], known["sha256"])
+    for why in made.failed.values():
+        tqdm.write(f"left out: {why}")
     if not len(made):
-        raise InputError(f"no readable image in {', '.join(map(str, sources))}")
+        raise nothing_in(sources, made.failed)
     return made
 
 
@@ -86,9 +86,9 @@ def fingerprint(found: list[Entry]) -> str:
     for entry in found:
         for piece in filter(None, entry[1:]):
             if piece.path not in times:
-                status = piece.path.stat()
+                status = piece.path.stat() if piece.path.exists() else piece.path.lstat()
                 times[piece.path] = status.st_size, status.st_mtime_ns
-            digest.update(repr((entry.name, str(piece.path.resolve()), *piece[1:], *times[piece.path])).encode())
+            digest.update(os.fsencode(repr((entry.name, os.path.realpath(piece.path), *piece[1:], *times[piece.path]))))
     return digest.hexdigest()[:32]
 
 
@@ -96,30 +96,24 @@ def make_index(found: list[Entry], progress: bool) -> dict:
     """Arrays of a :class:`Stream`, and its other fields as JSON."""
     digest, failed, numbers, rows = hashlib.sha256(), {}, {}, []
     number = lambda piece: numbers.setdefault(str(piece.path), len(numbers)) if piece else -1
-    checked = in_order(checked_files, found, cores())
-    for entry, (size, contents) in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
+    checked = in_order(decoded_size, found, cores())
+    for entry, (contents, size) in tqdm(zip(found, checked), total=len(found), desc="index", unit="image", disable=not progress):
         for content in contents:
             digest.update(content)
-        if isinstance(size, str):
-            failed[entry.name] = size
-            tqdm.write(f"left out: {size}")
+        if isinstance(size, InputError):
+            failed[entry.name] = str(size)
             continue
-        spans = [piece[1:] if piece else (0, 0) for piece in entry[1:]]
+        spans = [piece[1:3] if piece else (0, 0) for piece in entry[1:]]
         rows.append(((number(entry.image), number(entry.mask)), spans, size))
     meta = {"places": list(numbers), "failed": failed, "sha256": digest.hexdigest()}
     files, spans, sizes = zip(*rows) if rows else ((), (), ())
     return {"files": np.array(files, np.int32), "spans": np.array(spans, np.int64), "sizes": np.array(sizes, np.int64), "meta": json.dumps(meta)}
 
 
-def checked_files(entry: Entry) -> tuple[tuple[int, int] | str, list[bytes]]:
-    """(H, W) of an image that can be read, or why not, and the files' bytes; a mask that does not fit is an error, as in memory."""
-    contents = [piece.read() for piece in filter(None, entry[1:])]
-    try:
-        pixels = read_image(io.BytesIO(contents[0]), entry.name)
-    except InputError as error:
-        return str(error), contents
-    entry.read_mask(contents[1] if entry.mask else b"", pixels.shape[:2])
-    return pixels.shape[:2], contents
+def decoded_size(entry: Entry) -> tuple[list[bytes], tuple[int, int] | InputError]:
+    """As :func:`sccore.data.samples.decoded`, with (H, W) in place of the pixels."""
+    contents, item = decoded(entry)
+    return contents, item if isinstance(item, InputError) else item[1].shape
 
 
 def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:

@@ -30,7 +30,7 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
 
     Returns:
         the record: images, a row an image and point {"name", "codec", "lmbda" or "quality", "width", "height", "bpp", "psnr",
-        "asiqe_r"}, and originals {name: score}.
+        "asiqe_r"}, originals {name: score}, and what could not be read under "failed".
     """
     from sccore.codecs import classical
     from sccore.codecs.checkpoint import load_model
@@ -60,8 +60,6 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
             yield point | {key: row[key] for key in ("width", "height", "bpp", "psnr")} | {METRIC: asiqe_r(decoded)}
 
     records.sweep(record, {path.name: path for _, path, _ in pair(images_dir)}, points, rows, out, progress)
-    if record["failed"]:
-        raise InputError(record["failed"][0]["error"])
     return record
 
 

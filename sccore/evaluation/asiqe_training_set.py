@@ -6,7 +6,6 @@ and scene alone; some also go through the learned codecs, at every rate. Labels 
 
 import io
 import json
-import tarfile
 from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -103,30 +102,32 @@ def scenes(sources: list[Path], seed: int = 0) -> Iterator[tuple[str, str, np.nd
 
 
 def _drawn(source, seed):
+    from sccore.data.decoding import note
     from sccore.data.images import read_image
 
     images = _entries(source)
     for index in np.random.default_rng(seed).permutation(len(images)):
-        name, content = images[index]
-        crop = _crop(read_image(io.BytesIO(content()), name), np.random.default_rng((*seed, index)))
+        entry = images[index]
+        try:
+            image = read_image(io.BytesIO(entry.image.read()), entry.name)
+        except InputError as error:
+            note(f"left out: {error}")
+            continue
+        crop = _crop(image, np.random.default_rng((*seed, index)))
         if crop is not None:
-            yield name, source.name, crop
+            yield entry.name, source.name, crop
 
 
 def _entries(source):
-    """(name, function that gives the bytes) of the images of a folder or shard, in order of names."""
-    from sccore.data.images import pair
+    """The images of a folder or shard, in order of names; of a shard without the catalogue's photographs."""
+    from sccore.data.entries import entries
 
-    if source.suffix != ".tar":
-        return [(stem, path.read_bytes) for stem, path, _ in pair(source)]
-    try:
-        tar = tarfile.open(source)
-    except (OSError, tarfile.TarError) as error:
-        raise InputError(f"{source}: not a readable tar shard ({error})") from None
+    found = entries(source, alone=True)
+    if source.is_dir():
+        return found
     catalogue = pd.read_csv(paths.SHIPPED / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
     photos = set(catalogue.loc[catalogue["kind"] != "screens", "stem"])
-    members = sorted((m for m in tar.getmembers() if m.isfile() and m.name.startswith("images/")), key=lambda m: m.name)
-    return [(Path(m.name).stem, lambda m=m: tar.extractfile(m).read()) for m in members if Path(m.name).stem not in photos]
+    return [entry for entry in found if entry.name not in photos]
 
 
 def _crop(image, rng):

@@ -85,7 +85,7 @@ def folder_hash(folder: Path | str) -> str:
 
 def files_hash(files: Iterable[Path]) -> str:
     """SHA-256 over names and bytes of files: that of what `sha256sum *` prints for them."""
-    return hashlib.sha256("".join(f"{file_hash(path)}  {path.name}\n" for path in files).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{file_hash(path)}  {path.name}\n" for path in files).encode(errors="surrogateescape")).hexdigest()
 
 
 def _files(folder):
@@ -94,7 +94,8 @@ def _files(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    return sorted(image_files(folder), key=lambda path: path.name.encode())
+    readable = [path for path in image_files(folder) if path.is_file() and os.access(path, os.R_OK)]  # of the others a record says so
+    return sorted(readable, key=lambda path: os.fsencode(path.name))
 
 
 def versions() -> dict[str, str]:

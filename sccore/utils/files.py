@@ -3,33 +3,98 @@
 import hashlib
 import os
 import platform
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from sccore.utils.errors import InputError
 
 HOLDER = "holder"  # the file in a locked folder that says who works there
 
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes the place of `path` when the block ends without an error.
+    """A path to write to; what is there takes the place of `path` when the block ends without an error.
 
     A kill or a loss of power at any moment leaves the old file or the new one. What else a kill leaves has another
-    suffix, so that nobody who looks for files of a kind takes it for one.
+    suffix, so that nobody who looks for files of a kind takes it for one. A link stays and its target is replaced, a file keeps its
+    mode; a device or a pipe is written through.
+
+    Raises:
+        InputError: as :func:`writable`; the disk is full, or anything else of it fails.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    target = writable(path)
+    before = target.stat() if target.exists() else None
+    through = before is not None and not stat.S_ISREG(before.st_mode)
+    with tempfile.TemporaryDirectory() if through else nullcontext(target.parent) as folder:
+        part = Path(folder) / f".{target.name[:200]}.part"
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            if through:
+                with open(part, "rb") as source, open(target, "wb") as device:
+                    shutil.copyfileobj(source, device)
+                return
+            handle = os.open(part, os.O_RDONLY)
+            os.fsync(handle)
+            if before and os.fstat(handle).st_nlink == 1:  # else it is a link to a file of the user's
+                os.chmod(part, stat.S_IMODE(before.st_mode))
+            os.close(handle)
+            os.replace(part, target)
+        except (OSError, RuntimeError) as error:  # torch's are of the latter kind
+            other = getattr(error, "filename", None)
+            name = path if other is None or str(part) == str(other) else other
+            raise InputError(f"{name}: cannot be written ({getattr(error, 'strerror', None) or str(error).splitlines()[0]})") from None
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def writable(path: Path | str) -> Path:
+    """Where a file of this name will lie, links followed; refuses what :func:`replacing` could not replace, before any work.
+
+    Raises:
+        InputError: it is a folder, a disk, read-only, or in a folder that is; a part of the path is a file.
+    """
+    target = Path(os.path.realpath(path))
     try:
-        yield part
-        handle = os.open(part, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        kind = target.stat().st_mode if os.path.lexists(target) else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    if kind is None or stat.S_ISREG(kind):
+        writable_folder(target.parent)
+    elif not (stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)):
+        raise InputError(f"{path}: is {'a folder' if stat.S_ISDIR(kind) else 'no regular file'}, and is not replaced")
+    if kind is not None:
+        _refuse_read_only(target, kind)
+    return target
+
+
+def writable_folder(path: Path | str) -> Path:
+    """The folder, or where it will be made, links followed.
+
+    Raises:
+        InputError: it is read-only, or in a folder that is; a part of the path is a file.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        above = next(folder for folder in (target, *target.parents) if os.path.lexists(folder))
+        kind = above.stat().st_mode
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    if not stat.S_ISDIR(kind):
+        raise InputError(f"{path}: {above} is a file, not a folder" if above != target else f"{path}: is a file, not a folder")
+    _refuse_read_only(above, kind)
+    return target
+
+
+def _refuse_read_only(path, mode):
+    if not (mode & 0o222 and os.access(path, os.W_OK)):  # root may write all the same, but was asked not to
+        raise InputError(f"{path}: is read-only")
 
 
 @contextmanager

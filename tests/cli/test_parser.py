@@ -150,7 +150,7 @@ def test_masks_of_a_folder(tmp_path, screen):
     assert result.returncode == 0 and "2 masks made, 0 kept" in result.stdout, result.stderr
     (tmp_path / "images" / "bad.png").write_bytes(b"nothing")
     result = run(*line)
-    assert result.returncode == 1 and "0 masks made, 2 kept" in result.stdout
+    assert result.returncode == 3 and "0 masks made, 2 kept" in result.stdout
     assert "error: " in result.stderr and "bad.png: not an image" in result.stderr
     assert sorted(p.name for p in (tmp_path / "masks").iterdir()) == ["a.json", "a.png", "b.json", "b.png"]
     line = refused("masks", tmp_path / "images", "--out", tmp_path / "m", "--craft-weights", tmp_path / "none.pth")
@@ -164,7 +164,7 @@ def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, save
     result = run("evaluate", "--images", tmp_path / "images", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067,
                  "--out", tmp_path / "r.json")  # fmt: skip
     record = json.loads((tmp_path / "r.json").read_text())
-    assert result.returncode == 1 and "bad.png: not an image" in result.stderr
+    assert result.returncode == 3 and "bad.png: not an image" in result.stderr
     assert [r["name"] for r in record["images"]] == ["good.png"] and record["failed"][0]["name"] == "bad.png"
 
 

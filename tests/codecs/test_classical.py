@@ -257,7 +257,7 @@ def test_an_unreadable_image_is_named_and_the_others_measured(folders, tmp_path,
     arguments = ["anchors", "--codec", "jpeg", "--quality", "10", "--images", str(folders[0]), "--no-ms-ssim",
                  "--out", str(tmp_path / "out")]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
-    assert cli.main(arguments) == 1
+    assert cli.main(arguments) == 3
     assert capsys.readouterr().err.splitlines()[-1] == "error: jpeg: 0.png: not an image"
     record = json.loads((tmp_path / "out" / "jpeg.json").read_text())
     assert [row["name"] for row in record["images"]] == ["1.png"] and record["qualities"] == [10]

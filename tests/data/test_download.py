@@ -92,7 +92,7 @@ def test_what_is_wrong_is_named_and_the_rest_arrives_and_goes_on(little, capsys)
     Image.fromarray(noise(9)).save(folder / "plain.png")
     (folder / "clear.png").unlink()
     (folder / "with blank #1.png").write_bytes(good[:100])
-    assert cli.main(["fetch", "little", "--mirror", address]) == 1
+    assert cli.main(["fetch", "little", "--mirror", address]) == 3
     out, err = capsys.readouterr()
     assert "1 images, 1 of them new" in out
     errors = sorted(line for line in err.splitlines() if line.startswith("error"))
@@ -152,7 +152,7 @@ def test_a_copy_with_faults_is_taken_as_far_as_it_goes(copy, capsys):
     (copy / "references/cim2.bmp").write_bytes(b"BM")
     (copy / "references/cim9.bmp").mkdir()
     Image.fromarray(noise(5)).save(copy / "cim3.bmp")
-    assert cli.main(["fetch", "siqad", "--from", str(copy)]) == 1
+    assert cli.main(["fetch", "siqad", "--from", str(copy)]) == 3
     err = capsys.readouterr().err
     assert "error: cim2.bmp: " in err and "cim3.bmp: same stem" in err
     assert sorted(p.name for p in (paths.DATA / "siqad/images").iterdir()) == ["cim1.bmp", "cim3.bmp"]

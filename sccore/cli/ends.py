@@ -1,0 +1,92 @@
+"""Both ends of `encode` and `decode`: files, or standard input and output, and pictures that hold what was decoded."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sccore.cli.values import STANDARD
+from sccore.data.decoding import RUNS_PROGRAMS, note
+from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
+
+RESIZE = {"ICO", "ICNS"}  # formats of a few sizes
+
+
+def is_standard(path: Path | str) -> bool:
+    return str(path) == STANDARD
+
+
+def source(path: Path) -> Path | io.BytesIO:
+    """A file to read, or what standard input gives."""
+    return io.BytesIO(sys.stdin.buffer.read()) if is_standard(path) else path
+
+
+def name(path: Path) -> str:
+    return "standard input" if is_standard(path) else str(path)
+
+
+def write(path: Path, content: bytes):
+    """Writes a file whole or not at all, or to standard output."""
+    if is_standard(path):
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+def say(path: Path, text: str):
+    """Says what was written: on standard error, if standard output has the file itself."""
+    print(text, file=sys.stderr if is_standard(path) else sys.stdout)
+
+
+def check_target(target: Path, *sources: Path | None):
+    """
+    Raises:
+        InputError: a file that is read would be written, by whatever name; no folder for it.
+    """
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent}: no such folder")
+    for path in sources:
+        if path and not is_standard(path) and target.exists() and path.exists() and target.samefile(path):
+            raise InputError(f"{target}: is the input {path} itself; choose another name")
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that a picture's suffix stands for; PNG on standard output.
+
+    Raises:
+        InputError: unknown, or one that cannot hold a picture of any size so that it can be read again.
+    """
+    if is_standard(path):
+        return "PNG"
+    format = Image.registered_extensions().get(path.suffix.lower())
+    if format not in Image.SAVE.keys() & Image.OPEN.keys() - RUNS_PROGRAMS:
+        raise InputError(f"{path}: unknown image format; name it .png")
+    if format in RESIZE:
+        raise InputError(f"{path}: {format} changes the size of pictures; name it .png")
+    return format
+
+
+def picture(image: np.ndarray, format: str, path: Path) -> bytes:
+    """The file of an image, uint8 (H, W, 3); if it holds other pixels than these, that is said.
+
+    Raises:
+        InputError: the format cannot hold it.
+    """
+    file = io.BytesIO()
+    try:
+        Image.fromarray(image).save(file, format, **({"lossless": True} if format == "WEBP" else {}))
+        with Image.open(file, formats=[format]) as again:
+            kept = np.asarray(again.convert("RGB"))
+    except Exception as error:  # encoders raise what they like
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: {format} cannot hold {image.shape[1]}x{image.shape[0]} pixels ({why}); name it .png") from None
+    if kept.shape != image.shape:
+        raise InputError(f"{path}: {format} would change the size to {kept.shape[1]}x{kept.shape[0]}; name it .png")
+    if worst := int(np.abs(kept.astype(np.int16) - image).max()):
+        note(f"{path}: {format} is lossy here, pixels differ by up to {worst} of 255; .png keeps them")
+    return file.getvalue()

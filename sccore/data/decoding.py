@@ -1,0 +1,257 @@
+"""One picture file of whatever kind, decoded: the right way up, 8 bits a channel, sRGB, nothing transparent.
+
+What is changed on the way is said as a warning that begins with the file's name. Whatever a decoder raises is one line with
+its reason: a file may be cut, altered or made to harm, and a folder goes on with the next one.
+"""
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
+
+from sccore.utils.errors import InputError
+
+LARGEST = 2**27  # pixels, unless allowed; a few bytes can claim to be any number of them
+RUNS_PROGRAMS = {"EPS", "WMF"}  # formats that Pillow hands to other programs
+ORIENTATION = 0x0112  # of EXIF and TIFF
+CHANNELS = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile's colour space, Pillow's mode
+PLAIN = {"1": "L", "LA": "L", "La": "L"}  # modes without alpha; of all others that are not in CHANNELS it is RGB
+
+_most = LARGEST
+
+
+def allow(pixels: int):
+    """Lets pictures of so many pixels be read, in this process."""
+    global _most
+    _most = Image.MAX_IMAGE_PIXELS = pixels
+
+
+@contextmanager
+def faults(source: Path | str | io.BytesIO, name: str) -> Iterator[None]:
+    """Whatever goes wrong with a picture in the block is one line that names its file: an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{name}: not enough memory for its pixels") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{name}: larger than {_most} pixels; --max-pixels lifts this limit") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: {_unknown(source)}") from None
+    except Exception as error:  # decoders raise what they like
+        of_the_disk = isinstance(error, OSError) and error.errno and not isinstance(source, io.BytesIO)
+        why = _of_the_disk(source, error) if of_the_disk else f"damaged image ({_reason(error)})"
+        raise InputError(f"{name}: {why}") from None
+
+
+def picture(source: Path | str | io.BytesIO, name: str, as_stored: bool = False) -> tuple[Image.Image, str]:
+    """The first picture of a file, loaded and the right way up, and how its file lays out a pixel ("RGB;16B", "F;32F" ...).
+
+    Args:
+        as_stored: leave it as it lies in the file, whatever its EXIF data say.
+    """
+    with Image.open(_regular(source, name), formats=_formats()) as image:
+        if image.width * image.height > _most:
+            raise Image.DecompressionBombError
+        if 0 in image.size:
+            raise ValueError("no pixels")
+        layout = _layout(image)
+        turned = image.format == "TIFF" and image.tag_v2.get(ORIENTATION, 1) != 1  # Pillow turns it in loading
+        image.load()
+        whole = image.copy() if as_stored else _upright(image, name, turned)
+        _note_frames(image, name)
+        return whole, layout
+
+
+def to_rgb(image: Image.Image, layout: str, name: str, as_stored: bool = False) -> Image.Image:
+    """A picture as 8-bit sRGB.
+
+    Args:
+        layout: as :func:`picture` gives it.
+        as_stored: leave its colour profile aside.
+    """
+    if is_deep(image):
+        image = _from_deep(image, layout, name)
+    elif "16" in layout or "12" in layout:
+        note(f"{name}: 16 bits a channel, only the upper 8 are used")
+        if isinstance(key := image.info.get("transparency"), tuple):
+            image.info["transparency"] = tuple(value >> 8 for value in key)
+    clear = has_alpha(image)
+    rgba = image.convert("RGBA") if clear else None
+    rgb = _to_srgb(image, name, as_stored)
+    if clear and rgba.getextrema()[3][0] < 255:
+        note(f"{name}: transparency, put on white")
+        rgb.putalpha(rgba.getchannel("A"))
+        rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")
+    return rgb
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether its pixels are one number of more than 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+
+
+def numbers(image: Image.Image, layout: str, name: str) -> tuple[np.ndarray, float]:
+    """The pixels of a deep picture, (H, W), and the number that stands for white: that of the type, 1 of floats.
+
+    Raises:
+        InputError: signed integers, floats outside 0 to 1.
+    """
+    values = np.asarray(image)
+    if image.mode == "F":
+        low, high = values.min(), values.max()  # NaN if any is
+        if not (low >= 0 and high <= 1):
+            raise InputError(f"{name}: float values from {low:g} to {high:g}; 0 to 1 stand for black to white")
+        return values, 1.0
+    if layout.endswith("S"):
+        raise InputError(f"{name}: signed integers; save it with 8 or 16 bits, unsigned")
+    if "32" in layout:
+        return values.astype(np.int64) & 0xFFFFFFFF, 0xFFFFFFFF
+    return values, 4095 if "12" in layout else 65535
+
+
+def note(text: str):
+    """Says something about a file, once."""
+    warnings.warn(text, stacklevel=2)
+
+
+def _regular(source, name):
+    """The source, if it is in memory or a file that can be read anywhere; a pipe may never end, nor a device."""
+    if isinstance(source, (str, Path)):
+        kind = os.stat(source).st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(f"{name}: is a folder, not an image")
+        if not stat.S_ISREG(kind):
+            raise InputError(f"{name}: not a regular file")
+    return source
+
+
+def _formats():
+    Image.init()
+    return [format for format in Image.ID if format not in RUNS_PROGRAMS]
+
+
+def _layout(image):
+    """Pillow's name for the layout of the file's pixels; empty if the format does not tell it."""
+    arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
+    layout = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return layout if isinstance(layout, str) else ""
+
+
+def _upright(image, name, turned):
+    try:
+        orientation = image.getexif().get(ORIENTATION, 1)
+        upright = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception as error:
+        note(f"{name}: EXIF data damaged, ignored ({_reason(error)})")
+        return image.copy()
+    if turned or orientation in range(2, 9):
+        note(f"{name}: turned as its EXIF orientation says")
+    return upright
+
+
+def _note_frames(image, name):
+    try:
+        if getattr(image, "is_animated", False):
+            note(f"{name}: animation or several pictures, only the first frame is used")
+    except Exception as error:
+        note(f"{name}: damaged behind its first frame, which is used ({_reason(error)})")
+
+
+def _from_deep(image, layout, name):
+    """8-bit grey of a deep picture, with alpha if one of its values stands for transparent."""
+    values, white = numbers(image, layout, name)
+    how = "floats, rounded to 8 bits" if image.mode == "F" else "more than 8 bits a channel, rounded to 8"
+    note(f"{name}: {how}")
+    if image.mode == "F":
+        grey = np.rint(values * 255)
+    else:
+        wide = values.astype(np.uint64 if white > 65535 else np.uint32)
+        grey = (wide * 255 + white // 2) // white
+    shallow = Image.fromarray(grey.astype(np.uint8))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        shallow.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    shallow.info = {k: v for k, v in image.info.items() if k != "transparency"}
+    return shallow
+
+
+def _to_srgb(image, name, as_stored):
+    """RGB without alpha, by the picture's profile if it has one that fits."""
+    mode = image.mode if image.mode in CHANNELS.values() else PLAIN.get(image.mode, "RGB")
+    if image.mode in ("RGBa", "La"):  # premultiplied
+        image = image.convert("RGBA")
+    opaque = image.copy()
+    opaque.info.pop("transparency", None)
+    opaque = opaque.convert(mode)
+    profile = None if as_stored else image.info.get("icc_profile")
+    rgb = _by_profile(opaque, profile, name) if profile else None
+    if rgb is None and mode == "LAB":
+        return _transformed(opaque, ImageCms.createProfile("LAB"))
+    if rgb is None and mode == "CMYK":
+        note(f"{name}: CMYK without a usable colour profile, converted by the plain formula")
+    return opaque.convert("RGB") if rgb is None else rgb
+
+
+def _by_profile(opaque, content, name):
+    """sRGB by an ICC profile; None where the profile cannot be used or moves nothing by more than rounding does."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+        mode = CHANNELS.get(profile.profile.xcolor_space.strip())
+        if opaque.mode == "L" and mode == "RGB":
+            opaque = opaque.convert("RGB")
+        if opaque.mode != mode:
+            raise ValueError(f"it is for {profile.profile.xcolor_space.strip()}, not for {opaque.mode}")
+        rgb = _transformed(opaque, profile)
+    except MemoryError:
+        raise
+    except Exception as error:
+        note(f"{name}: colour profile damaged, ignored ({_reason(error)})")
+        return None
+    if mode in ("L", "RGB") and max(high for _, high in ImageChops.difference(rgb, opaque.convert("RGB")).getextrema()) <= 1:
+        return None
+    note(f"{name}: colours converted from its profile to sRGB")
+    return rgb
+
+
+def _transformed(image, profile):
+    return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+
+
+def _unknown(source):
+    """Why no decoder takes a file: empty, not an image, or what the decoder of its format says."""
+    content = source.getvalue() if isinstance(source, io.BytesIO) else Path(source).read_bytes()
+    if not content:
+        return "empty file"
+    for format in _formats():
+        make, accepts = Image.OPEN[format]
+        try:
+            if accepts and accepts(content[:16]) is True:
+                make(io.BytesIO(content), "").close()
+        except Exception as error:
+            return f"damaged image ({_reason(error)})"
+    return "not an image"
+
+
+def _of_the_disk(source, error):
+    if isinstance(error, FileNotFoundError):
+        return "a link to nothing" if Path(source).is_symlink() else "no such file"
+    return error.strerror.lower()
+
+
+def _reason(error):
+    words = str(error).strip().splitlines()
+    return words[0] if words else type(error).__name__
