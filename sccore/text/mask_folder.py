@@ -17,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.data import samples as data
+from sccore.data.entries import Piece
 from sccore.text import masks as text
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
@@ -50,7 +51,7 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
     for stem, path, _ in tqdm(pairs, desc=f"masks by {detector}", unit="image", disable=not progress):
         try:
             record = {"detector": detector, "weights": finder.weights, "scale": scale, "image": path.name,
-                      "image_sha256": sha256(path.read_bytes())}  # fmt: skip
+                      "image_sha256": sha256(Piece(path).read())}  # fmt: skip
             if is_kept(out / stem, record):
                 summary["kept"] += 1
             else:
