@@ -89,7 +89,7 @@ def test_faulty_pages_are_named(folder, tmp_path, capsys):
     (folder / "b.json").write_text('[{"text": "x"}]')
     (folder / "c.png").write_bytes(b"no image")
     out = tmp_path / "out.json"
-    assert main(["evaluate-detector", str(folder), "--detector", "heuristic", "--out", str(out)]) == 1
+    assert main(["evaluate-detector", str(folder), "--detector", "heuristic", "--out", str(out)]) == 3
     error = capsys.readouterr().err
     assert "b.json: not a list of" in error and "c.png" in error and len(detection.load_record(out)["images"]) == 1
     (folder / "a.json").unlink()
