@@ -223,14 +223,14 @@ for content in seeds:
                 data[at:at] = rng.randbytes(rng.choice((1, 2, 4, 100)))
             elif len(data) > 64:
                 del data[rng.randrange(32, len(data)) :]
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             assert read_image(io.BytesIO(bytes(data)), "x").ndim == 3
             outcomes[True] += 1
         except InputError as error:
             assert str(error).startswith("x: ") and "\\n" not in str(error), str(error)
             outcomes[False] += 1
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
 print(len(seeds), slowest, outcomes[True], outcomes[False])
 '''
 
