@@ -75,7 +75,7 @@ def test_no_link_leads_nowhere(chromium, site):
     page = chromium.new_page(java_script_enabled=True)
     page.route("**/*", lambda route: route.continue_() if route.request.resource_type == "document" else route.abort())
     anchors, links = {}, {}
-    for name in PAGES:
+    for name in [name for name in PAGES if name != "index.html"]:  # which leads to the first page at once
         page.goto(site + name, wait_until="domcontentloaded")
         anchors[name] = set(page.evaluate("() => [...document.querySelectorAll('[id], a[name]')].map(e => e.id || e.name)"))
         links[name] = set(page.evaluate(LINKS))
