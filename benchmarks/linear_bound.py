@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore.data import samples as data
+from sccore.data.images import image_files, read_image
 from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
 from sccore.utils import paths
@@ -57,8 +58,8 @@ def main():
     mean, basis = components(samples)
     sets = []
     for name, _, folder in (one.partition("=") for one in a.images):
-        files = data.image_files(Path(folder))
-        rows = [{"name": path.name, "psnr": kept(data.read_image(path), mean, basis)} for path in tqdm(files, desc=name)]
+        files = image_files(Path(folder))
+        rows = [{"name": path.name, "psnr": kept(read_image(path), mean, basis)} for path in tqdm(files, desc=name)]
         sets.append({"dataset": provenance.dataset(folder) | {"name": name}, "images": rows})
     path = paths.RESULTS / "limits" / "linear.json"
     record = {"command": provenance.command_line(), "date": provenance.now(), "machine": provenance.machine(), "versions": provenance.versions(),

@@ -30,6 +30,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from sccore.codecs.zoo import count_parameters, create_model
 from sccore.data import samples as data
+from sccore.data.images import pair
 from sccore.evaluation import provenance
 from sccore.loss import rate_distortion
 from sccore.presets import LAMBDAS
@@ -45,7 +46,7 @@ class Files(torch.utils.data.Dataset):
     """Image and mask files, opened when they are asked for; one random crop of both."""
 
     def __init__(self, folder: Path, crop: int):
-        self.pairs, self.crop = data.pair(folder / "images", folder / "masks"), crop
+        self.pairs, self.crop = pair(folder / "images", folder / "masks"), crop
 
     def __len__(self):
         return len(self.pairs)

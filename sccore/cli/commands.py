@@ -152,7 +152,7 @@ def fetch(a) -> int:
 
 
 def anchors(a) -> int:
-    from sccore.codecs.classical import check_qualities, choose, listing
+    from sccore.codecs.classical import check_qualities, listing, usable
 
     if a.list:
         print(listing())
@@ -161,7 +161,7 @@ def anchors(a) -> int:
         return 0
     if not (a.images and a.out):
         raise InputError("--images and --out are needed, or --list")
-    codecs, skipped = choose(a.codec)
+    codecs, skipped = usable(a.codec)
     if a.quality and len(a.codec or ()) != 1:
         raise InputError("--quality is in the scale of one codec; name it with --codec")
     distinct("--quality", a.quality)

@@ -19,7 +19,7 @@ import click
 from nbformat import NotebookNode
 from papermill.engines import NBClientEngine, papermill_engines
 
-from sccore.cli import notebook_parameters as parameters
+from sccore.cli import notebook_parameters
 from sccore.utils import allocator, paths
 from sccore.utils.errors import InputError
 
@@ -41,7 +41,7 @@ class Engine(NBClientEngine):
             given = nb.metadata.get("papermill", {}).get("parameters", {})
             given = {name: value for name, value in given.items() if not name.startswith("PAPERMILL_")}
             try:
-                parameters.check(given, parameters.declared(nb))
+                notebook_parameters.check(given, notebook_parameters.declared(nb))
             except InputError as error:
                 raise click.ClickException(str(error)) from None
             os.environ |= allocator.environment()  # which the kernel inherits

@@ -118,17 +118,17 @@ CODECS = {codec.name: codec for codec in (
 )}  # fmt: skip
 
 
-def choose(names: Sequence[str] | None = None) -> tuple[list, list[str]]:
+def usable(names: Sequence[str] | None = None) -> tuple[list, list[str]]:
     """The codecs of these names (of all, unless given) that can be used here, and "name: why not" of the others."""
     if unknown := [name for name in names or () if name not in CODECS]:
         raise InputError(f"unknown codec {', '.join(unknown)}; known: {', '.join(CODECS)}")
-    usable, skipped = [], []
+    here, skipped = [], []
     for codec in (CODECS[name] for name in dict.fromkeys(names or CODECS)):
         if why := codec.missing():
             skipped.append(f"{codec.name}: {why}")
         else:
-            usable.append(codec)
-    return usable, skipped
+            here.append(codec)
+    return here, skipped
 
 
 def check_qualities(names: Sequence[str] | None, qualities: Sequence[int] | None):

@@ -42,9 +42,9 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
     record = {"weights": file_hash(paths.ASIQE), "limit": limit and list(limit)} | surroundings(images_dir)
     record = records.resume(record | {"images": [], "originals": {}}, out, ("weights", "limit", "dataset"), COLUMNS, versions=False)
     record["codecs"] = list(codecs)
-    usable = {codec.name: codec for codec in classical.choose([name for name in codecs if name in classical.CODECS])[0]}
+    chosen = {codec.name: codec for codec in classical.usable([name for name in codecs if name in classical.CODECS])[0]}
     models = {name: load_model(name) for name in codecs if name not in classical.CODECS}
-    points = [{"codec": name, "quality": quality} for name, codec in usable.items() for quality in codec.qualities]
+    points = [{"codec": name, "quality": quality} for name, codec in chosen.items() for quality in codec.qualities]
     points += [{"codec": name, "lmbda": lmbda} for name in models for lmbda in LAMBDAS]
 
     def rows(path, missing):
@@ -56,7 +56,7 @@ def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limi
             if name in models:
                 row, decoded = measure_learned(models[name], image, None, point["lmbda"], latents[name])
             else:
-                row, decoded = measure_classical(usable[name], image, None, point["quality"], ms_ssim=False)
+                row, decoded = measure_classical(chosen[name], image, None, point["quality"], ms_ssim=False)
             yield point | {key: row[key] for key in ("width", "height", "bpp", "psnr")} | {METRIC: asiqe_r(decoded)}
 
     records.sweep(record, {path.name: path for _, path, _ in pair(images_dir)}, points, rows, out, progress)

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation import asiqe_training_set as training_set
-from sccore.evaluation import provenance
+from sccore.evaluation import asiqe_training_set, provenance
 from sccore.evaluation.asiqe import index
 from sccore.evaluation.asiqe.index import COUNT, FAMILIES, Weights
 from sccore.evaluation.records import finite, save_record
@@ -18,7 +17,7 @@ FOLDS = 6  # groups of scenes
 SVR = {"C": 4.0, "epsilon": 0.02, "gamma": 0.5 / COUNT}  # of features scaled to -1 ... 1 and labels in [0, 1]
 FEATURES = [f"x{i}" for i in range(COUNT)]
 LABEL = "sqms"
-LEVELLED = {kind for kind, (_, count) in training_set.DISTORTIONS.items() if count > 2} | set(training_set.LEARNED)
+LEVELLED = {kind for kind, (_, count) in asiqe_training_set.DISTORTIONS.items() if count > 2} | set(asiqe_training_set.LEARNED)
 LABELS = {"sqms": lambda v: v, "gmsd": lambda v: 1 - 3 * v}  # as quality: higher is better, about 0 to 1
 
 
@@ -34,7 +33,7 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
     except ImportError:
         raise InputError("training needs scikit-learn: pip install -e '.[asiqe]'") from None
     raw = table[FEATURES].to_numpy()
-    pristine = raw[(table["type"] == training_set.PRISTINE).to_numpy()]
+    pristine = raw[(table["type"] == asiqe_training_set.PRISTINE).to_numpy()]
     lines = [np.polyfit(terms, pristine[:, 0], 1) for terms in index.signed(pristine).T]
     alpha, beta = np.array(lines).T
     x = index.linear(raw, alpha, beta)
@@ -83,14 +82,14 @@ def evaluate(table: pd.DataFrame) -> dict:
     some = lambda rows: correlations(truth[rows], scores[rows])
     parts = lambda column: {name: some(own) for name, own in table.groupby(column).groups.items()}
     within = pd.Series({name: some(own)["srcc"] for name, own in table.groupby("scene").groups.items()})
-    kinds = [kind for kind in dict.fromkeys(table["type"]) if kind != training_set.PRISTINE]
+    kinds = [kind for kind in dict.fromkeys(table["type"]) if kind != asiqe_training_set.PRISTINE]
     unseen = {}
     for kind in kinds:
         own = table.index[table["type"] == kind]
         unseen[kind] = correlations(truth[own], held_out(table, without=[kind])[own])
-    own = table.index[table["type"].isin(training_set.LEARNED)]
+    own = table.index[table["type"].isin(asiqe_training_set.LEARNED)]
     if len(own):  # the two are alike
-        unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=training_set.LEARNED)[own])
+        unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=asiqe_training_set.LEARNED)[own])
     own_features = {name: set(range(COUNT)[part]) for name, part in FAMILIES.items()}
     families = {f"without {name}": set(range(COUNT)) - own for name, own in own_features.items()} | {
         f"{name} alone": own for name, own in own_features.items()}  # fmt: skip
@@ -128,7 +127,7 @@ def train(sources: list[Path], out: Path | str, record: Path | str, work: Path |
     """
     import sklearn
 
-    table = training_set.make(sources, work, count, learned_every, seed, progress)
+    table = asiqe_training_set.make(sources, work, count, learned_every, seed, progress)
     found = evaluate(table)
     data = {"sources": {name: int(n) for name, n in table.groupby("source")["scene"].nunique().items()},
             "scenes": int(table["scene"].nunique()), "images": len(table), "seed": seed,

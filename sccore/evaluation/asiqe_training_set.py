@@ -16,10 +16,9 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from sccore.codecs import classical as anchors
-from sccore.evaluation.asiqe import edges
-from sccore.evaluation.asiqe import full_reference as sqms
-from sccore.evaluation.asiqe import index as asiqe
+from sccore.codecs import classical
+from sccore.evaluation.asiqe import edges, full_reference
+from sccore.evaluation.asiqe.index import features
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -31,7 +30,7 @@ CLASSICAL = {"jpeg": (4, 80), "webp": (1, 85), "avif": (4, 60), "hevc": (2, 50)}
 def compressed(name):
     def distort(image, level, rng):
         low, high = CLASSICAL[name]
-        codec = anchors.CODECS[name]
+        codec = classical.CODECS[name]
         return codec.decode(codec.encode(image, round(high * (low / high) ** level)), image.shape[:2])
 
     return distort
@@ -137,7 +136,7 @@ def _crop(image, rng):
     for _ in range(8):
         y, x = rng.integers(image.shape[0] - height + 1), rng.integers(image.shape[1] - width + 1)
         crop = image[y : y + height, x : x + width]
-        if crop.std() >= LIVELY and edges.gradient(sqms.grey(crop), edges.SCHARR).mean() >= BUSY:
+        if crop.std() >= LIVELY and edges.gradient(full_reference.grey(crop), edges.SCHARR).mean() >= BUSY:
             return np.ascontiguousarray(crop)
     return None
 
@@ -153,12 +152,12 @@ def distorted(scene: np.ndarray, seed: int) -> Iterator[tuple[str, float | None,
 
 def learned(scene: np.ndarray, model) -> Iterator[tuple[float, np.ndarray]]:
     """(lambda, image) of a scene through a learned codec, as files decode; text everywhere is its mask."""
-    from sccore.codecs import sci as codec
+    from sccore.codecs import sci
     from sccore.presets import LAMBDAS
 
-    latents = codec.analyse(scene, model)
+    latents = sci.analyse(scene, model)
     for lmbda in LAMBDAS:
-        yield lmbda, codec.decode(codec.encode(scene, model, lmbda, latents=latents), model)
+        yield lmbda, sci.decode(sci.encode(scene, model, lmbda, latents=latents), model)
 
 
 def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: int = 4, seed: int = 0,
@@ -173,7 +172,7 @@ def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: 
     """
     from sccore.codecs.checkpoint import load_model
 
-    if skipped := anchors.choose(list(CLASSICAL))[1]:  # also tells Pillow of its plugins
+    if skipped := classical.usable(list(CLASSICAL))[1]:  # also tells Pillow of its plugins
         raise InputError("; ".join(skipped))
     work, models = Path(work), {}
     identity = {"sources": [s.name for s in sources], "learned_every": learned_every, "seed": seed}
@@ -198,8 +197,8 @@ def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: 
 
 
 def _row(scene, kind, level, image):
-    labels = {"sqms": sqms.sqms_like(scene, image), "gmsd": sqms.gmsd(scene, image)}
-    return {"type": kind, "level": level} | labels | {f"x{i}": float(x) for i, x in enumerate(asiqe.features(image))}
+    labels = {"sqms": full_reference.sqms_like(scene, image), "gmsd": full_reference.gmsd(scene, image)}
+    return {"type": kind, "level": level} | labels | {f"x{i}": float(x) for i, x in enumerate(features(image))}
 
 
 def _begun(work, identity):

@@ -13,7 +13,7 @@ from time import process_time
 import numpy as np
 import pandas as pd
 
-from sccore.codecs.classical import choose
+from sccore.codecs.classical import usable
 from sccore.data.images import pair, read_image
 from sccore.evaluation import records
 from sccore.evaluation.provenance import files_hash, surroundings
@@ -74,13 +74,13 @@ def evaluate_stability(folder: Path | str, detector: str = "craft", weights: Pat
         the record; `iou` compares the mask of the decoded image with that of the original, `recall` is the share of
         the original's mask that is still there, `precision` the share of the decoded image's mask that was there before.
     """
-    usable, skipped = choose(codecs)
+    here, skipped = usable(codecs)
     if skipped:
         raise InputError(skipped[0])
-    points = [{"codec": codec.name, "quality": quality} for codec in usable for quality in qualities or codec.qualities]
+    points = [{"codec": codec.name, "quality": quality} for codec in here for quality in qualities or codec.qualities]
     finder = masks.load(detector, weights)
     record = _record(folder, finder, detector, scale, command)
-    by_name = {codec.name: codec for codec in usable}
+    by_name = {codec.name: codec for codec in here}
 
     def rows(path, missing):
         image = read_image(path, path.name)

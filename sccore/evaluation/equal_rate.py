@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sccore.codecs import checkpoint
-from sccore.codecs import classical as anchors
-from sccore.codecs import sci as codec
+from sccore.codecs import checkpoint, sci
+from sccore.codecs.classical import CODECS
 from sccore.evaluation import metrics
 from sccore.utils.errors import InputError
 
@@ -57,8 +56,8 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         InputError: a classical codec that is not installed, with the hint how to get it.
     """
     pixels = image.shape[0] * image.shape[1]
-    if name in anchors.CODECS:
-        classical = anchors.CODECS[name]
+    if name in CODECS:
+        classical = CODECS[name]
         if why := classical.missing():
             raise InputError(f"{name}: {why}")
         first, last = (0, 100) if classical.qualities[0] < classical.qualities[-1] else (classical.qualities[0], 0)
@@ -67,15 +66,15 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
         model = checkpoint.load_model(name)
-        latents = codec.analyse(image, model, mask)
-        encode = lambda value: codec.encode(image, model, value, latents=latents)
+        latents = sci.analyse(image, model, mask)
+        encode = lambda value: sci.encode(image, model, value, latents=latents)
         if lmbda is None:
             first, last = model.lambdas[0], model.lambdas[-1]
             grid = np.geomspace(first, last, 2**STEPS + 1).clip(first, last).tolist()
             lmbda, data = nearest(encode, grid, bpp * pixels / 8)
         else:
             data = encode(lmbda)
-        decoded, setting = codec.decode(data, model), f"λ = {lmbda:.3g}"
+        decoded, setting = sci.decode(data, model), f"λ = {lmbda:.3g}"
     text = None if mask is None else metrics.psnr_text(image, decoded, mask)
     return Coded(name, setting, len(data), decoded, metrics.psnr(image, decoded), text)
 

@@ -65,7 +65,7 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     record |= {"codec": name or record["codec"], "lmbdas": lmbdas}
     encoder_mask = lambda image, mask: mask
     if coded_with:
-        encoder_mask, record["coded_with"] = altered_masks.choose(coded_with)
+        encoder_mask, record["coded_with"] = altered_masks.remasker(coded_with)
 
     def rows(image, mask, missing):
         latents = Latents(model, image, encoder_mask(image, mask))
@@ -103,7 +103,7 @@ def _fill(record: dict, images_dir: Path | str, masks_dir: Path | str | None, po
           progress: bool, position: int = 0) -> dict:  # fmt: skip
     """Fills a record with what `rows(image, mask, points)` measures, and further metrics."""
     pairs = {path.name: (path, mask) for _, path, mask in pair(images_dir, masks_dir, strict=False)}
-    if names := metrics.choose(also):
+    if names := metrics.further(also):
         record["also"] = names
         record["versions"] |= metrics.versions(names)
 

@@ -191,7 +191,7 @@ METRICS = {ruler.name: ruler for ruler in (
 ALWAYS = ("psnr", "psnr_text", "ms_ssim")  # in every record
 
 
-def choose(names: Sequence[str] | None) -> list[str]:
+def further(names: Sequence[str] | None) -> list[str]:
     """The rulers of these names that records do not have anyway, in the order of the table.
 
     Raises:

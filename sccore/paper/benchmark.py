@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.codecs import checkpoint
-from sccore.codecs import classical as anchors
+from sccore.codecs.classical import CODECS, usable
 from sccore.codecs.zoo import codec_name
 from sccore.data import datasets
 from sccore.data.samples import Samples
@@ -57,7 +57,7 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
     folder = Path(records).expanduser() if records else paths.RESULTS / name
     if dataset == name and not measure and any(folder.glob("*.json")):
         return read(name, folder, chosen)
-    models, classical, missing = choose(chosen)
+    models, classical, missing = codecs_of(chosen)
     images, mask_folder = datasets.place(dataset, masks or None)
     folder = Path(records).expanduser() if records else paths.RUNS / "records" / name
     _measure(models, classical, images, mask_folder, folder, detector)
@@ -79,18 +79,18 @@ def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -
     recorded = recorded.assign(name=recorded["name"].map(lambda name: Path(name).stem))
     recorded = recorded[recorded["codec"].isin(codecs.split()) & recorded["name"].isin(samples.names)]
     if not set(samples.names) <= set(recorded["name"]):
-        usable, _ = anchors.choose(codecs.split())
+        here, _ = usable(codecs.split())
         recorded = pd.DataFrame({"codec": codec.name, "name": name} | measure_classical(codec, image, mask, quality, ms_ssim=False)[0]
-                                for codec in usable for name, (image, mask) in zip(samples.names, samples)
+                                for codec in here for name, (image, mask) in zip(samples.names, samples)
                                 for quality in codec.qualities)  # fmt: skip
     return pd.concat([pd.DataFrame(rows), recorded], ignore_index=True)
 
 
-def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
+def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
     """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
     compared = [run.name for run in RUNS if run.measured and run.lmbda is None and not run.variant]
     shipped = {path.stem: path for path in checkpoint.shipped()}
-    files = [name for name in names if name not in anchors.CODECS]
+    files = [name for name in names if name not in CODECS]
     models = {}
     for name in files if names else [name for name in compared if name in shipped]:
         if name in shipped:
@@ -99,7 +99,7 @@ def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
             path = Path(name).expanduser()
             models[codec_name(checkpoint.read_header(path)["spec"])] = path
     if not names or len(files) < len(names):
-        classical, skipped = anchors.choose([name for name in names if name in anchors.CODECS] or None)
+        classical, skipped = usable([name for name in names if name in CODECS] or None)
     else:
         classical, skipped = [], []
     return models, classical, dict(line.split(": ", 1) for line in skipped)
@@ -107,12 +107,12 @@ def choose(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
 
 def _measure(models, classical, images, masks, folder, detector):
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
-    from sccore.text import masks as text
     from sccore.text.mask_folder import make_masks
+    from sccore.text.masks import best_available
 
     if masks is None:
         masks = folder / "masks"
-        make_masks(images, masks, detector or text.best_available())
+        make_masks(images, masks, detector or best_available())
     for codec in classical:
         evaluate_classical(codec, images, masks, out=folder / f"{codec.name}.json")
     for name, path in models.items():
@@ -133,7 +133,7 @@ def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     frame = frame[frame["codec"].isin(records)]
     if not records:
         raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {relative(folder)}")
-    wanted = codecs or anchors.CODECS
-    missing = {codec: "not recorded; " + (anchors.CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
-               for codec in wanted if codec in anchors.CODECS and codec not in records}  # fmt: skip
+    wanted = codecs or CODECS
+    missing = {codec: "not recorded; " + (CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
+               for codec in wanted if codec in CODECS and codec not in records}  # fmt: skip
     return Benchmark(name, frame, records, missing, failed)

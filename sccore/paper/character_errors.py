@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from sccore.codecs.classical import CODECS
 from sccore.data import datasets
-from sccore.data import samples as data
-from sccore.evaluation import equal_rate as crops
-from sccore.evaluation import ocr
+from sccore.data.images import pair, read_image, read_mask
+from sccore.evaluation import equal_rate, ocr
 from sccore.evaluation.records import common, of_codec, settings
 from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
@@ -100,20 +99,20 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
         place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
     """
     images, masks = datasets.place(dataset)
-    name, left, top = crops.parse(place)[0]
-    found = {stem: (path, mask) for stem, path, mask in data.pair(images, masks, strict=False)}
+    name, left, top = equal_rate.parse(place)[0]
+    found = {stem: (path, mask) for stem, path, mask in pair(images, masks, strict=False)}
     if name not in found:
         raise InputError(f"no image {name} in {images}; there are: {', '.join(found)}")
-    image = data.read_image(found[name][0])
-    mask = data.read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
+    image = read_image(found[name][0])
+    mask = read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
     if codec in CODECS or not (file := table_6.weights(codec) or Path(codec)).exists():
         return style.nothing(f"no weights of {codec} here to decode a crop with")
-    part, where = (crops.cut(layer, left, top, width, height) for layer in (image, mask))
+    part, where = (equal_rate.cut(layer, left, top, width, height) for layer in (image, mask))
     heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
     whole = (ocr.block(part, (0, 0, part.shape[1], part.shape[0]), float(np.median(heights))),)
     pictures = {"original": part}
     for lmbda in lmbdas:
-        coded = crops.code(str(file), part, where, lmbda)
+        coded = equal_rate.code(str(file), part, where, lmbda)
         pictures[f"λ = {lmbda:g}, {coded.bpp:.2f} bpp"] = coded.image
     why = ocr.missing()
     said = [f"not read: {why}" if why else f"“{ocr.read(picture, whole)[0]}”" for picture in pictures.values()]

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sccore.data import datasets
-from sccore.data import samples as data
-from sccore.evaluation import equal_rate as crops
+from sccore.data.images import pair, read_image, read_mask
+from sccore.evaluation import equal_rate
 from sccore.evaluation.equal_rate import Coded
 from sccore.paper.drawing.style import image_axes, nothing, styled, title
 from sccore.paper.tables import number, table
@@ -41,15 +41,15 @@ def weights(name: str) -> Path:
 
 def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
     """The crops NAME+LEFT+TOP of a data set, with blanks between; `size` is WIDTHxHEIGHT."""
-    files = {stem: (image, mask) for stem, image, mask in data.pair(*datasets.place(dataset))}
+    files = {stem: (image, mask) for stem, image, mask in pair(*datasets.place(dataset))}
     width, height = map(int, size.split("x"))
     pictures = {}
-    for name, left, top in crops.parse(places):
+    for name, left, top in equal_rate.parse(places):
         if name not in files:
             raise InputError(f"no image {name} in {dataset}; there are: {', '.join(files)}")
-        image = data.read_image(files[name][0])
-        mask = files[name][1] and data.read_mask(files[name][1], image.shape[:2])
-        part = lambda layer: None if layer is None else crops.cut(layer, left, top, width, height)
+        image = read_image(files[name][0])
+        mask = files[name][1] and read_mask(files[name][1], image.shape[:2])
+        part = lambda layer: None if layer is None else equal_rate.cut(layer, left, top, width, height)
         pictures[f"{name}+{left}+{top}"] = part(image), part(mask)
     return pictures
 
@@ -59,8 +59,8 @@ def code(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, l
     ours, paper = (str(weights(name)) for name in codecs)
     coded = {}
     for label, (image, mask) in pictures.items():
-        second = crops.code(paper, image, mask, lmbda)
-        first = crops.code(ours, image, mask, bpp=second.bpp)
+        second = equal_rate.code(paper, image, mask, lmbda)
+        first = equal_rate.code(ours, image, mask, bpp=second.bpp)
         coded[label] = [replace(one, codec=name) for one, name in zip((first, second), codecs)]
     return coded
 

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sccore.data import samples as data
+from sccore.data.images import pair, read_image
 from sccore.evaluation import detectors
 from sccore.evaluation.bd_rate import between, bootstrap
 from sccore.evaluation.evaluate import evaluate
@@ -57,14 +57,14 @@ def measure(folder: Path | str, other_masks: str = "", count: int | None = None,
 
 def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[str, dict]]:
     """Pages as a data set under data/runs: folders of links to the pages and of their true masks, and what is on them."""
-    stems = by_hash([stem for stem, *_ in data.pair(folder)])[:count]
+    stems = by_hash([stem for stem, *_ in pair(folder)])[:count]
     place, about = paths.RUNS / "pages" / folder.name, {}
     for kind in ("images", "masks"):
         (place / kind).mkdir(parents=True, exist_ok=True)
         for old in (place / kind).glob("*.png"):
             old.unlink()
     for stem in stems:
-        image, words = data.read_image(folder / f"{stem}.png"), read_words(folder / f"{stem}.json")
+        image, words = read_image(folder / f"{stem}.png"), read_words(folder / f"{stem}.json")
         mask = oracle(words, image.shape[:2])
         (place / "images" / f"{stem}.png").symlink_to((folder / f"{stem}.png").resolve())
         with replacing(place / "masks" / f"{stem}.png") as part:
@@ -90,7 +90,7 @@ def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCH
     if not {codec, anchor} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
     found = between(frame, codec, anchor, metric)["per_image"]
-    share = lambda name: float((data.read_image(paths.SAMPLES / "masks" / f"{Path(name).stem}.png")[..., 0] > 127).mean())
+    share = lambda name: float((read_image(paths.SAMPLES / "masks" / f"{Path(name).stem}.png")[..., 0] > 127).mean())
     return pd.DataFrame([{"name": name, "bd_rate": value, "text": share(name)} for name, value in found.items()])
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.codecs import checkpoint
-from sccore.codecs import classical as anchors
+from sccore.codecs import checkpoint, classical
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import load_record, of_codec
@@ -84,7 +83,7 @@ def weights(codec: str) -> Path | None:
 def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
     """The command, or commands, that make the record of a codec."""
     also, out = "--also " + " ".join(usable()), relative(folder)
-    if codec in anchors.CODECS:
+    if codec in classical.CODECS:
         points = " ".join(map(str, POINTS.get(codec, ())))
         return f"`python -m sccore anchors --codec {codec}{f' --quality {points}' * bool(points)} --images {dataset} --out {out} {also}`"
     path = weights(codec)
@@ -103,9 +102,9 @@ def _measure(codec, dataset, folder):
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
 
     place = datasets.place(dataset)
-    if codec in anchors.CODECS:
-        if not anchors.CODECS[codec].missing():
-            evaluate_classical(anchors.CODECS[codec], *place, POINTS.get(codec), folder / f"{codec}.json", also=usable())
+    if codec in classical.CODECS:
+        if not classical.CODECS[codec].missing():
+            evaluate_classical(classical.CODECS[codec], *place, POINTS.get(codec), folder / f"{codec}.json", also=usable())
     elif path := weights(codec):
         evaluate(checkpoint.load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
 

@@ -51,23 +51,23 @@ WRONG: dict[str, Remask] = {f.__name__: f for f in (dilated, eroded, shifted, on
 NEED_NONE = ("ones", "empty")  # the others change a mask that must be there
 
 
-def choose(name: str) -> tuple[Remask, dict]:
+def remasker(name: str) -> tuple[Remask, dict]:
     """A function of (image, mask) by its name in WRONG or that of a detector, and what a record says of it.
 
     Raises:
         InputError: unknown name, or a detector that cannot run here.
     """
-    from sccore.text import masks as text
+    from sccore.text import masks
 
     if name in WRONG:
 
-        def told(image, mask):
+        def altered(image, mask):
             if mask is None and name not in NEED_NONE:
                 raise InputError(f"mask {name} is made of the image's own mask, and there is none")
             return WRONG[name](image, mask)
 
-        return told, {"mask": name}
-    if name not in text.DETECTORS:
-        raise InputError(f"unknown mask {name!r}; known: {', '.join((*WRONG, *text.DETECTORS))}")
-    detector = text.load(name)
-    return lambda image, mask: text.mask(image, detector), {"mask": name, "weights": detector.weights}
+        return altered, {"mask": name}
+    if name not in masks.DETECTORS:
+        raise InputError(f"unknown mask {name!r}; known: {', '.join((*WRONG, *masks.DETECTORS))}")
+    detector = masks.load(name)
+    return lambda image, mask: masks.mask(image, detector), {"mask": name, "weights": detector.weights}

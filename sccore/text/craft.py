@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from sccore.text import craft_weights
-from sccore.text import inference as tiles
+from sccore.text import craft_weights, inference
 from sccore.text.inference import AREA, fold
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
@@ -108,10 +107,10 @@ def score_maps(net: CRAFT, image: np.ndarray, area: int = AREA) -> tuple[np.ndar
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    height, width = tiles.padded(image)
+    height, width = inference.padded(image)
     maps = np.empty((2, height // 2, width // 2), np.float32)
-    for x, (top, left), keep in tiles.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with tiles.autocast(x.device):
+    for x, (top, left), keep in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
+        with inference.autocast(x.device):
             scores = net(x)[0].float().cpu().numpy()  # (2, h/2, w/2)
         y0, y1, x0, x1 = (n // 2 for n in keep)
         top, left = top // 2, left // 2

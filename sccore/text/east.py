@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.vgg import make_layers
 
-from sccore.text import inference as tiles
+from sccore.text import inference
 from sccore.text.quads import average, suppress, to_quads, to_sides, touching
 from sccore.utils.errors import InputError
 
@@ -229,20 +229,20 @@ def words(output: np.ndarray, stride: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def answer(net: EAST, image: np.ndarray, area: int = tiles.AREA) -> np.ndarray:
+def answer(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:
     """The network's answer for an image, float32 (6, h, w), made by tiles of at most `area` pixels."""
-    height, width = tiles.padded(image)
+    height, width = inference.padded(image)
     s = net.stride
     maps = np.empty((6, height // s, width // s), np.float32)
-    for x, (top, left), keep in tiles.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with tiles.autocast(x.device):
+    for x, (top, left), keep in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
+        with inference.autocast(x.device):
             part = net(x)[0].float().cpu().numpy()
         y0, y1, x0, x1 = (n // s for n in keep)
         maps[:, top // s + y0 : top // s + y1, left // s + x0 : left // s + x1] = part[:, y0:y1, x0:x1]
     return maps
 
 
-def find_words(net: EAST, image: np.ndarray, area: int = tiles.AREA) -> np.ndarray:
+def find_words(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:
     """The quads (n, 4, 2) of an image's words; what lies in the black below and right of it is left out."""
     quads = words(answer(net, image, area), net.stride)
     centres = quads.mean(1)

@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from sccore.data import samples as data
 from sccore.data.entries import Piece
-from sccore.text import masks as text
+from sccore.data.images import pair, read_image, read_mask
+from sccore.data.samples import Samples
+from sccore.text import masks
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -37,12 +38,12 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
         {"made": number, "kept": number of masks that were there, "failed": {file name: why}}.
     """
     images, out = Path(images), Path(out)
-    pairs = data.pair(images)
+    pairs = pair(images)
     if out.resolve() == images.resolve():
         raise InputError(f"{out}: masks would replace the images; choose another folder")
     if not scale > 0:
         raise InputError(f"scale {scale}: must be more than 0")
-    finder = text.load(detector, weights)
+    finder = masks.load(detector, weights)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -55,7 +56,7 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
             if is_kept(out / stem, record):
                 summary["kept"] += 1
             else:
-                keep(out / stem, text.mask(data.read_image(path), finder, scale), record)
+                keep(out / stem, masks.mask(read_image(path), finder, scale), record)
                 summary["made"] += 1
         except InputError as error:
             summary["failed"][path.name] = str(error)
@@ -64,19 +65,19 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
     return summary
 
 
-def remask(samples: data.Samples, detector: str, folder: Path | str, progress: bool = True) -> data.Samples:
+def remask(samples: Samples, detector: str, folder: Path | str, progress: bool = True) -> Samples:
     """The same images with the masks of another detector, which are kept in `folder`; can be killed and goes on."""
-    finder, folder, masks = text.load(detector), Path(folder), []
+    finder, folder, remade = masks.load(detector), Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
     bar = tqdm(zip(samples.names, samples), f"masks by {detector}", len(samples), unit="image", disable=not progress)
     for name, (image, _) in bar:
         record = {"detector": detector, "weights": finder.weights, "scale": 1.0, "image": name,
                   "image_sha256": sha256(image.tobytes())}  # fmt: skip
         if not is_kept(folder / name, record):
-            keep(folder / name, text.mask(image, finder), record)
-        masks.append(data.read_mask(folder / f"{name}.png", image.shape[:2]))
+            keep(folder / name, masks.mask(image, finder), record)
+        remade.append(read_mask(folder / f"{name}.png", image.shape[:2]))
     pixels = samples.pixels.copy()
-    for start, mask in zip(samples.starts, masks):
+    for start, mask in zip(samples.starts, remade):
         pixels[start : start + mask.size, 3] = mask.reshape(-1)
     digest = sha256(f"{samples.sha256} {detector} {finder.weights}".encode())
     return replace(samples, pixels=pixels, sha256=digest)

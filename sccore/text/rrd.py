@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sccore.text import inference as tiles
+from sccore.text import inference
 from sccore.text.quads import suppress, to_quads, to_sides, touching, upright
 from sccore.text.rotating_filters import ORConv, orpool
 
@@ -187,11 +187,11 @@ def candidates(output: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, .
 
 
 @torch.inference_mode()
-def find_words(net: RRD, image: np.ndarray, area: int = tiles.AREA) -> np.ndarray:
+def find_words(net: RRD, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:
     """The quads (n, 4, 2) of an image's words, found in tiles of at most `area` pixels."""
     parts, last = [], 0
-    for x, (top, left), (y0, y1, x0, x1) in tiles.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with tiles.autocast(x.device):
+    for x, (top, left), (y0, y1, x0, x1) in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
+        with inference.autocast(x.device):
             output = net(x)[0].float().cpu().numpy()
         boxes, quads, scores, cores = candidates(output, tuple(x.shape[2:]))
         cx, cy = boxes[:, :2].T

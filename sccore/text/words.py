@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sccore.data.images import pair, read_image
-from sccore.text import masks as text
+from sccore.text import masks
 from sccore.text.quads import upright
 from sccore.utils.errors import InputError
 
@@ -41,7 +41,7 @@ def quads(words: list[dict]) -> np.ndarray:
 
 def oracle(words: list[dict], size: tuple[int, int]) -> np.ndarray:
     """The mask of a detector that knows: the boxes of words, filled as every detector's are; bool (H, W)."""
-    return text.fill(quads(words), size)
+    return masks.fill(quads(words), size)
 
 
 def by_hash(stems: list[str]) -> list[str]:

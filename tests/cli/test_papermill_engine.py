@@ -11,7 +11,7 @@ import papermill  # noqa: F401  papermill loads sccore.cli.papermill_engine, not
 import pytest
 from PIL import Image
 
-from sccore.cli import notebook_parameters as parameters
+from sccore.cli import notebook_parameters
 from sccore.cli import papermill_engine as _papermill
 from sccore.utils import allocator
 from sccore.utils.errors import InputError
@@ -127,9 +127,9 @@ def test_names_of_outputs_are_file_names():
 
 @pytest.mark.parametrize("value", (True, "1.0", None))
 def test_what_is_not_a_number_is_refused(value):
-    parameters.check({"lmbda": 1}, DEFAULTS)
+    notebook_parameters.check({"lmbda": 1}, DEFAULTS)
     with pytest.raises(InputError, match="'lmbda' must be float"):
-        parameters.check({"lmbda": value}, DEFAULTS)
+        notebook_parameters.check({"lmbda": value}, DEFAULTS)
 
 
 def test_the_real_notebook_trains(tmp_path, monkeypatch):

@@ -13,8 +13,7 @@ from models import lively
 from PIL import Image
 
 import sccore
-from sccore.codecs import checkpoint
-from sccore.codecs import sci as codec
+from sccore.codecs import checkpoint, sci
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -66,10 +65,10 @@ def test_paper_sized_model_codes_too(tmp_path, screen):
     torch.manual_seed(0)
     weights = checkpoint.save_model(sccore.create_model("sftip", "paper"), tmp_path / "paper.safetensors", lmbda=0.0035)
     model, image = sccore.load_model(weights), screen(33, 17)[0]
-    data = codec.encode(image, model)
+    data = sci.encode(image, model)
     (tmp_path / "x.sci").write_bytes(data)
     assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", "--checkpoint", weights).returncode == 0
-    assert np.array_equal(np.array(Image.open(tmp_path / "y.png")), codec.decode(data, model))
+    assert np.array_equal(np.array(Image.open(tmp_path / "y.png")), sci.decode(data, model))
 
 
 def test_bad_images_are_one_line(tmp_path, saved):
@@ -89,7 +88,7 @@ def test_bad_images_are_one_line(tmp_path, saved):
 
 def test_bad_files_and_weights_are_one_line(tmp_path, saved, screen):
     model, weights = saved("wacnn")
-    data = codec.encode(screen(20, 20)[0], model, 0.0067)
+    data = sci.encode(screen(20, 20)[0], model, 0.0067)
     out = tmp_path / "y.png"
     for name, content, message in (("cut.sci", data[:-3], "damaged"), ("png.sci", b"\x89PNG....", "not a .sci file"),
                                    ("new.sci", data[:4] + b"\x09" + data[5:], "version 9"), ("empty.sci", b"", "not a .sci")):  # fmt: skip
@@ -113,7 +112,7 @@ def test_conversions_are_noted(tmp_path, saved):
 
 
 def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch, capsys):
-    from sccore.cli import parser as cli
+    from sccore.cli import parser
     from sccore.text import craft_weights
     from sccore.utils.errors import InputError
 
@@ -126,7 +125,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     image, target = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(64, 128)[0]).save(image)
     line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], *options)
-    encode = lambda *arguments: cli.main(list(map(str, line(*arguments))))
+    encode = lambda *arguments: parser.main(list(map(str, line(*arguments))))
     assert encode("sftip") == 0
     output, found = capsys.readouterr(), target.read_bytes()
     assert "note: text mask by heuristic, not a text detector" in output.err and craft_weights.COMMAND in output.err

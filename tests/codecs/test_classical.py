@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import parser as cli
-from sccore.codecs import classical as anchors
-from sccore.codecs import programs
+from sccore.cli import parser
+from sccore.codecs import classical, programs
 from sccore.codecs.programs import BPG, VTM
-from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import metrics, provenance
+from sccore.evaluation import bd_rate, metrics, provenance
 from sccore.evaluation.evaluate import evaluate_classical
 from sccore.evaluation.records import load_dataset, load_record
 from sccore.utils import paths
@@ -24,10 +22,10 @@ RED, BLACK = (255, 0, 0), (0, 0, 0)
 FULL_COLOUR = ("jpeg", "jxl", "avif", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp
 
 
-@pytest.fixture(params=list(anchors.CODECS))
+@pytest.fixture(params=list(classical.CODECS))
 def codec(request):
     """Every codec; one that is not there is skipped with its name and the hint."""
-    found = anchors.CODECS[request.param]
+    found = classical.CODECS[request.param]
     if why := found.missing():
         pytest.skip(f"{found.name}: {why}")
     return found
@@ -80,13 +78,13 @@ def test_any_size(codec, screen, size):
 def test_pixels_that_do_not_compress_are_coded_too():
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     for name in ("jpeg", "webp", "avif"):
-        codec = anchors.CODECS[name]
+        codec = classical.CODECS[name]
         assert coded(codec, noise[:64, :64] if name == "avif" else noise, codec.qualities[-1])[0] > 0
 
 
 def test_avif_is_tuned_for_screens_and_for_this_ruler(crop):
     """The encoder finds by itself that a screenshot is one; of a text in a blurred picture it has to be told."""
-    avif = anchors.CODECS["avif"]
+    avif = classical.CODECS["avif"]
 
     def variant(**advanced):
         return replace(avif, options=avif.options | {"advanced": advanced})
@@ -103,27 +101,27 @@ def test_avif_is_tuned_for_screens_and_for_this_ruler(crop):
 
 def test_what_a_format_cannot_hold_is_an_error_with_its_name():
     with pytest.raises(InputError, match="webp cannot code 16384x1"):
-        anchors.CODECS["webp"].encode(np.zeros((1, 16384, 3), np.uint8), 50)
+        classical.CODECS["webp"].encode(np.zeros((1, 16384, 3), np.uint8), 50)
     with pytest.raises(InputError, match="jpeg cannot decode"):
-        anchors.CODECS["jpeg"].decode(b"nothing", (1, 1))
-    data = anchors.CODECS["jpeg"].encode(checker(8), 50)
+        classical.CODECS["jpeg"].decode(b"nothing", (1, 1))
+    data = classical.CODECS["jpeg"].encode(checker(8), 50)
     with pytest.raises(InputError, match="8x8, not 9x8"):
-        anchors.CODECS["jpeg"].decode(data, (8, 9))
+        classical.CODECS["jpeg"].decode(data, (8, 9))
 
 
 def test_missing_codecs_are_named_with_the_hint(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("SCCORE_VTM", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
-    usable, skipped = anchors.choose()
+    usable, skipped = classical.usable()
     assert [codec.name for codec in usable if codec.name != "hevc"] == ["jpeg", "webp", "avif"]
     why = dict(line.split(": ", 1) for line in skipped)
     assert "no bpgenc and no bpgdec on the PATH" in why["bpg"] and "libbpg" in why["bpg"]
     assert "SCCORE_VTM" in why["vtm-scc"] and "pip install" in why["jxl"]
-    lines = anchors.listing().splitlines()
-    assert len(lines) == len(anchors.CODECS) and sum("missing: " in line for line in lines) == len(skipped)
+    lines = classical.listing().splitlines()
+    assert len(lines) == len(classical.CODECS) and sum("missing: " in line for line in lines) == len(skipped)
     with pytest.raises(InputError, match="unknown codec vvc; known: jpeg"):
-        anchors.choose(["vvc"])
+        classical.usable(["vvc"])
 
 
 # Programs of other people, forged: what is tested is how they are called and what becomes of their failures.
@@ -189,7 +187,7 @@ def vtm(tmp_path, monkeypatch):
 
 
 def test_vtm_gets_planes_and_its_configurations(vtm, crop):
-    plain, screen, rgb = (anchors.CODECS[name] for name in ("vtm", "vtm-scc", "vtm-rgb"))
+    plain, screen, rgb = (classical.CODECS[name] for name in ("vtm", "vtm-scc", "vtm-rgb"))
     assert plain.missing() == "" and plain.versions() == {"vtm": "10.0"} and "classSCC.cfg" in screen.missing()
     assert np.array_equal(coded(rgb, crop, 37)[1], crop)
     call = (vtm / "bin" / "EncoderAppStatic.call").read_text().split()
@@ -235,7 +233,7 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
     monkeypatch.setenv("PATH", "")
     images, masks = folders
     arguments = ["anchors", "--images", str(images), "--masks", str(masks), "--out", str(paths.RESULTS / "shots")]
-    assert cli.main([*arguments, "--codec", "jpeg", "avif"]) == 0
+    assert parser.main([*arguments, "--codec", "jpeg", "avif"]) == 0
     captured = capsys.readouterr().err
     assert "jpeg: 100%" in captured and "avif: 100%" in captured and "skipped" not in captured
     record = load_record(paths.RESULTS / "shots" / "avif.json")
@@ -244,10 +242,10 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
     assert {"name", "width", "height", "quality", "bytes", "bpp", "psnr", "psnr_text", "ms_ssim", "encode_s",
             "decode_s"} == record["images"][0].keys()  # fmt: skip
     frame = load_dataset("shots")
-    found = rd.compare(*(frame[frame["codec"] == name] for name in ("jpeg", "avif")), resamples=20)
+    found = bd_rate.compare(*(frame[frame["codec"] == name] for name in ("jpeg", "avif")), resamples=20)
     assert -90 < found["bd_rate"] < -20 and found["overlap"] > 0.5
-    assert cli.main([*arguments, "--codec", "bpg", "jpeg", "--quality", "50"]) == 1  # a quality needs one codec
-    assert cli.main([*arguments, "--codec", "bpg", "jpeg"]) == 1
+    assert parser.main([*arguments, "--codec", "bpg", "jpeg", "--quality", "50"]) == 1  # a quality needs one codec
+    assert parser.main([*arguments, "--codec", "bpg", "jpeg"]) == 1
     assert "skipped: bpg: no bpgenc" in capsys.readouterr().err
     assert load_dataset("shots").equals(frame)  # nothing was measured again
 
@@ -257,7 +255,7 @@ def test_an_unreadable_image_is_named_and_the_others_measured(folders, tmp_path,
     arguments = ["anchors", "--codec", "jpeg", "--quality", "10", "--images", str(folders[0]), "--no-ms-ssim",
                  "--out", str(tmp_path / "out")]  # fmt: skip
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
-    assert cli.main(arguments) == 3
+    assert parser.main(arguments) == 3
     assert capsys.readouterr().err.splitlines()[-1] == "error: jpeg: 0.png: not an image"
     record = json.loads((tmp_path / "out" / "jpeg.json").read_text())
     assert [row["name"] for row in record["images"]] == ["1.png"] and record["qualities"] == [10]
@@ -277,4 +275,4 @@ def test_a_codec_that_fails_on_one_image_goes_on_with_the_next(folders, tmp_path
 
 
 def test_vtm_is_one_of_them():
-    assert isinstance(anchors.CODECS["vtm"], VTM) and set(FULL_COLOUR) | {"webp"} == set(anchors.CODECS)
+    assert isinstance(classical.CODECS["vtm"], VTM) and set(FULL_COLOUR) | {"webp"} == set(classical.CODECS)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.codecs import dec_adapter as adapter
-from sccore.codecs import sci as codec
+from sccore.codecs import dec_adapter, sci
 from sccore.codecs.checkpoint import load_model
 from sccore.utils.errors import InputError
 
@@ -21,7 +20,7 @@ def wacnn():
 def files(wacnn, screen):
     """Picture, file without and file with adapters."""
     image = screen(320, 400)[0]
-    return image, codec.encode(image, wacnn, 0.025), codec.encode(image, wacnn, 0.025, adapter_steps=60)
+    return image, sci.encode(image, wacnn, 0.025), sci.encode(image, wacnn, 0.025, adapter_steps=60)
 
 
 def error(a, b):
@@ -30,24 +29,24 @@ def error(a, b):
 
 def test_adapters_pay_for_themselves(wacnn, files):
     image, plain, adapted = files
-    *_, y, z, adapters = codec.open_seal(adapted)
+    *_, y, z, adapters = sci.open_seal(adapted)
     assert adapters and adapted[4] == 2 and plain[4] == 1
-    assert (y, z) == codec.open_seal(plain)[4:6] and len(adapted) == len(plain) + len(adapters) + 2
-    cost = lambda data: 0.025 * error(codec.decode(data, wacnn), image) + 8 * len(data) / image[..., 0].size
+    assert (y, z) == sci.open_seal(plain)[4:6] and len(adapted) == len(plain) + len(adapters) + 2
+    cost = lambda data: 0.025 * error(sci.decode(data, wacnn), image) + 8 * len(data) / image[..., 0].size
     assert cost(adapted) < cost(plain)
 
 
 def test_adapters_that_do_not_pay_stay_out(wacnn, files):
     image, plain, _ = files
     tiny = image[:8, :8]
-    assert codec.encode(tiny, wacnn, 0.0018, adapter_steps=1) == codec.encode(tiny, wacnn, 0.0018)
+    assert sci.encode(tiny, wacnn, 0.0018, adapter_steps=1) == sci.encode(tiny, wacnn, 0.0018)
 
 
 def test_one_and_two_threads_decode_the_same_pixels(wacnn, files):
     pictures = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        pictures.append(codec.decode(files[2], wacnn))
+        pictures.append(sci.decode(files[2], wacnn))
     torch.set_num_threads(1)
     assert np.array_equal(*pictures)
 
@@ -59,50 +58,50 @@ def test_model_stays_frozen(wacnn, files):
 def test_matrices_survive_coding(wacnn):
     random = torch.Generator().manual_seed(0)
     spreads = (0, 0.3, 3, 300, 0, 1, 10, 0)
-    symbols = [(s * torch.randn(shape, generator=random)).round().int() for s, shape in zip(spreads, adapter.shapes(wacnn))]
-    symbols = [s.clamp(-adapter.LARGEST, adapter.LARGEST) for s in symbols]
-    string = adapter.encode(wacnn, symbols)
-    assert all(torch.equal(a, b) for a, b in zip(adapter.decode(wacnn, string), symbols))
-    zeros = adapter.encode(wacnn, [torch.zeros_like(s) for s in symbols])
+    symbols = [(s * torch.randn(shape, generator=random)).round().int() for s, shape in zip(spreads, dec_adapter.shapes(wacnn))]
+    symbols = [s.clamp(-dec_adapter.LARGEST, dec_adapter.LARGEST) for s in symbols]
+    string = dec_adapter.encode(wacnn, symbols)
+    assert all(torch.equal(a, b) for a, b in zip(dec_adapter.decode(wacnn, string), symbols))
+    zeros = dec_adapter.encode(wacnn, [torch.zeros_like(s) for s in symbols])
     assert len(zeros) <= 16 < len(string)
 
 
 def test_zero_adapters_are_the_models_decoder(wacnn):
     y_hat = torch.randn(1, wacnn.y_ch, 4, 8)
-    matrices = [torch.zeros(shape) for shape in adapter.shapes(wacnn)]
+    matrices = [torch.zeros(shape) for shape in dec_adapter.shapes(wacnn)]
     with torch.no_grad():
-        assert torch.equal(adapter.synthesis(wacnn, matrices, y_hat), wacnn.synthesis(y_hat, None))
+        assert torch.equal(dec_adapter.synthesis(wacnn, matrices, y_hat), wacnn.synthesis(y_hat, None))
 
 
 @pytest.mark.parametrize("adapters", [b"\x05" * 3, b"\xff" * 40])
 def test_impossible_adapters_are_refused(wacnn, files, adapters):
-    identity, lmbda, width, height, y, z, _ = codec.open_seal(files[1])
+    identity, lmbda, width, height, y, z, _ = sci.open_seal(files[1])
     with pytest.raises(InputError, match="impossible adapters"):
-        codec.decode(codec.seal(identity, lmbda, width, height, y, z, adapters), wacnn)
+        sci.decode(sci.seal(identity, lmbda, width, height, y, z, adapters), wacnn)
 
 
 @pytest.mark.parametrize("filling", [b"\x00", b"\x3f", b"\x2a", b"\x3f\xff\xff\xff"])
 def test_forged_adapters_give_noise_or_one_line(wacnn, files, filling):
-    identity, lmbda, width, height, y, z, _ = codec.open_seal(files[1])
+    identity, lmbda, width, height, y, z, _ = sci.open_seal(files[1])
     for length in (9, 12, 16, 60, 60000):
         try:
-            forged = codec.seal(identity, lmbda, width, height, y, z, bytes(8) + (filling * length)[:length])
-            assert codec.decode(forged, wacnn).shape == files[0].shape
+            forged = sci.seal(identity, lmbda, width, height, y, z, bytes(8) + (filling * length)[:length])
+            assert sci.decode(forged, wacnn).shape == files[0].shape
         except InputError as error:
             assert "damaged" in str(error)
 
 
 def test_length_of_adapters_is_not_believed(wacnn, files):
-    data = bytearray(codec.seal(*codec.open_seal(files[1])[:6], b"12345678"))
+    data = bytearray(sci.seal(*sci.open_seal(files[1])[:6], b"12345678"))
     data[-2:] = b"\xff\xff"
-    *fields, _ = codec.HEADER.unpack_from(data)
-    body = bytes(data[codec.HEADER.size :])
-    sealed = codec.HEADER.pack(*fields, zlib.crc32(codec.HEADER.pack(*fields, 0) + body)) + body
+    *fields, _ = sci.HEADER.unpack_from(data)
+    body = bytes(data[sci.HEADER.size :])
+    sealed = sci.HEADER.pack(*fields, zlib.crc32(sci.HEADER.pack(*fields, 0) + body)) + body
     with pytest.raises(InputError, match="impossible length of the adapters"):
-        codec.decode(sealed, wacnn)
+        sci.decode(sealed, wacnn)
 
 
 @pytest.mark.parametrize("name", ["sftip", "ms2020"])
 def test_other_decoders_have_no_adapters(saved, files, name):
     with pytest.raises(InputError, match=f"adapters are fitted to wacnn's decoder; these weights are of {name}"):
-        codec.encode(files[0], saved(name)[0], 0.025, adapter_steps=2)
+        sci.encode(files[0], saved(name)[0], 0.025, adapter_steps=2)

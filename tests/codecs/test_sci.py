@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import sccore
-from sccore.codecs import sci as codec
+from sccore.codecs import sci
 from sccore.codecs.checkpoint import by_identity
 from sccore.evaluation import metrics
 from sccore.utils.errors import InputError
@@ -27,20 +27,20 @@ SIZES = [(1, 1), (33, 17), (480, 640)]
 def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
     image, mask = screen(height, width)
-    data = codec.encode(image, model, 0.0035, mask)
-    decoded = codec.decode(data, model)
+    data = sci.encode(image, model, 0.0035, mask)
+    decoded = sci.decode(data, model)
     assert decoded.shape == (height, width, 3) and decoded.dtype == np.uint8
-    x_hat = codec.estimate(image, model, 0.0035, mask)["x_hat"]
+    x_hat = sci.estimate(image, model, 0.0035, mask)["x_hat"]
     assert np.median(np.abs(decoded.astype(int) - x_hat)) <= 1  # the float path, up to fixed-point rounding
 
 
 def test_one_and_two_threads_decode_the_same_pixels(saved, screen):
     model, _ = saved("sftip")
-    data = codec.encode(screen(200, 300)[0], model, 0.0067)
+    data = sci.encode(screen(200, 300)[0], model, 0.0067)
     images = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        images.append(codec.decode(data, model))
+        images.append(sci.decode(data, model))
     torch.set_num_threads(1)
     assert np.array_equal(*images)
 
@@ -64,31 +64,31 @@ def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved
 def test_mask_and_lambda_change_the_file(saved, screen):
     model, _ = saved("sftip")
     image, mask = screen(128, 192)
-    files = [codec.encode(image, model, *o) for o in ((0.0067, mask), (0.0067, ~mask), (0.025, mask), (0.0067, None))]
+    files = [sci.encode(image, model, *o) for o in ((0.0067, mask), (0.0067, ~mask), (0.025, mask), (0.0067, None))]
     assert len(set(files)) == 4 and len(files[2]) > len(files[0])
 
 
 def test_header_says_what_the_file_is(saved, screen):
     model, _ = saved("wacnn")
-    data = codec.encode(screen(40, 50)[0], model, 0.0067)
-    identity, lmbda, width, height, y, z, adapters = codec.open_seal(data)
+    data = sci.encode(screen(40, 50)[0], model, 0.0067)
+    identity, lmbda, width, height, y, z, adapters = sci.open_seal(data)
     assert data[:4] == b"SCI\x1a" and data[4] == 1
     assert identity.hex() == model.checkpoint_hash[:16] and (width, height) == (50, 40)
-    assert lmbda == pytest.approx(0.0067, rel=1e-6) and len(data) == codec.HEADER.size + len(y) + len(z)
+    assert lmbda == pytest.approx(0.0067, rel=1e-6) and len(data) == sci.HEADER.size + len(y) + len(z)
     assert adapters == b""
 
 
 def test_every_damage_is_refused(saved, screen):
     model, _ = saved("wacnn")
-    data = codec.encode(screen(64, 64)[0], model, 0.0067)
-    for cut in (0, 3, 10, codec.HEADER.size, len(data) - 1):
+    data = sci.encode(screen(64, 64)[0], model, 0.0067)
+    for cut in (0, 3, 10, sci.HEADER.size, len(data) - 1):
         with pytest.raises(InputError, match="damaged|not a .sci"):
-            codec.decode(data[:cut], model)
+            sci.decode(data[:cut], model)
     for at in range(0, len(data), 7):
         with pytest.raises(InputError):
-            codec.decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], model)
+            sci.decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], model)
     with pytest.raises(InputError, match="version 3"):
-        codec.decode(data[:4] + b"\x03" + data[5:], model)
+        sci.decode(data[:4] + b"\x03" + data[5:], model)
 
 
 @pytest.mark.parametrize("width, height, lmbda, strings, message", [
@@ -104,22 +104,22 @@ def test_headers_are_not_believed(saved, width, height, lmbda, strings, message)
     """A well-sealed file with impossible contents ends in an error, not in time and memory."""
     model, _ = saved("wacnn")
     string = bytes(range(1, 255)) * (strings // 254 + 1)
-    data = codec.seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, string[:strings], string[:strings])
+    data = sci.seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, string[:strings], string[:strings])
     begun = time.process_time()
     with pytest.raises(InputError, match=message):
-        codec.decode(data, model)
+        sci.decode(data, model)
     assert time.process_time() - begun < 0.1
 
 
 def test_what_can_be_refused_without_weights_is(saved, screen, tmp_path):
-    big = codec.seal(bytes(8), 0.0067, 11585, 11585, b"", b"")
+    big = sci.seal(bytes(8), 0.0067, 11585, 11585, b"", b"")
     with pytest.raises(InputError, match="too short"):
-        codec.decode(big, tmp_path / "no such weights")
+        sci.decode(big, tmp_path / "no such weights")
     model, path = saved("wacnn")
-    data = codec.encode(screen(64, 96)[0], model, 0.0067)
+    data = sci.encode(screen(64, 96)[0], model, 0.0067)
     with pytest.raises(InputError, match="64x96 pixels|96x64 pixels"):
-        codec.decode(data, tmp_path / "no such weights", max_pixels=64 * 95)
-    assert codec.decode(data, path, max_pixels=64 * 96).shape == (64, 96, 3)
+        sci.decode(data, tmp_path / "no such weights", max_pixels=64 * 95)
+    assert sci.decode(data, path, max_pixels=64 * 96).shape == (64, 96, 3)
 
 
 @pytest.mark.parametrize("filling", [b"\x00", b"\xff", b"\x5a\xa5\x13", b"\xff\xff\xff\x7f"])
@@ -130,7 +130,7 @@ def test_forged_strings_give_noise_or_one_line(saved, filling):
     for length in (0, 4, 8, 100, 1000, 10**6):
         string = (filling * length)[:length]
         try:
-            assert codec.decode(codec.seal(identity, 0.0067, 64, 40, string, string), model).shape == (40, 64, 3)
+            assert sci.decode(sci.seal(identity, 0.0067, 64, 40, string, string), model).shape == (40, 64, 3)
         except InputError as error:
             assert "damaged" in str(error)
 
@@ -151,45 +151,45 @@ def test_files_of_earlier_decoders_are_read(screen, name, shape, psnr):
     """Written before the strings were held against what an encoder writes."""
     data = (ROOT / "tests" / "fixtures" / f"{name}.sci").read_bytes()
     try:
-        by_identity(codec.open_seal(data)[0])
+        by_identity(sci.open_seal(data)[0])
     except InputError:
         pytest.skip("its weights are not shipped any more")
-    assert metrics.psnr(screen(*shape)[0], codec.decode(data)) == pytest.approx(psnr, abs=0.1)
+    assert metrics.psnr(screen(*shape)[0], sci.decode(data)) == pytest.approx(psnr, abs=0.1)
 
 
 def test_no_numbers_end_in_one_line(saved, screen, monkeypatch):
     """An encoder that was given infinite symbols would not end."""
     model, _ = saved("wacnn")
-    y, z = codec.analyse(screen(64, 64)[0], model)
+    y, z = sci.analyse(screen(64, 64)[0], model)
     for bad in (float("nan"), float("inf")):
         with pytest.raises(InputError, match="no finite numbers"):
-            codec.encode(screen(64, 64)[0], model, 0.0067, latents=(y * bad, z))
-    far = codec.encode(screen(64, 64)[0], model, 0.0067, latents=(y + 1e12, z - 1e12))
-    assert codec.decode(far, model).shape == (64, 64, 3)
+            sci.encode(screen(64, 64)[0], model, 0.0067, latents=(y * bad, z))
+    far = sci.encode(screen(64, 64)[0], model, 0.0067, latents=(y + 1e12, z - 1e12))
+    assert sci.decode(far, model).shape == (64, 64, 3)
     monkeypatch.setattr(model, "analysis", lambda *_: torch.empty(2**60))
     with pytest.raises(InputError, match="too little memory for 64x64 pixels"):
-        codec.encode(screen(64, 64)[0], model, 0.0067)
+        sci.encode(screen(64, 64)[0], model, 0.0067)
 
 
 def test_weights_must_be_the_very_ones(saved, screen):
-    data = codec.encode(screen(64, 64)[0], saved("wacnn")[0], 0.0067)
+    data = sci.encode(screen(64, 64)[0], saved("wacnn")[0], 0.0067)
     with pytest.raises(InputError, match=f"needs weights {saved('wacnn')[0].checkpoint_hash[:16]}, not"):
-        codec.decode(data, saved("sftip")[0])
+        sci.decode(data, saved("sftip")[0])
     with pytest.raises(InputError, match="not at hand"):
-        codec.decode(data)
+        sci.decode(data)
     with pytest.raises(InputError, match="from a checkpoint"):
-        codec.encode(screen(64, 64)[0], sccore.create_model("wacnn"))
+        sci.encode(screen(64, 64)[0], sccore.create_model("wacnn"))
 
 
 def test_lambda_must_fit_the_weights(saved, screen):
     image = screen(64, 64)[0]
     with pytest.raises(InputError, match="for lmbda 0.0035, not 0.01"):
-        codec.encode(image, saved("sftip", "fixed")[0], 0.01)
+        sci.encode(image, saved("sftip", "fixed")[0], 0.01)
     for wrong in (0.5, 0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="outside"):
-            codec.encode(image, saved("wacnn")[0], wrong)
+            sci.encode(image, saved("wacnn")[0], wrong)
     with pytest.raises(InputError, match="needs lmbda"):
-        codec.encode(image, saved("wacnn")[0])
+        sci.encode(image, saved("wacnn")[0])
 
 
 def test_batches_are_coded_image_by_image(saved):

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import parser as cli
-from sccore.data import datasets
-from sccore.data import download as fetching
-from sccore.data import samples as data
+from sccore.cli import parser
+from sccore.data import datasets, download, samples
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -60,7 +58,7 @@ def little(server, tmp_path, monkeypatch):
     Image.fromarray(noise(2, (24, 40))).resize((20, 12), Image.LANCZOS).save(tmp_path / "half.webp", quality=95)
     Image.fromarray(noise(3)).save(folder / "with blank #1.png")
     rows = [("plain", "plain.png", noise(0), "lossless WebP"), ("clear", "clear.png", white, "alpha flattened on white"),
-            ("big", "big.png", data.read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
+            ("big", "big.png", samples.read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
             ("blank", "with blank #1.png", noise(3), "lossless WebP")]  # fmt: skip
     with open(tmp_path / "little.tsv", "w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
@@ -74,15 +72,15 @@ def little(server, tmp_path, monkeypatch):
 
 def test_a_catalogue_is_rebuilt_pixel_by_pixel(little, capsys):
     _, address, asked, expected = little
-    assert cli.main(["fetch", "little", "--mirror", address]) == 0
+    assert parser.main(["fetch", "little", "--mirror", address]) == 0
     images, masks = datasets.place("little")
     assert images == paths.DATA / "little/images" and masks is None
-    got = {stem: path for stem, path, _ in data.pair(images)}
-    assert {stem: sha256(data.read_image(path)) for stem, path in got.items()} == {s: sha256(i) for s, i in expected.items()}
+    got = {stem: path for stem, path, _ in samples.pair(images)}
+    assert {stem: sha256(samples.read_image(path)) for stem, path in got.items()} == {s: sha256(i) for s, i in expected.items()}
     assert Image.open(got["clear"]).mode == "RGB" and got["big"].suffix == ".webp"
     assert "4 images, 4 of them new" in capsys.readouterr().out
     count = len(asked)
-    assert cli.main(["fetch", "little", "--mirror", address]) == 0 and len(asked) == count  # nothing is asked for again
+    assert parser.main(["fetch", "little", "--mirror", address]) == 0 and len(asked) == count  # nothing is asked for again
     assert "4 images, 0 of them new" in capsys.readouterr().out
 
 
@@ -92,7 +90,7 @@ def test_what_is_wrong_is_named_and_the_rest_arrives_and_goes_on(little, capsys)
     Image.fromarray(noise(9)).save(folder / "plain.png")
     (folder / "clear.png").unlink()
     (folder / "with blank #1.png").write_bytes(good[:100])
-    assert cli.main(["fetch", "little", "--mirror", address]) == 3
+    assert parser.main(["fetch", "little", "--mirror", address]) == 3
     out, err = capsys.readouterr()
     assert "1 images, 1 of them new" in out
     errors = sorted(line for line in err.splitlines() if line.startswith("error"))
@@ -101,7 +99,7 @@ def test_what_is_wrong_is_named_and_the_rest_arrives_and_goes_on(little, capsys)
     assert [p.name for p in (paths.DATA / "little/images").iterdir()] == ["big.webp"]  # and no part of anything
     (folder / "plain.png").write_bytes(good)
     (paths.DATA / "little/images/big.webp").write_bytes(b"RIFF")  # damaged since
-    done = fetching.fetch("little", base=address, progress=False)
+    done = download.fetch("little", base=address, progress=False)
     assert (done["new"], done["kept"], set(done["failed"])) == (2, 0, {"clear", "blank"})
 
 
@@ -109,18 +107,18 @@ def test_another_webp_encoder_is_told_apart_from_a_wrong_image(little, tmp_path,
     _, address, _, expected = little
     text = (tmp_path / "little.tsv").read_text()
     (tmp_path / "little.tsv").write_text(text.replace(sha256(expected["big"]), "0" * 64))
-    assert cli.main(["fetch", "little", "--mirror", address]) == 0
+    assert parser.main(["fetch", "little", "--mirror", address]) == 0
     assert "note: 1 of the right source and size" in capsys.readouterr().out
 
 
 def test_no_server_and_no_catalogue_are_one_line(little, capsys, monkeypatch):
-    monkeypatch.setattr(fetching.time, "sleep", lambda _: None)
-    assert cli.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
+    monkeypatch.setattr(download.time, "sleep", lambda _: None)
+    assert parser.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
     assert capsys.readouterr().err.count("\nerror: ") == 4
-    assert cli.main(["fetch", "siqad"]) == 1
+    assert parser.main(["fetch", "siqad"]) == 1
     said = capsys.readouterr().err
     assert "cannot be downloaded by a program" in said and "fetch siqad --from FOLDER" in said
-    assert cli.main(["fetch", "nothing"]) == 1 and "known: samples, kodak, open" in capsys.readouterr().err
+    assert parser.main(["fetch", "nothing"]) == 1 and "known: samples, kodak, open" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -138,13 +136,13 @@ def copy(tmp_path, monkeypatch):
 
 
 def test_a_users_copy_is_taken_over_as_links(copy, capsys):
-    assert cli.main(["fetch", "siqad", "--from", str(copy)]) == 0
+    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 0
     images = paths.DATA / "siqad/images"
     assert sorted(p.name for p in images.iterdir()) == ["cim1.bmp", "cim2.bmp", "cim3.bmp"]
     assert (images / "cim1.bmp").samefile(copy / "references/cim1.bmp")
     out = capsys.readouterr().out
     assert "3 images, 3 of them new" in out and "siqad has 20 images, here are 3" in out
-    assert cli.main(["fetch", "siqad", "--from", str(copy)]) == 0 and "0 of them new" in capsys.readouterr().out
+    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 0 and "0 of them new" in capsys.readouterr().out
     assert datasets.place("siqad") == (images, None)
 
 
@@ -152,14 +150,14 @@ def test_a_copy_with_faults_is_taken_as_far_as_it_goes(copy, capsys):
     (copy / "references/cim2.bmp").write_bytes(b"BM")
     (copy / "references/cim9.bmp").mkdir()
     Image.fromarray(noise(5)).save(copy / "cim3.bmp")
-    assert cli.main(["fetch", "siqad", "--from", str(copy)]) == 3
+    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 3
     err = capsys.readouterr().err
     assert "error: cim2.bmp: " in err and "cim3.bmp: same stem" in err
     assert sorted(p.name for p in (paths.DATA / "siqad/images").iterdir()) == ["cim1.bmp", "cim3.bmp"]
     with pytest.raises(InputError, match=r"no images named as those of scid \(SCI"):
-        fetching.take(copy, paths.DATA / "scid", "scid")
+        download.take(copy, paths.DATA / "scid", "scid")
     with pytest.raises(InputError, match="nowhere: no such folder"):
-        fetching.take("nowhere", paths.DATA / "scid", "scid")
+        download.take("nowhere", paths.DATA / "scid", "scid")
 
 
 def test_masks_come_with_their_images(tmp_path):
@@ -169,9 +167,9 @@ def test_masks_come_with_their_images(tmp_path):
         Image.fromarray(noise(i)).save(tmp_path / f"own/images/{i}.png")
         Image.fromarray(np.ones(size, bool)).save(tmp_path / f"own/masks/{i}.png")
     Image.fromarray(noise(7)).save(tmp_path / "own/images/bare.png")
-    done = fetching.take(tmp_path / "own", tmp_path / "out", progress=False)
+    done = download.take(tmp_path / "own", tmp_path / "out", progress=False)
     assert done["new"] == 2 and "mask is 9x9, its image 20x12" in done["failed"]["2"] and "no mask bare.png" in done["failed"]["bare.png"]
-    assert [stem for stem, *_ in data.pair(*datasets.place(tmp_path / "out"))] == ["0", "1"]
+    assert [stem for stem, *_ in samples.pair(*datasets.place(tmp_path / "out"))] == ["0", "1"]
 
 
 def test_a_folder_of_images_is_a_data_set(tmp_path):
@@ -186,7 +184,7 @@ def test_a_folder_of_images_is_a_data_set(tmp_path):
 
 
 def test_the_list_says_what_everything_is(capsys):
-    assert cli.main(["fetch", "--list"]) == 0
+    assert parser.main(["fetch", "--list"]) == 0
     shown = capsys.readouterr().out
     for name, dataset in datasets.DATASETS.items():
         assert f"\n{name} " in f"\n{shown}" and dataset.source in shown
@@ -205,4 +203,4 @@ def test_catalogues_are_complete(name):
 
 def test_the_shipped_samples_are_those_of_their_source():
     for stem, row in datasets.DATASETS["samples"].rows().items():
-        assert sha256(data.read_image(paths.SAMPLES / f"images/{stem}.png")) == row["rgb_sha256"]
+        assert sha256(samples.read_image(paths.SAMPLES / f"images/{stem}.png")) == row["rgb_sha256"]

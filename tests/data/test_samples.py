@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from sccore.data import samples as data
+from sccore.data.images import pair, read_image
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
@@ -30,20 +31,20 @@ def folder(tmp_path, stems=("a", "b"), size=(20, 30)):
 
 
 def test_rgb_is_read_as_it_is(tmp_path):
-    assert np.array_equal(data.read_image(write(tmp_path / "x.png")), RGB)
+    assert np.array_equal(read_image(write(tmp_path / "x.png")), RGB)
 
 
 def test_conversions_are_stated(tmp_path):
     clear = np.dstack([RGB, np.zeros((20, 30), np.uint8)])
     with pytest.warns(UserWarning, match="transparency"):
-        assert (data.read_image(write(tmp_path / "rgba.png", clear)) == 255).all()
+        assert (read_image(write(tmp_path / "rgba.png", clear)) == 255).all()
     deep = np.full((4, 4), 65535, np.uint16)
     with pytest.warns(UserWarning, match="8 bits"):
-        assert (data.read_image(write(tmp_path / "deep.png", deep)) == 255).all()
+        assert (read_image(write(tmp_path / "deep.png", deep)) == 255).all()
     frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
     frames[0].save(tmp_path / "moving.png", save_all=True, append_images=frames[1:])
     with pytest.warns(UserWarning, match="first frame"):
-        assert np.array_equal(data.read_image(tmp_path / "moving.png"), RGB)
+        assert np.array_equal(read_image(tmp_path / "moving.png"), RGB)
 
 
 def test_lossless_conversions_are_silent(tmp_path):
@@ -51,10 +52,10 @@ def test_lossless_conversions_are_silent(tmp_path):
     palette.save(tmp_path / "palette.png")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert np.array_equal(data.read_image(tmp_path / "palette.png"), np.array(palette.convert("RGB")))
-        assert data.read_image(write(tmp_path / "grey.png", RGB[..., 0])).shape == (20, 30, 3)
+        assert np.array_equal(read_image(tmp_path / "palette.png"), np.array(palette.convert("RGB")))
+        assert read_image(write(tmp_path / "grey.png", RGB[..., 0])).shape == (20, 30, 3)
         opaque = np.dstack([RGB, np.full((20, 30), 255, np.uint8)])
-        assert np.array_equal(data.read_image(write(tmp_path / "opaque.png", opaque)), RGB)
+        assert np.array_equal(read_image(write(tmp_path / "opaque.png", opaque)), RGB)
 
 
 @pytest.mark.parametrize("content, message", [(None, "no such file"), (b"", "empty file"), (b"hello", "not an image")])
@@ -63,25 +64,25 @@ def test_what_is_no_image_is_named(tmp_path, content, message):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=f"bad.png: {message}"):
-        data.read_image(path)
+        read_image(path)
 
 
 def test_truncated_image_is_damaged(tmp_path):
     path = write(tmp_path / "cut.png")
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(InputError, match="cut.png: damaged"):
-        data.read_image(path)
+        read_image(path)
 
 
 def test_pairs_by_stem_whatever_the_suffix(tmp_path):
     folder(tmp_path)
     write(tmp_path / "images" / "c.jpg")
     with pytest.raises(InputError, match="c.jpg: no mask c.png"):
-        data.pair(tmp_path / "images", tmp_path / "masks")
-    assert [p[0] for p in data.pair(tmp_path / "images")] == ["a", "b", "c"]
+        pair(tmp_path / "images", tmp_path / "masks")
+    assert [p[0] for p in pair(tmp_path / "images")] == ["a", "b", "c"]
     write(tmp_path / "images" / "a.jpg")
     with pytest.raises(InputError, match="same stem"):
-        data.pair(tmp_path / "images")
+        pair(tmp_path / "images")
 
 
 def test_wrong_sized_mask_names_both_sizes(tmp_path):

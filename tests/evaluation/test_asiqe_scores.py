@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sccore.evaluation import asiqe_scores as scores
-from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import asiqe_scores, bd_rate
 from sccore.evaluation.records import load_dataset, save_record
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -34,13 +33,13 @@ def table(frame, path, **changes):
 
 def test_scores_of_another_program_take_the_place_of_ours(records, tmp_path):
     table(records, tmp_path / "s.csv")
-    read = scores.read_scores(tmp_path / "s.csv")
+    read = asiqe_scores.read_scores(tmp_path / "s.csv")
     assert len(read) == len(records)
     ours, jpeg = (read[read["codec"] == codec] for codec in ("ours", "jpeg"))
-    assert rd.compare(jpeg, ours, "score")["bd_rate"] == pytest.approx(-50)  # half the bits at every score
+    assert bd_rate.compare(jpeg, ours, "score")["bd_rate"] == pytest.approx(-50)  # half the bits at every score
     one = records[records["codec"] == "ours"].rename(columns={"name": "image"}).assign(score=1.0)
     one.assign(image="a")[["image", "codec", "lmbda", "score"]].drop_duplicates().to_csv(tmp_path / "s.csv", index=False)
-    assert set(scores.read_scores(tmp_path / "s.csv")["name"]) == {"a.png"}  # without suffix, and no column quality
+    assert set(asiqe_scores.read_scores(tmp_path / "s.csv")["name"]) == {"a.png"}  # without suffix, and no column quality
 
 
 @pytest.mark.parametrize(
@@ -59,35 +58,35 @@ def test_scores_of_another_program_take_the_place_of_ours(records, tmp_path):
 def test_bad_tables_are_refused_with_the_reason(records, tmp_path, text, message):
     (tmp_path / "s.csv").write_text(text)
     with pytest.raises(InputError, match=message):
-        scores.read_scores(tmp_path / "s.csv")
+        asiqe_scores.read_scores(tmp_path / "s.csv")
 
 
 def test_a_missing_table_is_named():
     with pytest.raises(InputError, match="nowhere.csv: no such file"):
-        scores.read_scores("nowhere.csv")
+        asiqe_scores.read_scores("nowhere.csv")
 
 
 def test_measuring_goes_on_and_reads_back(tmp_path, screen, monkeypatch):
     (tmp_path / "shots").mkdir()
     Image.fromarray(screen(120, 200)[0]).save(tmp_path / "shots" / "a.png")
     out = tmp_path / "s.json"
-    record = scores.measure(tmp_path / "shots", ["jpeg"], out, limit=(100, 160), progress=False)
-    frame = pd.DataFrame(scores.load_record(out)["images"])
+    record = asiqe_scores.measure(tmp_path / "shots", ["jpeg"], out, limit=(100, 160), progress=False)
+    frame = pd.DataFrame(asiqe_scores.load_record(out)["images"])
     assert len(frame) == 6 and set(frame["width"]) == {160} and "a.png" in record["originals"]
     assert set(frame.columns) == {"name", "codec", "quality", "width", "height", "bpp", "psnr", "asiqe_r"}
-    monkeypatch.setattr(scores, "asiqe_r", None)  # nothing is scored again
-    assert scores.measure(tmp_path / "shots", ["jpeg"], out, limit=(100, 160), progress=False)["images"] == record["images"]
+    monkeypatch.setattr(asiqe_scores, "asiqe_r", None)  # nothing is scored again
+    assert asiqe_scores.measure(tmp_path / "shots", ["jpeg"], out, limit=(100, 160), progress=False)["images"] == record["images"]
 
 
 def test_what_is_no_record_of_scores_is_refused(tmp_path):
     (tmp_path / "s.json").write_text(json.dumps({"images": [{"name": "a"}], "originals": {}}))
     with pytest.raises(InputError, match="has no asiqe_r"):
-        scores.load_record(tmp_path / "s.json")
+        asiqe_scores.load_record(tmp_path / "s.json")
 
 
 def test_the_busiest_part():
     image = np.zeros((200, 300, 3), np.uint8)
     image[100:150, 90:200:2] = 255
-    part = scores.busiest(image, (60, 120))
+    part = asiqe_scores.busiest(image, (60, 120))
     assert np.array_equal(part, image[80:140, 80:200])
-    assert scores.busiest(image, (900, 100)).shape == (200, 100, 3) and scores.busiest(image, None) is image
+    assert asiqe_scores.busiest(image, (900, 100)).shape == (200, 100, 3) and asiqe_scores.busiest(image, None) is image

@@ -9,26 +9,24 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sccore.codecs import classical as anchors
-from sccore.evaluation import asiqe_training
-from sccore.evaluation import asiqe_training_set as asiqe_data
-from sccore.evaluation.asiqe import full_reference as sqms
-from sccore.evaluation.asiqe import index as asiqe
+from sccore.codecs import classical
+from sccore.evaluation import asiqe_training, asiqe_training_set
+from sccore.evaluation.asiqe import full_reference, index
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-CODECS = [kind for kind in asiqe_data.CLASSICAL if anchors.CODECS[kind].missing()]
+CODECS = [kind for kind in asiqe_training_set.CLASSICAL if classical.CODECS[kind].missing()]
 
 
-@pytest.mark.parametrize("kind", asiqe_data.DISTORTIONS)
+@pytest.mark.parametrize("kind", asiqe_training_set.DISTORTIONS)
 def test_levels_are_ordered(kind, screen):
     if kind in CODECS:
-        pytest.skip(anchors.CODECS[kind].missing())
+        pytest.skip(classical.CODECS[kind].missing())
     image = screen(200, 320)[0]
-    distort = asiqe_data.DISTORTIONS[kind][0]
+    distort = asiqe_training_set.DISTORTIONS[kind][0]
     mild, strong = (distort(image, level, np.random.default_rng(0)) for level in (0.05, 0.95))
     assert mild.shape == strong.shape == image.shape and mild.dtype == strong.dtype == np.uint8
-    assert 1 >= sqms.sqms_like(image, mild) > sqms.sqms_like(image, strong)
+    assert 1 >= full_reference.sqms_like(image, mild) > full_reference.sqms_like(image, strong)
 
 
 @pytest.fixture
@@ -51,29 +49,29 @@ def pages(tmp_path):
 
 
 def test_scenes_come_from_each_source_in_turn(pages):
-    found = list(asiqe_data.scenes(pages, seed=1))
+    found = list(asiqe_training_set.scenes(pages, seed=1))
     assert [source for _, source, _ in found] == ["pages", "shard.tar"] * 5
-    assert len({name for name, _, _ in found}) == 10 and all(scene.shape == (*asiqe_data.SIZE, 3) for *_, scene in found)
-    again = list(asiqe_data.scenes(pages, seed=1))
+    assert len({name for name, _, _ in found}) == 10 and all(scene.shape == (*asiqe_training_set.SIZE, 3) for *_, scene in found)
+    again = list(asiqe_training_set.scenes(pages, seed=1))
     assert all(np.array_equal(a[2], b[2]) for a, b in zip(found, again))
 
 
 def test_a_run_goes_on_where_it_stopped(pages, tmp_path, monkeypatch):
-    few = {"blur": (asiqe_data.blur, 2), "noise": (asiqe_data.noise, 1)}
-    monkeypatch.setattr(asiqe_data, "DISTORTIONS", few)
-    monkeypatch.setattr(asiqe_data, "CLASSICAL", {"jpeg": (4, 80)})
-    monkeypatch.setattr(asiqe, "features", lambda image: np.full(asiqe.COUNT, image.mean()))
+    few = {"blur": (asiqe_training_set.blur, 2), "noise": (asiqe_training_set.noise, 1)}
+    monkeypatch.setattr(asiqe_training_set, "DISTORTIONS", few)
+    monkeypatch.setattr(asiqe_training_set, "CLASSICAL", {"jpeg": (4, 80)})
+    monkeypatch.setattr(index, "features", lambda image: np.full(index.COUNT, image.mean()))
     work = tmp_path / "rows.jsonl"
-    whole = asiqe_data.make(pages, work, 10, 0, progress=False)
+    whole = asiqe_training_set.make(pages, work, 10, 0, progress=False)
     assert len(whole) == 10 * 4 and set(whole["type"]) == {"pristine", "blur", "noise"}
     lines = work.read_text().splitlines(keepends=True)
     work.write_text("".join(lines[:5]) + lines[5][:40])  # killed while it wrote the fifth scene
     made = []
-    monkeypatch.setattr(asiqe_data, "distorted", lambda scene, seed, own=asiqe_data.distorted: made.append(seed) or own(scene, seed))
-    pd.testing.assert_frame_equal(asiqe_data.make(pages, work, 10, 0, progress=False), whole)
+    monkeypatch.setattr(asiqe_training_set, "distorted", lambda scene, seed, own=asiqe_training_set.distorted: made.append(seed) or own(scene, seed))
+    pd.testing.assert_frame_equal(asiqe_training_set.make(pages, work, 10, 0, progress=False), whole)
     assert made == [4, 5, 6, 7, 8, 9]
     with pytest.raises(InputError, match="another run"):
-        asiqe_data.make(pages, work, 10, 0, seed=3, progress=False)
+        asiqe_training_set.make(pages, work, 10, 0, seed=3, progress=False)
 
 
 def table(scenes=12, seed=0):
@@ -82,7 +80,7 @@ def table(scenes=12, seed=0):
     for scene in range(scenes):
         for kind in ("pristine", "blur", "blur", "blur", "noise", "noise"):
             quality = 1.0 if kind == "pristine" else rng.uniform()
-            x = rng.normal(size=asiqe.COUNT) * 0.1
+            x = rng.normal(size=index.COUNT) * 0.1
             x[17:20] += quality * (1 if kind == "blur" else 0.7)
             rows.append({"scene": f"s{scene}", "source": "a", "type": kind, "level": None, "sqms": quality, "gmsd": (1 - quality) / 3}
                         | {f"x{i}": value for i, value in enumerate(x)})  # fmt: skip
@@ -112,6 +110,6 @@ def test_the_shipped_record_belongs_to_the_shipped_weights():
     from sccore.utils.files import file_hash
 
     record = json.loads((paths.RESULTS / "asiqe" / "asiqe-r.json").read_text())
-    assert record["weights"] == file_hash(paths.ASIQE) and record["vectors"] == len(asiqe.shipped().dual)
-    assert record["evaluation"]["held_out_scenes"] == asiqe.shipped().meta["held_out_scenes"]
+    assert record["weights"] == file_hash(paths.ASIQE) and record["vectors"] == len(index.shipped().dual)
+    assert record["evaluation"]["held_out_scenes"] == index.shipped().meta["held_out_scenes"]
     assert sum(record["data"]["types"].values()) == record["data"]["images"]

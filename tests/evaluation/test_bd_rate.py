@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import trapezoid
 from scipy.interpolate import PchipInterpolator
 
-from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import bd_rate
 from sccore.evaluation.records import complete, load_dataset
 from sccore.utils.errors import InputError
 
@@ -32,12 +32,12 @@ def frame(codec="a", images=6, scale=lambda i: 1.0):
 
 
 def test_a_curve_against_itself_saves_nothing():
-    assert rd.bd_rate(points(), points()) == pytest.approx(0, abs=1e-12)
+    assert bd_rate.bd_rate(points(), points()) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("factor, percent", [(0.9, -10), (1.25, 25), (0.5, -50)])
 def test_a_scaled_rate_is_the_saving(factor, percent):
-    assert rd.bd_rate(points(), points(factor * RATES)) == pytest.approx(percent, abs=1e-9)
+    assert bd_rate.bd_rate(points(), points(factor * RATES)) == pytest.approx(percent, abs=1e-9)
 
 
 def test_bd_rate_against_our_own_integration():
@@ -47,13 +47,13 @@ def test_bd_rate_against_our_own_integration():
     test_log = PchipInterpolator(test.psnr, np.log(test.bpp))(quality)
     gap = trapezoid(test_log - anchor_log, quality)
     expected = 100 * np.expm1(gap / (quality[-1] - quality[0]))
-    assert rd.bd_rate(points(), test) == pytest.approx(expected, abs=1e-6)
+    assert bd_rate.bd_rate(points(), test) == pytest.approx(expected, abs=1e-6)
 
 
 def recorded():
     """Mean curves of the shipped records of the samples: codec -> table."""
     frame = complete(load_dataset("samples"))
-    return {codec: rd.curve(own) for codec, own in frame.groupby("codec")}
+    return {codec: bd_rate.curve(own) for codec, own in frame.groupby("codec")}
 
 
 def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
@@ -61,7 +61,7 @@ def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
     curves, agreed = recorded(), []
     for a, b in permutations(curves, 2):
         try:
-            ours = rd.bd_rate(curves[a], curves[b])
+            ours = bd_rate.bd_rate(curves[a], curves[b])
         except InputError:
             continue
         low = max(curves[a]["psnr"].min(), curves[b]["psnr"].min())
@@ -86,28 +86,28 @@ def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
 )
 def test_curves_that_have_no_bd_rate_are_refused(test, reason):
     with pytest.raises(InputError, match=reason):
-        rd.bd_rate(points(), test)
+        bd_rate.bd_rate(points(), test)
 
 
 def test_overlap_at_its_limits():
-    assert rd.overlap(points(), points()) == 1
-    assert rd.overlap(points(), points(psnrs=PSNRS + 10)) == 0
-    assert rd.overlap(points(), points(psnrs=PSNRS + 8.1 / 4)) == pytest.approx(0.75)
+    assert bd_rate.overlap(points(), points()) == 1
+    assert bd_rate.overlap(points(), points(psnrs=PSNRS + 10)) == 0
+    assert bd_rate.overlap(points(), points(psnrs=PSNRS + 8.1 / 4)) == pytest.approx(0.75)
 
 
 def test_a_narrow_curve_is_compared_where_a_wide_one_is_too():
     """The same line in log rate, of which the one curve has a fifth and the other all, at 10 % less rate."""
     quality = np.linspace(30, 40, 11)
     wide, narrow = (points(scale * 2.0 ** (q - 30), q) for q, scale in ((quality, 0.9), (np.linspace(33, 35, 5), 1.0)))
-    assert rd.overlap(narrow, wide) == rd.overlap(wide, narrow) == 1
-    assert rd.bd_rate(narrow, wide) == pytest.approx(-10, abs=1e-6)
+    assert bd_rate.overlap(narrow, wide) == bd_rate.overlap(wide, narrow) == 1
+    assert bd_rate.bd_rate(narrow, wide) == pytest.approx(-10, abs=1e-6)
 
 
 def test_curve_is_the_mean_over_images_by_hand():
     rows = [("1", 0.1, 1.0, 30.0), ("1", 0.2, 2.0, 34.0), ("2", 0.2, 4.0, 36.0), ("2", 0.1, 2.0, 31.0)]
     rows += [("3", 0.1, 9.0, None), ("3", 0.2, 9.9, None)]
     table = pd.DataFrame(rows, columns=["name", "lmbda", "bpp", "psnr_text"]).assign(codec="a")
-    mean = rd.curve(table, "psnr_text")  # image 3 has no such metric and must not count for the rate either
+    mean = bd_rate.curve(table, "psnr_text")  # image 3 has no such metric and must not count for the rate either
     assert mean.index.tolist() == [0.1, 0.2]
     assert mean["bpp"].tolist() == [1.5, 3.0]
     assert mean["psnr_text"].tolist() == [30.5, 35.0]
@@ -115,72 +115,72 @@ def test_curve_is_the_mean_over_images_by_hand():
 
 def test_curve_refuses_gaps_and_mixtures():
     with pytest.raises(InputError, match="a: not measured at every point of the curve: 2.png"):
-        rd.curve(frame().drop(index=12))
+        bd_rate.curve(frame().drop(index=12))
     with pytest.raises(InputError, match="one codec, these measurements to a, b"):
-        rd.curve(pd.concat([frame("a"), frame("b")]))
+        bd_rate.curve(pd.concat([frame("a"), frame("b")]))
 
 
 def test_compare_equal_savings_leave_no_doubt():
-    result = rd.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=50)
+    result = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=50)
     assert [result[key] for key in ("bd_rate", "low", "high", "per_image_mean")] == pytest.approx([-10] * 4)
     assert result["per_image"] == pytest.approx({f"{i}.png": -10 for i in range(6)})
     assert (result["overlap"], result["resamples"], result["refused"]) == (1, 50, {})
 
 
 def test_compare_mean_curve_and_mean_of_images_differ():
-    result = rd.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
+    result = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
     assert result["per_image_mean"] == pytest.approx(-50 / 6)
     assert result["bd_rate"] < -10  # the image with the most bits weighs most in the mean curve
     assert -50 < result["low"] < result["bd_rate"] < result["high"] <= 1e-9
-    assert result == rd.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
+    assert result == bd_rate.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
 
 
 def test_the_mean_of_images_has_an_interval_of_its_own():
-    result = rd.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
+    result = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.5 if i == 5 else 1), resamples=200)
     assert -50 <= result["per_image_low"] < result["per_image_mean"] < result["per_image_high"] <= 1e-9
-    same = rd.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=20)
+    same = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=20)
     assert same["per_image_low"] == pytest.approx(same["per_image_high"])
 
 
 def test_what_was_computed_before_is_not_computed_again(monkeypatch):
-    first = rd.compare(frame(), frame("b", scale=lambda i: 0.7), resamples=20)
-    monkeypatch.setattr(rd, "bd_rate", None)
-    assert rd.compare(frame(), frame("b", scale=lambda i: 0.7), resamples=20) == first
+    first = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.7), resamples=20)
+    monkeypatch.setattr(bd_rate, "bd_rate", None)
+    assert bd_rate.compare(frame(), frame("b", scale=lambda i: 0.7), resamples=20) == first
 
 
 def test_compare_names_images_without_a_bd_rate():
     test = frame("b")
     test.loc[(test.name == "2.png") & (test.lmbda == 0.025), "psnr"] = 33.5
-    result = rd.compare(frame(), test, resamples=20)
+    result = bd_rate.compare(frame(), test, resamples=20)
     assert list(result["refused"]) == ["2.png"] and "does not rise" in result["refused"]["2.png"]
     assert "2.png" not in result["per_image"] and len(result["per_image"]) == 5
 
 
 def test_compare_needs_the_same_images():
     with pytest.raises(InputError, match="not measured with both codecs: 5.png"):
-        rd.compare(frame(), frame("b", images=5))
+        bd_rate.compare(frame(), frame("b", images=5))
 
 
 def test_rate_at_a_quality_lies_on_the_curve():
     points = pd.DataFrame({"bpp": [0.1, 0.2, 0.4, 0.8], "psnr": [30.0, 32.0, 34.0, 36.0]})  # log-linear
-    assert rd.rate_at(points, 32.0) == pytest.approx(0.2) and rd.rate_at(points, 33.0) == pytest.approx(0.08**0.5)
+    assert bd_rate.rate_at(points, 32.0) == pytest.approx(0.2) and bd_rate.rate_at(points, 33.0) == pytest.approx(0.08**0.5)
     with pytest.raises(InputError, match="from 30.00 to 36.00"):
-        rd.rate_at(points, 29.0)
+        bd_rate.rate_at(points, 29.0)
     with pytest.raises(InputError, match="does not rise"):
-        rd.rate_at(points.assign(psnr=[30, 29, 34, 36]), 32.0)
+        bd_rate.rate_at(points.assign(psnr=[30, 29, 34, 36]), 32.0)
 
 
 def test_the_bootstrap_holds_the_mean_and_narrows():
     values = np.random.default_rng(0).normal(5, 1, 200)
-    interval = lambda some: rd.bootstrap(lambda draws: some[draws].mean(1), len(some), 500)
+    interval = lambda some: bd_rate.bootstrap(lambda draws: some[draws].mean(1), len(some), 500)
     (low, high, count), (few_low, few_high, _) = interval(values), interval(values[:10])
     assert low < values.mean() < high and high - low < few_high - few_low and count == 500
     assert interval(np.full(10, 3.0)) == (3, 3, 500)
-    assert rd.bootstrap(lambda draws: [], 3)[2] == rd.bootstrap(lambda draws: [], 0)[2] == 0
+    assert bd_rate.bootstrap(lambda draws: [], 3)[2] == bd_rate.bootstrap(lambda draws: [], 0)[2] == 0
 
 
 def test_an_exact_picture_is_named():
     frame = pd.DataFrame([{"codec": "a", "name": name, "lmbda": i, "bpp": 0.1 * i, "psnr": None if name == "blank.png" else 30.0 + i}
                           for name in ("blank.png", "b.png") for i in range(1, 5)])  # fmt: skip
     with pytest.raises(InputError, match="at every point of the curve: blank.png .the PSNR of an exact"):
-        rd.curve(frame)
+        bd_rate.curve(frame)

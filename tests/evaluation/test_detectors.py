@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from sccore.cli.parser import main
-from sccore.evaluation import detectors as detection
-from sccore.text import masks as text
-from sccore.text import words
+from sccore.evaluation import detectors
+from sccore.text import masks, words
 from sccore.utils.errors import InputError
 
 WORDS = [{"text": "one", "box": [10, 10, 50, 24]}, {"text": "two", "box": [60.2, 10, 99.6, 24]}]
@@ -31,42 +30,42 @@ def folder(tmp_path):
 
 
 def test_the_oracle_is_perfect():
-    row = detection.score(words.oracle(WORDS, (64, 128)), WORDS)
+    row = detectors.score(words.oracle(WORDS, (64, 128)), WORDS)
     assert row["precision"] == row["recall"] == row["iou"] == 1 and row["words"] == row["found"] == 2
 
 
 def test_nothing_and_everything():
-    nothing = detection.score(np.zeros((64, 128), bool), WORDS)
+    nothing = detectors.score(np.zeros((64, 128), bool), WORDS)
     assert nothing["precision"] is None and nothing["recall"] == nothing["iou"] == nothing["found"] == 0
-    everything = detection.score(np.ones((64, 128), bool), WORDS)
+    everything = detectors.score(np.ones((64, 128), bool), WORDS)
     assert everything["recall"] == 1 and everything["precision"] == everything["iou"] < 0.2 and everything["found"] == 2
-    assert detection.score(np.zeros((64, 128), bool), [])["recall"] is None
+    assert detectors.score(np.zeros((64, 128), bool), [])["recall"] is None
 
 
 def test_a_word_is_found_when_half_of_it_is_covered():
     mask = np.zeros((64, 128), bool)
     mask[10:24, 10:30] = True
-    assert detection.score(mask, WORDS)["found"] == 1
+    assert detectors.score(mask, WORDS)["found"] == 1
     mask[:, 29] = False
-    assert detection.score(mask, WORDS)["found"] == 0
+    assert detectors.score(mask, WORDS)["found"] == 0
 
 
 def test_words_outside_the_image_do_not_count():
     outside = [{"text": "x", "box": [200, 0, 240, 10]}, {"text": "y", "box": [-20, 10, -5, 20]}]
-    assert detection.score(np.ones((64, 128), bool), WORDS + outside)["words"] == 2
+    assert detectors.score(np.ones((64, 128), bool), WORDS + outside)["words"] == 2
 
 
 def test_total_counts_pixels_not_pages():
-    rows = [detection.score(mask, WORDS) | {"cpu_s": 1.0} for mask in (np.ones((64, 128), bool), np.zeros((64, 128), bool))]
-    total = detection.total(rows)
+    rows = [detectors.score(mask, WORDS) | {"cpu_s": 1.0} for mask in (np.ones((64, 128), bool), np.zeros((64, 128), bool))]
+    total = detectors.total(rows)
     assert total["recall"] == total["found"] == 0.5 and total["precision"] == rows[0]["precision"]
     assert total["cpu_s"] == pytest.approx(2e6 / (2 * 64 * 128))
 
 
 def test_a_record_says_what_was_measured_and_goes_on(folder, tmp_path, monkeypatch):
     out = tmp_path / "heuristic.json"
-    record = detection.evaluate_detector(folder, "heuristic", out=out, progress=False)
-    assert record == detection.load_record(out) and len(record["images"]) == 3 and not record["failed"]
+    record = detectors.evaluate_detector(folder, "heuristic", out=out, progress=False)
+    assert record == detectors.load_record(out) and len(record["images"]) == 3 and not record["failed"]
     assert record["dataset"]["images"] == 3 and record["dataset"]["part"] == "all" and record["scale"] == 1
     assert {"versions", "machine", "date", "command", "weights", "label"} <= record.keys()
     assert all(row["found"] == 2 for row in record["images"])
@@ -74,14 +73,14 @@ def test_a_record_says_what_was_measured_and_goes_on(folder, tmp_path, monkeypat
     record["images"].pop()
     out.write_text(json.dumps(record))
     seen = []
-    monkeypatch.setattr(text, "detect", lambda *a: seen.append(a) or np.zeros((0, 4, 2), np.float32))
-    assert len(detection.evaluate_detector(folder, "heuristic", out=out, progress=False)["images"]) == 3 and len(seen) == 1
-    detection.evaluate_detector(folder, "heuristic", scale=2, out=out, progress=False)
+    monkeypatch.setattr(masks, "detect", lambda *a: seen.append(a) or np.zeros((0, 4, 2), np.float32))
+    assert len(detectors.evaluate_detector(folder, "heuristic", out=out, progress=False)["images"]) == 3 and len(seen) == 1
+    detectors.evaluate_detector(folder, "heuristic", scale=2, out=out, progress=False)
     assert len(seen) == 4  # another measurement: all pages
 
 
 def test_only_the_pages_held_back(folder):
-    record = detection.evaluate_detector(folder, "heuristic", held_back=True, progress=False)
+    record = detectors.evaluate_detector(folder, "heuristic", held_back=True, progress=False)
     assert [row["name"][:-4] for row in record["images"]] == words.held_back_of(["a", "b", "c"])
 
 
@@ -91,10 +90,10 @@ def test_faulty_pages_are_named(folder, tmp_path, capsys):
     out = tmp_path / "out.json"
     assert main(["evaluate-detector", str(folder), "--detector", "heuristic", "--out", str(out)]) == 3
     error = capsys.readouterr().err
-    assert "b.json: not a list of" in error and "c.png" in error and len(detection.load_record(out)["images"]) == 1
+    assert "b.json: not a list of" in error and "c.png" in error and len(detectors.load_record(out)["images"]) == 1
     (folder / "a.json").unlink()
     with pytest.raises(InputError, match="a.json: no such file"):
-        detection.evaluate_detector(folder, "heuristic", progress=False)
+        detectors.evaluate_detector(folder, "heuristic", progress=False)
 
 
 def test_masks_are_more_stable_at_higher_quality(tmp_path, screen):
@@ -103,7 +102,7 @@ def test_masks_are_more_stable_at_higher_quality(tmp_path, screen):
     out = tmp_path / "records" / "heuristic.json"
     arguments = ["mask-stability", str(tmp_path), "--detector", "heuristic", "--quality", "5", "95", "--out", str(out)]
     assert main(arguments) == 0
-    low, high = detection.load_record(out)["images"]
+    low, high = detectors.load_record(out)["images"]
     assert low["bpp"] < high["bpp"] and low["iou"] < high["iou"] and high["iou"] > 0.9
     assert main([*arguments, "--codec", "none"]) == 1
 
@@ -112,6 +111,6 @@ def test_masks_are_more_stable_at_higher_quality(tmp_path, screen):
 def test_a_damaged_record_is_an_input_error(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InputError, match="x.json"):
-        detection.load_record(tmp_path / "x.json")
+        detectors.load_record(tmp_path / "x.json")
     with pytest.raises(InputError, match="y.json"):
-        detection.load_record(tmp_path / "y.json")
+        detectors.load_record(tmp_path / "y.json")

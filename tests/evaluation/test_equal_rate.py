@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.codecs import classical as anchors
-from sccore.evaluation import equal_rate as crops
+from sccore.codecs import classical
+from sccore.evaluation import equal_rate
 from sccore.paper.drawing.html import slider
 from sccore.utils.errors import InputError
 
@@ -23,17 +23,17 @@ def test_the_search_finds_the_closest_file_with_few_tries():
 
     for size, setting in [(9, "c"), (8, "c"), (11, "d"), (25, "e"), (0, "a"), (1000, "g")]:
         tried.clear()
-        assert crops.nearest(encode, "abcdefg", size)[0] == setting
+        assert equal_rate.nearest(encode, "abcdefg", size)[0] == setting
         assert len(tried) == len(set(tried)) <= 5
 
 
 def test_codecs_meet_at_the_same_rate(saved, screen):
     path = str(saved("wacnn")[1])
     image, mask = screen(96, 128)
-    first = crops.code(path, image, mask, lmbda=0.0067)
-    again = crops.code(path, image, mask, bpp=first.bpp)
+    first = equal_rate.code(path, image, mask, lmbda=0.0067)
+    again = equal_rate.code(path, image, mask, bpp=first.bpp)
     assert again.size == pytest.approx(first.size, rel=0.02) and again.setting.startswith("λ = ")
-    avif = crops.code("avif", image, mask, bpp=1.0)
+    avif = equal_rate.code("avif", image, mask, bpp=1.0)
     assert avif.bpp == pytest.approx(1.0, rel=0.1) and avif.psnr_text and re.fullmatch(r"quality \d+", avif.setting)
     assert avif.image.shape == image.shape and avif.size == 96 * 128 * avif.bpp / 8
 
@@ -41,7 +41,7 @@ def test_codecs_meet_at_the_same_rate(saved, screen):
 def test_a_codec_that_is_not_here_says_how_to_get_it(screen, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="bpg: no bpgenc.*libbpg"):
-        crops.code("bpg", screen(16, 16)[0], bpp=1)
+        equal_rate.code("bpg", screen(16, 16)[0], bpp=1)
 
 
 def test_qualities_that_count_down_are_searched_from_small_files_to_large(screen, monkeypatch):
@@ -51,19 +51,19 @@ def test_qualities_that_count_down_are_searched_from_small_files_to_large(screen
         encode = staticmethod(lambda image, quality: bytes(1000 - 10 * quality))
         decode = staticmethod(lambda data, size: np.zeros((*size, 3), np.uint8))
 
-    monkeypatch.setitem(anchors.CODECS, "down", Down)
-    found = crops.code("down", screen(16, 16)[0], bpp=700 * 8 / 256)
+    monkeypatch.setitem(classical.CODECS, "down", Down)
+    found = equal_rate.code("down", screen(16, 16)[0], bpp=700 * 8 / 256)
     assert (found.setting, found.size) == ("quality 30", 700)
 
 
 def test_crops_are_named_and_lie_inside():
-    assert crops.parse("a+1+2 b-c+30+0") == [("a", 1, 2), ("b-c", 30, 0)]
+    assert equal_rate.parse("a+1+2 b-c+30+0") == [("a", 1, 2), ("b-c", 30, 0)]
     with pytest.raises(InputError, match="NAME.LEFT.TOP"):
-        crops.parse("a,1,2")
+        equal_rate.parse("a,1,2")
     layer = np.arange(12).reshape(3, 4)
-    assert crops.cut(layer, 1, 1, 2, 2).tolist() == [[5, 6], [9, 10]]
+    assert equal_rate.cut(layer, 1, 1, 2, 2).tolist() == [[5, 6], [9, 10]]
     with pytest.raises(InputError, match="3x2.1.2 is not inside an image of 4x3"):
-        crops.cut(layer, 1, 2, 3, 2)
+        equal_rate.cut(layer, 1, 2, 3, 2)
 
 
 def test_the_frame_holds_the_pictures_themselves_and_can_be_moved_by_keys():

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sccore import create_model, load_model, save_model
-from sccore.codecs import sci as codec
+from sccore.codecs import sci
 from sccore.evaluation import evaluate as evaluation
 from sccore.evaluation import metrics
 from sccore.evaluation.evaluate import evaluate
@@ -92,12 +92,12 @@ def test_rows_hold_the_true_size_and_the_true_picture(model, folders, images):
         image = images[row["name"]]
         mask = np.zeros(image.shape[:2], bool)
         mask[:8, :8] = row["name"] == "a.png"
-        stream = codec.encode(image, model, row["lmbda"], mask)
-        decoded = codec.decode(stream, model)
+        stream = sci.encode(image, model, row["lmbda"], mask)
+        decoded = sci.decode(stream, model)
         pixels = row["height"] * row["width"]
         assert (row["height"], row["width"]) == image.shape[:2]
         assert row["bytes"] == len(stream) and row["bpp"] == 8 * len(stream) / pixels
-        assert row["bpp_estimated"] == codec.estimate(image, model, row["lmbda"], mask)["bits"] / pixels
+        assert row["bpp_estimated"] == sci.estimate(image, model, row["lmbda"], mask)["bits"] / pixels
         assert row["psnr"] == metrics.psnr(image, decoded)
         assert row["psnr_text"] == metrics.psnr_text(image, decoded, mask)
         assert row["ms_ssim"] is None and row["encode_s"] > 0 and row["decode_s"] > 0
@@ -183,7 +183,7 @@ def test_adapters_are_a_codec_of_their_own(tmp_path, folders):
     assert record["codec"] == "Dec-Adapter (reconstruction)" and "wacnn-fixed, 2 steps" in record["settings"]
     plain = evaluate(wacnn, *folders, progress=False)["images"]
     for row, other in zip(record["images"], plain):
-        extra = row["adapter_bytes"] and row["adapter_bytes"] + codec.ADAPTER.size
+        extra = row["adapter_bytes"] and row["adapter_bytes"] + sci.ADAPTER.size
         assert row["bytes"] == other["bytes"] + extra
 
 
@@ -193,8 +193,8 @@ def test_adapters_need_wacnn(model, folders):
 
 
 def test_another_mask_is_told_and_the_ruler_stays(load, folders, monkeypatch):
-    analyse, told = codec.analyse, []
-    monkeypatch.setattr(codec, "analyse", lambda image, model, mask: told.append(mask) or analyse(image, model, mask))
+    analyse, told = sci.analyse, []
+    monkeypatch.setattr(sci, "analyse", lambda image, model, mask: told.append(mask) or analyse(image, model, mask))
     usual = evaluate(load(), *folders, lmbdas=LAMBDAS, progress=False)
     wrong = evaluate(load(), *folders, lmbdas=LAMBDAS, progress=False, coded_with="inverted")
     assert "coded_with" not in usual and wrong["coded_with"] == {"mask": "inverted"}

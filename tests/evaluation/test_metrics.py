@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.cli import parser as cli
-from sccore.codecs import classical as anchors
+from sccore.cli import parser
+from sccore.codecs import classical
 from sccore.evaluation import metrics
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import load_record
@@ -46,7 +46,7 @@ def test_metrics_agree_with_another_library(pair, screen):
     """piq on noise, and on a screenshot coded at two qualities."""
     piq = pytest.importorskip("piq", reason="the other library: pip install -e '.[tests]'")
     image, mask = screen(352, 480)
-    jpeg = anchors.CODECS["jpeg"]
+    jpeg = classical.CODECS["jpeg"]
     for a, b in (pair, *((image, jpeg.decode(jpeg.encode(image, quality), image.shape[:2])) for quality in (10, 80))):
         x, y = (torch.from_numpy(picture).permute(2, 0, 1)[None].double() for picture in (a, b))
         assert metrics.psnr(a, b) == pytest.approx(piq.psnr(x, y, data_range=255).item(), abs=2e-3)  # it adds a small constant
@@ -154,12 +154,12 @@ def test_ms_ssim_of_text_looks_at_the_text_alone(screen):
 
 def test_names_are_checked_and_listed(monkeypatch):
     with pytest.raises(InputError, match="unknown ruler beauty; known: psnr, .*cer.*--also list"):
-        metrics.choose(["beauty"])
-    assert metrics.choose(["ms_ssim_text", "psnr"]) == ["ms_ssim_text"] and metrics.choose(None) == []
+        metrics.further(["beauty"])
+    assert metrics.further(["ms_ssim_text", "psnr"]) == ["ms_ssim_text"] and metrics.further(None) == []
     monkeypatch.setattr("pytesseract.pytesseract.tesseract_cmd", "no-such-program")
     pytest.importorskip("rapidfuzz")
     with pytest.raises(InputError, match="^cer: tesseract is not installed: apt install tesseract-ocr"):
-        metrics.choose(["cer"])
+        metrics.further(["cer"])
     assert "cer           character error rate; lower is better; missing: tesseract" in metrics.listing()
 
 
@@ -176,7 +176,7 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
         Image.fromarray(layer).save(tmp_path / folder / "x.png")
     out = tmp_path / "r.json"
     line = ["evaluate", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067, "--images", tmp_path, "--out", out]
-    call = lambda *also: cli.main([str(word) for word in [*line, *also]])
+    call = lambda *also: parser.main([str(word) for word in [*line, *also]])
     assert call() == 0
     plain = load_record(out)
     assert "also" not in plain and "ms_ssim_text" not in plain["images"][0]
@@ -189,9 +189,9 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
     assert call("--also", "ms_ssim_text", "gmsd") == 0 and json.loads(out.read_text())["date"] == date
     capsys.readouterr()
     assert call("--also", "beauty") == 1 and "unknown ruler beauty" in capsys.readouterr().err
-    assert cli.main(["evaluate", "--also", "list"]) == 0 == cli.main(["anchors", "--also", "list"])
+    assert parser.main(["evaluate", "--also", "list"]) == 0 == parser.main(["anchors", "--also", "list"])
     assert capsys.readouterr().out.count("mdsi") == 2
-    assert cli.main(["evaluate"]) == 1 and "--images is needed" in capsys.readouterr().err
+    assert parser.main(["evaluate"]) == 1 and "--images is needed" in capsys.readouterr().err
 
 
 def test_the_same_from_python(tmp_path, saved, screen):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore.codecs import classical as anchors
+from sccore.codecs import classical
 from sccore.evaluation import ocr
 from sccore.utils.errors import InputError
 
@@ -31,7 +31,7 @@ def page():
 
 
 def jpeg(image, quality):
-    return anchors.CODECS["jpeg"].decode(anchors.CODECS["jpeg"].encode(image, quality), image.shape[:2])
+    return classical.CODECS["jpeg"].decode(classical.CODECS["jpeg"].encode(image, quality), image.shape[:2])
 
 
 def test_words_make_blocks(page):

@@ -2,26 +2,26 @@
 
 import pytest
 
-from sccore.paper import asiqe as asiqe_figures
+from sccore.paper import asiqe
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 
 def test_tables_show_what_the_record_holds():
-    e = asiqe_figures.record()["evaluation"]
-    assert f"| {e['held_out_scenes']['srcc']:.3f} |" in asiqe_figures.summary()
-    assert all(f"| {kind} |" in asiqe_figures.types_table() for kind in ("avif", "sftip"))
-    assert "without edges" in asiqe_figures.ablation_table() and "rendered" in asiqe_figures.data_table()
-    assert "SFTIP" in asiqe_figures.order_table()
+    e = asiqe.record()["evaluation"]
+    assert f"| {e['held_out_scenes']['srcc']:.3f} |" in asiqe.summary()
+    assert all(f"| {kind} |" in asiqe.types_table() for kind in ("avif", "sftip"))
+    assert "without edges" in asiqe.ablation_table() and "rendered" in asiqe.data_table()
+    assert "SFTIP" in asiqe.order_table()
 
 
 def test_the_figure_has_a_panel_an_image():
-    panels = asiqe_figures.score_curves().axes
+    panels = asiqe.score_curves().axes
     assert len(panels) == 10 and all(panel.lines for panel in panels)
 
 
 def test_without_records(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    assert asiqe_figures.score_curves().axes
+    assert asiqe.score_curves().axes
     with pytest.raises(InputError, match="asiqe-r.json"):
-        asiqe_figures.summary()
+        asiqe.summary()

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.evaluation import bd_rate as rd
+from sccore.evaluation import bd_rate
 from sccore.evaluation.records import load_record
-from sccore.paper import benchmark, results
-from sccore.paper import table_1 as table1
+from sccore.paper import benchmark, results, table_1
 from sccore.paper.drawing.html import trace, traced_table
 from sccore.paper.tables import paper_numbers
 from sccore.utils import paths
@@ -31,7 +30,7 @@ def shots(tmp_path, monkeypatch, screen):
         Image.fromarray(screen(96, 128 + 64 * i)[0][:, 64 * i :]).save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"nothing")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(rd, "compare", partial(rd.compare, resamples=20))
+    monkeypatch.setattr(bd_rate, "compare", partial(bd_rate.compare, resamples=20))
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("SCCORE_VTM", raising=False)
     return folder
@@ -59,25 +58,25 @@ def test_a_folder_is_measured_with_what_is_here_and_gone_on_with(shots, capsys):
 
 def test_the_table_gives_both_averages_seconds_and_reasons(shots):
     found = benchmark.collect(str(shots), codecs="jpeg webp avif", detector="heuristic")
-    jpeg, webp, avif = table1.rows(found, anchor="jpeg", other="webp")
+    jpeg, webp, avif = table_1.rows(found, anchor="jpeg", other="webp")
     assert jpeg["psnr"] == "the reference" and avif["images"] == 3
     assert avif["psnr"]["bd_rate"] < -20 and avif["psnr"]["low"] <= avif["psnr"]["bd_rate"] <= avif["psnr"]["high"]
     assert avif["psnr"]["per_image_low"] <= avif["psnr"]["per_image_mean"] <= avif["psnr"]["per_image_high"]
     assert avif["psnr"]["bd_rate"] != avif["psnr"]["per_image_mean"] and 0.5 < avif["overlap"] <= 1
     assert avif["encode_s"] > jpeg["encode_s"] > 0
-    shown = plain(table1.html(found, "jpeg", "webp"))
-    assert table1.with_interval(avif["psnr"]).split("\n")[0] in shown and table1.with_interval(avif["psnr"], "per_image_").split("\n")[0] in shown
+    shown = plain(table_1.html(found, "jpeg", "webp"))
+    assert table_1.with_interval(avif["psnr"]).split("\n")[0] in shown and table_1.with_interval(avif["psnr"], "per_image_").split("\n")[0] in shown
     assert "Dec-Adapter" in shown and "not measured" in shown  # a row of the paper that is not here
 
 
 def test_a_codec_on_some_images_is_compared_on_these_and_a_refusal_says_why(shots):
     found = benchmark.collect(str(shots), codecs="jpeg avif", detector="heuristic")
     found.frame = found.frame[(found.frame["codec"] == "jpeg") | (found.frame["name"] != "2.png")]
-    assert table1.rows(found, "jpeg", "jpeg")[1]["images"] == 2
+    assert table_1.rows(found, "jpeg", "jpeg")[1]["images"] == 2
     found.frame = found.frame[(found.frame["codec"] == "jpeg") | (found.frame["quality"] < 14)]
-    assert table1.rows(found, "jpeg", "jpeg")[1]["psnr"] == "the test curve has 2 of the 4 points that are needed"
-    assert "No BD-rate: the test curve has 2 of the 4" in plain(table1.html(found, "jpeg", "jpeg"))
-    assert table1.compare(found.frame, "jpeg", "wacnn") == "no image with both jpeg and wacnn"
+    assert table_1.rows(found, "jpeg", "jpeg")[1]["psnr"] == "the test curve has 2 of the 4 points that are needed"
+    assert "No BD-rate: the test curve has 2 of the 4" in plain(table_1.html(found, "jpeg", "jpeg"))
+    assert table_1.compare(found.frame, "jpeg", "wacnn") == "no image with both jpeg and wacnn"
 
 
 def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
@@ -86,16 +85,16 @@ def test_the_paper_stands_beside_ours_and_its_own_data_set_is_chosen(shots):
     found = benchmark.collect("samples", codecs="wacnn sftip jpeg")
     assert set(found.records) == {"wacnn", "sftip", "jpeg"} and not found.missing
     ours = paper_numbers()["table1"]["rows"]["Ours"]
-    shown = plain(table1.html(found))
+    shown = plain(table_1.html(found))
     assert f"{ours[-1]:.1f}".replace("-", "−") in shown and "paper, Average" in shown
     found.name = "siqad"
-    html = table1.html(found)
+    html = table_1.html(found)
     assert f"{ours[1]:.1f}".replace("-", "−") in plain(html) and "paper, SIQAD" in plain(html)
     assert re.search(r"row Ours: JPEGAI .*, SIQAD", html)
 
 
 def test_behind_a_number_are_its_records(shots):
-    html = table1.html(benchmark.collect("samples", codecs="wacnn sftip"))
+    html = table_1.html(benchmark.collect("samples", codecs="wacnn sftip"))
     for codec in ("wacnn", "sftip"):
         record = load_record(paths.RESULTS / "samples" / f"{codec}.json")
         for value in (record["checkpoint"]["sha256"], record["dataset"]["sha256"], record["dataset"]["masks_sha256"],
@@ -118,7 +117,7 @@ def test_names_that_lead_nowhere(shots):
     with pytest.raises(InputError, match="no records of vtm-rgb in data/results/samples"):
         benchmark.collect("samples", codecs="vtm-rgb")
     with pytest.raises(InputError, match="no such checkpoint"):
-        benchmark.choose(["nothing"])
+        benchmark.codecs_of(["nothing"])
 
 
 def test_the_notebook_measures_a_folder_in_one_go(shots, tmp_path):
@@ -137,8 +136,8 @@ def test_the_notebook_measures_a_folder_in_one_go(shots, tmp_path):
 
 def test_seconds_are_a_megapixel(shots):
     frame = benchmark.pd.DataFrame({"encode_s": [1.0, 3.0], "width": [1000, 1000], "height": [1000, 2000]})
-    assert table1.seconds(frame, "encode_s") == pytest.approx(1.25)
-    assert table1.seconds(frame, "decode_s") is None and table1.seconds(frame.assign(encode_s=np.nan), "encode_s") is None
+    assert table_1.seconds(frame, "encode_s") == pytest.approx(1.25)
+    assert table_1.seconds(frame, "decode_s") is None and table_1.seconds(frame.assign(encode_s=np.nan), "encode_s") is None
 
 
 def test_a_model_stands_beside_classical_codecs_from_records_or_measured_now(monkeypatch):

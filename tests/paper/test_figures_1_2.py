@@ -9,8 +9,8 @@ from torch import nn
 
 from sccore import create_model
 from sccore.codecs.models import SWITCHES
-from sccore.paper import figures_1_2 as diagrams
-from sccore.paper.drawing import network_trace as anatomy
+from sccore.paper import figures_1_2
+from sccore.paper.drawing import network_trace
 from sccore.utils.errors import InputError
 
 ONE_BY_ONE = [{key: value} for key, values in SWITCHES.items() for value in values[1:]]
@@ -45,7 +45,7 @@ def expected(model):
 @pytest.mark.parametrize("spec", BUILDS, ids=lambda spec: "-".join(spec.values()))
 def test_labels_are_those_of_the_modules(spec):
     model = create_model(**spec)
-    figure = diagrams.architecture(model)
+    figure = figures_1_2.architecture(model)
     shown = texts(figure)
     for label in set(wanted := list(expected(model))):
         more = shown.count(label) - wanted.count(label)
@@ -58,7 +58,7 @@ def test_labels_are_those_of_the_modules(spec):
         head = {"nesft": "FEM", "sft": "CB"}[model.spec["sem"]]
         assert {f"{head} {branch}.{i}" for branch in "ahs" for i in range(4)} | {f"{head} w"} <= set(shown)
         assert f"y {model.y_ch}" in shown and f"ŷ {model.y_ch}" in shown and f"ẑ {model.z_ch}" in shown
-        assert any(text.startswith(diagrams.PRIORS[model.prior]) for text in shown)
+        assert any(text.startswith(figures_1_2.PRIORS[model.prior]) for text in shown)
     else:
         assert not any("FEM" in text or "g′" in text for text in shown)
     assert no_overlap(figure)
@@ -80,7 +80,7 @@ def no_overlap(figure):
 
 def test_the_trace_knows_order_sizes_and_what_feeds_what():
     model = create_model("sftip")
-    stages = anatomy.trace(model)
+    stages = network_trace.trace(model)
     names = list(stages)
     assert names.index("g_a.0") < names.index("sem_a.0") < names.index("g_a.1")
     assert names.index("fem.s.0") < names.index("sem_s.start") < names.index("g_s.0")
@@ -97,19 +97,19 @@ def test_a_trace_leaves_no_hooks_and_changes_nothing():
     model, x = create_model("sftip").eval(), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before = model(x)["x_hat"]
-        anatomy.trace(model)
+        network_trace.trace(model)
         assert torch.equal(model(x)["x_hat"], before)
     assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_other_builds_are_refused():
     with pytest.raises(InputError, match="no diagram of cheng2020"):
-        diagrams.architecture(create_model("cheng2020"))
+        figures_1_2.architecture(create_model("cheng2020"))
 
 
 def test_the_inside_of_a_sem_and_of_what_it_replaces():
     models = {"ours": create_model(), "theirs": create_model(sem="sft")}
-    figure = diagrams.enhancement(models)
+    figure = figures_1_2.enhancement(models)
     shown = texts(figure)
     for model in models.values():
         site = model.sem_a["0"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.paper import figures_3_10 as pairs
+from sccore.paper import figures_3_10
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -12,31 +12,31 @@ def test_missing_weights_say_what_trains_them(tmp_path, monkeypatch, screen):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     with pytest.raises(InputError, match="is not trained here.*python -m sccore suite --only sftip-sft"):
-        pairs.weights("sftip-sft")
-    figure, numbers = pairs.compare({"a": screen(64, 64)}, ("sftip-sft", "sftip"), 0.0067)
+        figures_3_10.weights("sftip-sft")
+    figure, numbers = figures_3_10.compare({"a": screen(64, 64)}, ("sftip-sft", "sftip"), 0.0067)
     assert "--only sftip-sft" in numbers and "--only sftip-sft" in figure.axes[0].texts[0].get_text()
 
 
 def test_shipped_weights_are_found():
-    assert pairs.weights("sftip") == paths.CHECKPOINTS / "sftip.safetensors"
+    assert figures_3_10.weights("sftip") == paths.CHECKPOINTS / "sftip.safetensors"
 
 
 def test_both_models_meet_at_the_same_size(screen):
     names = ["wacnn", "sftip"]
     pictures = {"one": screen(96, 128), "two": screen(96, 128)}
-    coded = pairs.code(pictures, names, 0.0067)
+    coded = figures_3_10.code(pictures, names, 0.0067)
     for first, second in coded.values():
         assert [first.codec, second.codec] == names and second.setting == "λ = 0.0067"
         assert first.size == pytest.approx(second.size, rel=0.03)
-    axes = pairs.draw(pictures, coded).axes
+    axes = figures_3_10.draw(pictures, coded).axes
     assert len(axes) == 6 and axes[3].get_title() == "two" and f"{coded['two'][1].bpp:.3f} bpp" in axes[5].get_title()
     assert np.array_equal(axes[4].images[0].get_array(), coded["two"][0].image)
-    assert len(pairs.numbers(coded).splitlines()) == 6
+    assert len(figures_3_10.numbers(coded).splitlines()) == 6
 
 
 def test_crops_are_cut_with_their_masks():
-    pictures = pairs.cut("windows95+64+48 graph+0+0", "96x64")
+    pictures = figures_3_10.cut("windows95+64+48 graph+0+0", "96x64")
     assert list(pictures) == ["windows95+64+48", "graph+0+0"]
     assert all(image.shape == (64, 96, 3) and mask.shape == (64, 96) for image, mask in pictures.values())
     with pytest.raises(InputError, match="no image nothing in samples"):
-        pairs.cut("nothing+0+0", "96x64")
+        figures_3_10.cut("nothing+0+0", "96x64")

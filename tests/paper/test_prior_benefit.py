@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from sccore import create_model, save_model
-from sccore.paper import prior_benefit as beyond
+from sccore.paper import prior_benefit
 from sccore.text.words import by_hash
 from sccore.utils import paths
 
@@ -27,13 +27,13 @@ def folder(tmp_path):
 
 def test_pages_as_a_data_set_with_true_masks(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    images, masks, about = beyond.prepare(folder, 2)
+    images, masks, about = prior_benefit.prepare(folder, 2)
     chosen = by_hash(["0", "1", "2"])[:2]
     assert sorted(p.stem for p in images.iterdir()) == sorted(p.stem for p in masks.iterdir()) == sorted(chosen) == sorted(about)
     for stem in chosen:
         height = 10 + 10 * int(stem)
         assert about[stem]["word_height"] == height and (np.array(Image.open(masks / f"{stem}.png")) > 0).sum() >= 36 * height
-    assert len(beyond.prepare(folder, 1)[2]) == 1 and len(list(images.iterdir())) == 1  # what is left of before is gone
+    assert len(prior_benefit.prepare(folder, 1)[2]) == 1 and len(list(images.iterdir())) == 1  # what is left of before is gone
 
 
 def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, monkeypatch):
@@ -41,7 +41,7 @@ def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, mo
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     torch.manual_seed(0)
     save_model(create_model("sftip", rate="variable"), tmp_path / "sftip.safetensors", steps=0)
-    beyond.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip",))
+    prior_benefit.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip",))
     found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")}
     assert set(found) == {"sftip", "sftip-told-empty"}
     assert found["sftip-told-empty"]["coded_with"] == {"mask": "empty"}
@@ -50,13 +50,13 @@ def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, mo
 
 def test_a_correlation_is_given_with_its_interval_or_not_at_all():
     table = pd.DataFrame({"text": np.arange(20) / 20, "bd_rate": -np.arange(20.0)})
-    assert beyond.correlation(table, "text") == "rank correlation −1.00 (−1.00 to −1.00), 20 images"
-    assert beyond.correlation(table[:3], "text") == "no correlation of 3 images"
-    assert beyond.correlation(table.assign(text=0.1), "text") == "no correlation of 20 images"
+    assert prior_benefit.correlation(table, "text") == "rank correlation −1.00 (−1.00 to −1.00), 20 images"
+    assert prior_benefit.correlation(table[:3], "text") == "no correlation of 3 images"
+    assert prior_benefit.correlation(table.assign(text=0.1), "text") == "no correlation of 20 images"
 
 
 def test_figures_without_records_say_so(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    assert beyond.by_page().empty and beyond.samples_by_text().empty and beyond.other_mask_rows() == []
-    for figure in (beyond.scatter({"pages": beyond.by_page()}, "text"), beyond.cost()):
+    assert prior_benefit.by_page().empty and prior_benefit.samples_by_text().empty and prior_benefit.other_mask_rows() == []
+    for figure in (prior_benefit.scatter({"pages": prior_benefit.by_page()}, "text"), prior_benefit.cost()):
         assert figure.axes[0].texts[0].get_text() == "not recorded yet"

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from sccore.paper import seeds as chance
+from sccore.paper import seeds
 from sccore.paper.tables import MISSING
 
 
@@ -25,27 +25,27 @@ def frame():
 
 
 def test_losses_and_rates_are_against_the_baseline_of_the_same_seed(folder, frame):
-    shown = chance.by_run(frame, folder)
+    shown = seeds.by_run(frame, folder)
     assert "| `sftip` | 0 | 1.900 | −5.0 % | 0.300 | 25.00 | −10.0 % (−10.0 to −10.0) |" in shown
     assert "| `wacnn-seed1` | 1 | 2.100 | – |" in shown  # it is the baseline of its seed
     assert "sftip-mse" not in shown  # another loss cannot be compared
 
 
 def test_a_twin_is_compared_with_its_own(folder, frame):
-    said = chance.sentence(frame, folder)
+    said = seeds.sentence(frame, folder)
     assert "`wacnn`: held-out loss +5.0 %, BD-rate of the picture +10.0 % (+10.0 to +10.0)" in said and "sftip" not in said
 
 
 def test_both_seeds_together(folder, frame):
-    assert chance.together(frame, folder) == f"Both seeds together: {MISSING}."
+    assert seeds.together(frame, folder) == f"Both seeds together: {MISSING}."
     (folder / "sftip-seed1.csv").write_bytes((folder / "sftip.csv").read_bytes())
     twin = frame[frame["codec"] == "sftip"].assign(codec="sftip-seed1")
-    said = chance.together(pd.concat([frame, twin]), folder)
+    said = seeds.together(pd.concat([frame, twin]), folder)
     assert f"the picture {100 * (0.9 / 1.05 - 1):+.1f} %".replace("-", "−") in said
 
 
 def test_what_is_not_trained_or_measured_is_said(folder, frame, tmp_path):
-    assert MISSING in chance.by_run(frame.iloc[:0], folder)
+    assert MISSING in seeds.by_run(frame.iloc[:0], folder)
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert MISSING in chance.by_run(frame, empty) and MISSING in chance.sentence(frame, empty)
+    assert MISSING in seeds.by_run(frame, empty) and MISSING in seeds.sentence(frame, empty)

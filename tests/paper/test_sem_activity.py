@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sccore import create_model
-from sccore.paper import sem_activity as steering
+from sccore.paper import sem_activity
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def picture(screen):
 
 
 def test_sites_begin_as_the_identity(model, picture):
-    found = steering.moved(model, *picture)
+    found = sem_activity.moved(model, *picture)
     assert list(found) == ["encoder 0, H/2", "encoder 2, H/4", "encoder 5, H/8", "encoder 8, H/16", "hyper-encoder 0, H/16",
                            "hyper-encoder 2, H/16", "hyper-encoder 4, H/32", "hyper-encoder 6, H/32", "decoder start, H/16",
                            "decoder 2, H/8", "decoder 5, H/4", "decoder 7, H/2"]  # fmt: skip
@@ -31,11 +31,11 @@ def test_a_site_that_doubles_its_input_has_moved_by_as_much_as_it(model, picture
     affine = model.sem_a["2"].affine
     with torch.no_grad():
         affine.bias[: len(affine.bias) // 2] = 1.0  # gamma
-    found = steering.moved(model, *picture)
+    found = sem_activity.moved(model, *picture)
     assert found["encoder 2, H/4"] == pytest.approx(1.0, rel=1e-5) and np.count_nonzero([*found.values()]) == 1
-    assert "`mine`: most at encoder 2, H/4 (100.0 %), in the median over its sites 0.0 %." in steering.extremes({"mine": model}, *picture)
-    assert len(steering.bars({"mine": model}, *picture).axes[0].patches) == 12
+    assert "`mine`: most at encoder 2, H/4 (100.0 %), in the median over its sites 0.0 %." in sem_activity.extremes({"mine": model}, *picture)
+    assert len(sem_activity.bars({"mine": model}, *picture).axes[0].patches) == 12
 
 
 def test_only_weights_that_are_here_are_shown():
-    assert steering.shipped(["sftip-nonsense"]) == {} and steering.extremes({}, None, None) == "No weights are here."
+    assert sem_activity.shipped(["sftip-nonsense"]) == {} and sem_activity.extremes({}, None, None) == "No weights are here."

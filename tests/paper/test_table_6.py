@@ -9,8 +9,7 @@ import pytest
 
 from sccore.evaluation import metrics
 from sccore.evaluation.records import save_record
-from sccore.paper import character_errors
-from sccore.paper import table_6 as integrity
+from sccore.paper import character_errors, table_6
 from sccore.paper.tables import MISSING
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -32,7 +31,7 @@ def record(codec, rows):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(integrity, "FOLDER", tmp_path / "integrity")
+    monkeypatch.setattr(table_6, "FOLDER", tmp_path / "integrity")
     (tmp_path / "integrity").mkdir()
     return tmp_path / "integrity"
 
@@ -40,11 +39,11 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def found(folder):
     """Two codecs, the first of which needs about 0.05 bpp less; and a file that is no codec's record."""
-    for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
+    for codec, gain in ((table_6.WEIGHTED, 0.05), (table_6.PLAIN, 0.0)):
         rows = [row(name, rate, gain) for name in ("a.png", "b.png") for rate in RATES]
         save_record(folder / f"{codec}.json", record(codec, rows))
-    (folder / integrity.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}))
-    return integrity.collect()
+    (folder / table_6.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}))
+    return table_6.collect()
 
 
 def plain(html):
@@ -54,13 +53,13 @@ def plain(html):
 
 @pytest.mark.parametrize("name", [name for name in metrics.METRICS if name != "asiqe_r"])
 def test_the_better_codec_saves_bits_by_every_ruler(found, name):
-    value = integrity.compare(found.frame, name)
+    value = table_6.compare(found.frame, name)
     assert value["bd_rate"] < -10 and value["low"] <= value["bd_rate"] <= value["high"]
-    assert integrity.compare(found.frame, name, integrity.PLAIN, integrity.WEIGHTED)["bd_rate"] > 10
+    assert table_6.compare(found.frame, name, table_6.PLAIN, table_6.WEIGHTED)["bd_rate"] > 10
 
 
 def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
-    shown = plain(integrity.html(found))
+    shown = plain(table_6.html(found))
     assert "−21.3" in shown and "ASIQE-R" in shown and "not measured by this ruler" in shown
     assert shown.count("−") > 20 and set(found.missing) == {"wacnn", "jpeg", "webp", "avif"}
     assert "python -m sccore anchors --codec jpeg --quality 5 10 20 40 --images samples" in found.missing["jpeg"]
@@ -68,78 +67,78 @@ def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
 
 
 def test_a_record_of_another_ruler_adds_its_column(folder, found):
-    for codec, gain in ((integrity.WEIGHTED, 0.05), (integrity.PLAIN, 0.0)):
+    for codec, gain in ((table_6.WEIGHTED, 0.05), (table_6.PLAIN, 0.0)):
         rows = [row(name, rate, gain) | {"asiqe_r": 0.5 + rate + gain} for name in ("a.png", "b.png") for rate in RATES]
         save_record(folder / f"{codec}+asiqe_r.json", record(codec, rows))
-    both = integrity.collect()
-    assert len(both.frame) == len(found.frame) and len(both.records[integrity.PLAIN]) == 2
+    both = table_6.collect()
+    assert len(both.frame) == len(found.frame) and len(both.records[table_6.PLAIN]) == 2
     for name in ("asiqe_r", "cer"):
-        assert integrity.compare(both.frame, name)["bd_rate"] < -10
+        assert table_6.compare(both.frame, name)["bd_rate"] < -10
 
 
 def test_a_curve_that_does_not_rise_gives_a_sentence(found):
     found.frame.loc[found.frame["lmbda"] == 0.3, "cer"] = 0.9
-    assert "does not rise in quality with every step in rate" in integrity.compare(found.frame, "cer")
-    assert "No BD-rate: the anchor curve does not rise" in plain(integrity.html(found))
+    assert "does not rise in quality with every step in rate" in table_6.compare(found.frame, "cer")
+    assert "No BD-rate: the anchor curve does not rise" in plain(table_6.html(found))
 
 
 def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    found = integrity.collect()
-    assert set(found.missing) == set(integrity.CODECS) and found.frame.empty
-    assert f"suite --only {integrity.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[integrity.PLAIN]
-    assert MISSING in plain(integrity.html(found))
+    found = table_6.collect()
+    assert set(found.missing) == set(table_6.CODECS) and found.frame.empty
+    assert f"suite --only {table_6.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[table_6.PLAIN]
+    assert MISSING in plain(table_6.html(found))
     assert MISSING in character_errors.reading_table(found) and MISSING in character_errors.monotone_table(found)
     assert character_errors.cer_curves(found).axes
-    assert character_errors.line("graph+10+10", 64, 32, integrity.PLAIN).axes
+    assert character_errors.line("graph+10+10", 64, 32, table_6.PLAIN).axes
 
 
 def test_records_without_the_reader_are_drawn_too(folder):
     rows = [{k: v for k, v in row("a.png", rate).items() if not k.startswith("cer")} for rate in RATES]
     save_record(folder / "jpeg.json", record("jpeg", rows))
-    found = integrity.collect()
+    found = table_6.collect()
     assert character_errors.read_codecs(found.frame) == [] and character_errors.cer_curves(found).axes
-    assert "not measured by this ruler" in integrity.compare(found.frame, "cer", "jpeg", "jpeg")
+    assert "not measured by this ruler" in table_6.compare(found.frame, "cer", "jpeg", "jpeg")
 
 
 def test_error_rates_are_of_all_characters_together(found):
     rows = found.frame["name"] == "a.png"
     found.frame.loc[rows, "cer"] = 0.2
     found.frame.loc[~rows, "cer"] = 0.6
-    points = character_errors.curve(found.frame, integrity.WEIGHTED)
+    points = character_errors.curve(found.frame, table_6.WEIGHTED)
     assert points["cer"].tolist() == pytest.approx([0.5] * 5) and points["characters"].tolist() == [400] * 5
     assert "50.0 % | 400 | 2 |" in character_errors.reading_table(found)
 
 
 def test_what_rises_is_named(found):
-    assert character_errors.monotone(found.frame, integrity.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
+    assert character_errors.monotone(found.frame, table_6.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
     found.frame.loc[(found.frame["name"] == "a.png") & (found.frame["lmbda"] == 0.5), "cer"] = 1.0
-    seen = character_errors.monotone(found.frame, integrity.PLAIN)
+    seen = character_errors.monotone(found.frame, table_6.PLAIN)
     assert seen["images"] == {"a.png": False, "b.png": True} and (seen["steps"], seen["rises"]) == (8, 1)
     assert "| **no** | 1 of 2 | 1 of 8 | a |" in character_errors.monotone_table(found)
 
 
 def test_only_what_is_lower_the_better_is_turned():
     frame = pd.DataFrame({"gmsd": [0.1], "vsi": [0.9]})
-    assert integrity.risen(frame, "gmsd")["gmsd"].item() == -0.1 and integrity.risen(frame, "vsi")["vsi"].item() == 0.9
-    assert integrity.risen(frame, "cer") is frame
+    assert table_6.risen(frame, "gmsd")["gmsd"].item() == -0.1 and table_6.risen(frame, "vsi")["vsi"].item() == 0.9
+    assert table_6.risen(frame, "cer") is frame
 
 
 def test_a_line_is_shown_at_every_rate():
-    figure = character_errors.line("windows95+204+168", 96, 36, integrity.WEIGHTED, lmbdas=(0.0018, 0.025))
+    figure = character_errors.line("windows95+204+168", 96, 36, table_6.WEIGHTED, lmbdas=(0.0018, 0.025))
     assert len(figure.axes) == 3 and all(axes.get_xlabel() for axes in figure.axes)
     with pytest.raises(InputError, match="no image nowhere in .*there are: codec_wiki"):
-        character_errors.line("nowhere+0+0", 96, 36, integrity.WEIGHTED)
+        character_errors.line("nowhere+0+0", 96, 36, table_6.WEIGHTED)
 
 
 def test_a_folder_is_measured_when_asked(tmp_path, monkeypatch, screen):
     from PIL import Image
 
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(integrity, "usable", lambda: ["ms_ssim_text"])
+    monkeypatch.setattr(table_6, "usable", lambda: ["ms_ssim_text"])
     for name, layer in zip(("images", "masks"), screen(176, 192)):
         (tmp_path / "shots" / name).mkdir(parents=True)
         Image.fromarray(np.asarray(layer)).save(tmp_path / "shots" / name / "x.png")
-    found = integrity.collect(str(tmp_path / "shots"), "jpeg", measure=True)
-    assert found.frame["quality"].tolist() == list(integrity.POINTS["jpeg"]) and found.frame["ms_ssim_text"].is_monotonic_increasing
+    found = table_6.collect(str(tmp_path / "shots"), "jpeg", measure=True)
+    assert found.frame["quality"].tolist() == list(table_6.POINTS["jpeg"]) and found.frame["ms_ssim_text"].is_monotonic_increasing

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sccore.evaluation.records import measured
-from sccore.paper import tables_2_5 as ablations
+from sccore.paper import tables_2_5
 from sccore.paper.tables import EARLIER, MISSING, paper_numbers
 from sccore.training import plan
 from sccore.utils import paths
@@ -25,47 +25,47 @@ def records(tmp_path, monkeypatch):
 
 def test_every_run_of_the_tables_is_planned():
     planned = [run.name for run in plan.RUNS]
-    assert all(row.codec in planned and row.anchor in planned for row in ablations.COMPARISONS)
-    assert ablations.runs("4") == ["sftip", "sftip-uniform", "sftip-structure"]
+    assert all(row.codec in planned and row.anchor in planned for row in tables_2_5.COMPARISONS)
+    assert tables_2_5.runs("4") == ["sftip", "sftip-uniform", "sftip-structure"]
 
 
 def test_the_papers_numbers_stand_beside_those_of_the_same_part():
     parts = {row["part"] for row in paper_numbers()["ablations"]["rows"]}
-    assert len(parts & {row.part for row in ablations.COMPARISONS}) == len(parts) - 1  # Table 6 has a page of its own
+    assert len(parts & {row.part for row in tables_2_5.COMPARISONS}) == len(parts) - 1  # Table 6 has a page of its own
 
 
 def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
-    before = ablations.comparisons("4")
-    assert MISSING not in before and "All runs" in ablations.missing("4")
+    before = tables_2_5.comparisons("4")
+    assert MISSING not in before and "All runs" in tables_2_5.missing("4")
     (records / "sftip-structure.json").unlink()
-    assert "`sftip-structure`" in ablations.missing("4") and "suite --only sftip-structure`" in ablations.missing("4")
-    assert ablations.comparisons("4").count(MISSING) == 3
-    assert ablations.verdict(measured(), "sftip", "sftip-structure") == MISSING
+    assert "`sftip-structure`" in tables_2_5.missing("4") and "suite --only sftip-structure`" in tables_2_5.missing("4")
+    assert tables_2_5.comparisons("4").count(MISSING) == 3
+    assert tables_2_5.verdict(measured(), "sftip", "sftip-structure") == MISSING
 
 
 def test_an_unfinished_record_counts_as_missing(records):
     path = records / "sftip-structure.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"images": record["images"][:10]}))
-    assert ablations.lacking("4") == ["sftip-structure"]
+    assert tables_2_5.lacking("4") == ["sftip-structure"]
 
 
 def test_unknown_tables():
     with pytest.raises(InputError, match="no table 7 here"):
-        ablations.comparisons("4 7")
+        tables_2_5.comparisons("4 7")
 
 
 def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
     frame = measured()
-    text = ablations.verdict(frame, "avif", "jpeg")
+    text = tables_2_5.verdict(frame, "avif", "jpeg")
     assert text.startswith(("saves ", "no BD-rate"))
-    same = ablations.verdict(frame, "sftip-uniform", "sftip-uniform")
+    same = tables_2_5.verdict(frame, "sftip-uniform", "sftip-uniform")
     assert same == "no clear difference: +0.0 % (+0.0 to +0.0)"
 
 
 def test_the_figure_has_a_line_a_comparison(records):
-    rows = [(row.part, row.codec, row.anchor) for row in ablations.chosen("3 4")]
-    figure = ablations.intervals(measured(), rows, {"structural prior": -7.3})
+    rows = [(row.part, row.codec, row.anchor) for row in tables_2_5.chosen("3 4")]
+    figure = tables_2_5.intervals(measured(), rows, {"structural prior": -7.3})
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["structural prior", "text position prior"]
     assert len(axes.get_legend().get_texts()) == 3

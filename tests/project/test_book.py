@@ -130,7 +130,7 @@ def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, c
 def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatch, capsys):
     """VTM on one image of two, at qualities instead of lambdas: named, kept out of the means, compared where it was measured."""
     from sccore.evaluation.records import save_record
-    from sccore.paper.drawing import curves as figures
+    from sccore.paper.drawing import curves
     from sccore.utils import paths
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
@@ -150,8 +150,8 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
     head, _, bpg, vtm, screen = results.classical(shared).splitlines()
     assert bpg == "| `bpg` | of bpg | 0.100 – 0.800 | 30.00 – 42.00 | 0 |" and "−50.0 %" in vtm and "−75.0 %" in screen
     with pytest.raises(InputError, match="not measured on the same images: bpg, vtm"):
-        figures.rd_curves(frame)
-    assert figures.rd_curves(shared).axes[0].get_legend().get_title().get_text() == "1 image"
+        curves.rd_curves(frame)
+    assert curves.rd_curves(shared).axes[0].get_legend().get_title().get_text() == "1 image"
 
 
 def test_effort_counts_what_came_before():

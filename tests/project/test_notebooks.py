@@ -9,7 +9,7 @@ import jupytext
 import nbformat
 import pytest
 
-from sccore.cli import notebook_parameters as parameters
+from sccore.cli import notebook_parameters
 from sccore.utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -51,7 +51,7 @@ def test_parameters_are_plain_literals_with_a_comment(path):
     for line, node in zip(cell.source.splitlines(), ast.parse(cell.source).body, strict=True):
         ast.literal_eval(node.value)
         assert "  # " in line
-    assert None not in parameters.declared(notebook).values()  # the type of None says nothing
+    assert None not in notebook_parameters.declared(notebook).values()  # the type of None says nothing
 
 
 @named(NOTEBOOKS)
@@ -59,7 +59,7 @@ def test_papermill_lists_the_parameters(path):
     papermill = Path(sys.executable).with_name("papermill")
     shown = subprocess.run([papermill, "--help-notebook", path], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert shown.returncode == 0
-    for name in parameters.declared(nbformat.read(path, 4)):
+    for name in notebook_parameters.declared(nbformat.read(path, 4)):
         assert f"  {name}: " in shown.stdout
 
 

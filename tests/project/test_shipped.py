@@ -6,17 +6,14 @@ import pandas as pd
 import pytest
 
 import sccore
-from sccore.codecs import checkpoint
+from sccore.codecs import checkpoint, dec_adapter
 from sccore.codecs import classical as anchors
-from sccore.codecs import dec_adapter as adapter
 from sccore.codecs import sci as codec
 from sccore.codecs.zoo import create_model
-from sccore.data import samples as data
-from sccore.evaluation import evaluate as evaluation
-from sccore.evaluation import provenance
+from sccore.data.images import read_image, read_mask
+from sccore.evaluation import evaluate, provenance
 from sccore.evaluation.records import load_record
-from sccore.paper import readme as made_anew
-from sccore.paper import table_6 as integrity
+from sccore.paper import readme, table_6
 from sccore.paper.tables import EARLIER
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
@@ -69,7 +66,7 @@ def test_compared_models_had_the_same_training():
 
 def test_the_model_card_shows_the_records():
     card = (paths.CHECKPOINTS / "README.md").read_text(encoding="utf-8")
-    assert card == made_anew.with_card(card), "run: python -m sccore.paper.readme"
+    assert card == readme.with_card(card), "run: python -m sccore.paper.readme"
     for path in CHECKPOINTS:
         stages = [*(meta := checkpoint.read_header(path)["meta"])["history"], meta]
         assert all(f"| {stage['steps']:,} | {stage['seconds']} |" in card for stage in stages)
@@ -104,7 +101,7 @@ def test_records_without_weights_are_of_planned_runs(path, tmp_path, monkeypatch
 
 def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherever_they_are_sent():
     record, plain = (load_record(ADAPTED.with_stem(name)) for name in (ADAPTED.stem, "wacnn"))
-    assert record["codec"] == adapter.NAME and record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"]
+    assert record["codec"] == dec_adapter.NAME and record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"]
     assert record["dataset"] == plain["dataset"] and not record["failed"]
     with_them, without = (pd.DataFrame(r["images"]).set_index(["name", "lmbda"]).sort_index() for r in (record, plain))
     sent = with_them["adapter_bytes"] > 0
@@ -120,10 +117,10 @@ def test_a_record_can_be_measured_again(path):
     """windows95 at one lambda: analysis in float32 may differ in last bits elsewhere, rate and quality may not."""
     record = load_record(path)
     old = next(r for r in record["images"] if r["name"] == "windows95.png" and r["lmbda"] in (0.0067, 0.0035))
-    image = data.read_image(paths.SAMPLES / "images" / "windows95.png")
-    mask = data.read_mask(paths.SAMPLES / "masks" / "windows95.png", image.shape[:2])
+    image = read_image(paths.SAMPLES / "images" / "windows95.png")
+    mask = read_mask(paths.SAMPLES / "masks" / "windows95.png", image.shape[:2])
     model = sccore.load_model(checkpoint.by_identity(bytes.fromhex(record["checkpoint"]["sha256"])))
-    new, _ = evaluation.measure(model, image, mask, old["lmbda"])
+    new, _ = evaluate.measure(model, image, mask, old["lmbda"])
     assert new["bytes"] == pytest.approx(old["bytes"], rel=1e-3)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.01)
     assert new["psnr_text"] == pytest.approx(old["psnr_text"], abs=0.02)
@@ -150,18 +147,18 @@ def test_a_classical_record_can_be_measured_again(path):
         pytest.skip(f"{classical.name}: {why}")
     quality = record["qualities"][len(record["qualities"]) // 2]
     old = next(r for r in record["images"] if r["name"] == "graph.png" and r["quality"] == quality)
-    image = data.read_image(paths.SAMPLES / "images" / "graph.png")
-    new, _ = evaluation.measure_classical(classical, image, None, quality, ms_ssim=False)
+    image = read_image(paths.SAMPLES / "images" / "graph.png")
+    new, _ = evaluate.measure_classical(classical, image, None, quality, ms_ssim=False)
     assert new["bytes"] == pytest.approx(old["bytes"], rel=0.05)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.5)
 
 
-@pytest.mark.parametrize("codec", [integrity.WEIGHTED, integrity.PLAIN])
+@pytest.mark.parametrize("codec", [table_6.WEIGHTED, table_6.PLAIN])
 def test_asiqe_r_rises_with_rate_on_every_sample(codec):
-    rows = integrity.collect().frame.query("codec == @codec").sort_values("bpp")
+    rows = table_6.collect().frame.query("codec == @codec").sort_values("bpp")
     assert rows["asiqe_r"].notna().all() and rows["name"].nunique() == 10
     assert (rows.groupby("name")["asiqe_r"].diff().dropna() > 0).all()
 
 
 def test_the_error_rate_of_the_paper_s_model_falls_with_rate():
-    assert integrity.monotone(integrity.collect().frame, integrity.WEIGHTED)["mean"]
+    assert table_6.monotone(table_6.collect().frame, table_6.WEIGHTED)["mean"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.text import altered_masks as remasking
+from sccore.text import altered_masks
 from sccore.utils.errors import InputError
 
 IMAGE = np.zeros((120, 160, 3), np.uint8)
@@ -17,10 +17,10 @@ def mask():
 
 
 def told(name, mask):
-    return remasking.choose(name)[0](IMAGE, mask)
+    return altered_masks.remasker(name)[0](IMAGE, mask)
 
 
-@pytest.mark.parametrize("name", remasking.WRONG)
+@pytest.mark.parametrize("name", altered_masks.WRONG)
 def test_a_wrong_mask_has_the_size_of_the_image_and_differs_from_the_true_one(name, mask):
     wrong = told(name, mask)
     assert wrong.shape == mask.shape and wrong.dtype == bool and (wrong != mask).any()
@@ -30,7 +30,7 @@ def test_how_they_are_wrong(mask):
     assert told("ones", mask).all() and not told("empty", mask).any()
     assert (told("inverted", mask) != mask).all()
     assert told("shifted", mask).sum() == mask.sum() and told("shifted", mask)[64:84, 54:114].all()
-    grow = remasking.GROW
+    grow = altered_masks.GROW
     assert told("dilated", mask).sum() == (20 + 2 * grow) * (60 + 2 * grow)
     assert told("eroded", mask).sum() == (20 - grow) * (60 - grow)
 
@@ -43,6 +43,6 @@ def test_without_a_mask_only_what_needs_none(mask):
 
 def test_masks_of_detectors_and_unknown_names(mask):
     assert told("heuristic", mask).shape == mask.shape
-    assert remasking.choose("heuristic")[1] == {"mask": "heuristic", "weights": None}
+    assert altered_masks.remasker("heuristic")[1] == {"mask": "heuristic", "weights": None}
     with pytest.raises(InputError, match="unknown mask 'other'; known: dilated, .*, heuristic"):
-        remasking.choose("other")
+        altered_masks.remasker("other")

@@ -11,9 +11,7 @@ import pytest
 import torch
 
 from sccore.data.images import read_image
-from sccore.text import craft, craft_weights, official
-from sccore.text import inference as tiles
-from sccore.text import masks as text
+from sccore.text import craft, craft_weights, inference, masks, official
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
@@ -157,7 +155,7 @@ def test_tiled_maps_are_the_whole_ones():
     image = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     whole = craft.score_maps(Local(), image)
     tiled = craft.score_maps(Local(), image, area=2**18)
-    assert len(tiles.tiling(704, 928, 2**18)[0]) > 1
+    assert len(inference.tiling(704, 928, 2**18)[0]) > 1
     for a, b in zip(whole, tiled):
         assert a.shape == (352, 464) and np.allclose(a, b, atol=1e-5)
 
@@ -171,9 +169,9 @@ def test_recorded_boxes_with_the_official_weights():
     recorded = json.loads((Path(__file__).parents[1] / "fixtures" / "craft_boxes.json").read_text())
     y, x, height, width = recorded["crop"]
     image = read_image(SAMPLES / "images" / recorded["image"])[y : y + height, x : x + width]
-    found, expected = text.boxes(*craft.score_maps(net, image)), np.float32(recorded["quads"])
+    found, expected = masks.boxes(*craft.score_maps(net, image)), np.float32(recorded["quads"])
     assert len(found) == len(expected) > 5
     distance = np.abs(found[:, None] - expected[None]).max((2, 3))  # (found, expected)
     assert (distance.min(1) <= 4).all() and (distance.min(0) <= 4).all()
-    a, b = text.fill(found, image.shape[:2]), text.fill(expected, image.shape[:2])
+    a, b = masks.fill(found, image.shape[:2]), masks.fill(expected, image.shape[:2])
     assert (a & b).sum() / (a | b).sum() > 0.97

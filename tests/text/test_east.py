@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.text import east
-from sccore.text import inference as tiles
-from sccore.text import masks as text
+from sccore.text import east, inference, masks
 from sccore.text.quads import to_quads, upright
 from sccore.text.weights import Detector
 from sccore.utils.errors import InputError
@@ -125,12 +123,12 @@ def page(height=200, width=420):
 @pytest.mark.parametrize("inverted", [False, True])
 def test_shipped_weights_find_words(name, inverted):
     image, boxes = page()
-    mask = text.mask(255 - image if inverted else image, name)
-    truth = text.fill(upright(boxes), mask.shape)
+    mask = masks.mask(255 - image if inverted else image, name)
+    truth = masks.fill(upright(boxes), mask.shape)
     covered = [mask[y0:y1, x0:x1].mean() for x0, y0, x1, y1 in boxes]
     assert np.mean(np.array(covered) > 0.5) >= 0.8
     assert (mask & truth).sum() > 0.6 * mask.sum()
-    assert text.mask(np.full((64, 90, 3), 200, np.uint8), name).mean() < 0.01
+    assert masks.mask(np.full((64, 90, 3), 200, np.uint8), name).mean() < 0.01
 
 
 def test_tiled_answers_are_the_whole_ones():
@@ -138,6 +136,6 @@ def test_tiled_answers_are_the_whole_ones():
     net = east.create().eval()
     image = np.random.default_rng(0).integers(0, 256, (500, 600, 3), dtype=np.uint8)
     whole, tiled = east.answer(net, image), east.answer(net, image, area=2**17)
-    assert len(tiles.tiling(512, 608, 2**17)[0]) * len(tiles.tiling(512, 608, 2**17)[1]) > 1
+    assert len(inference.tiling(512, 608, 2**17)[0]) * len(inference.tiling(512, 608, 2**17)[1]) > 1
     close = np.abs(whole - tiled) < 0.02 * np.abs(whole).max((1, 2), keepdims=True)
     assert whole.shape == (6, 256, 304) and close.mean() > 0.95

@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from sccore.data.images import read_image, read_mask
-from sccore.text import craft_weights
-from sccore.text import mask_folder as maskcache
-from sccore.text import masks as text
+from sccore.text import craft_weights, mask_folder, masks
 from sccore.utils import files
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
@@ -26,36 +24,36 @@ def maps(*words, size=(60, 100)):
 
 def test_a_word_becomes_its_grown_rectangle():
     """40 x 10 cells, int(2 sqrt(400 * 10 / 400)) = 6: a 7 x 7 element adds 3 cells to each side; a cell is 2 pixels."""
-    (quad,) = text.boxes(*maps((20, 20, 59, 29, 0.9)))
+    (quad,) = masks.boxes(*maps((20, 20, 59, 29, 0.9)))
     assert quad.tolist() == [[34, 34], [124, 34], [124, 64], [34, 64]]
 
 
 def test_what_is_weak_or_tiny_is_no_word():
-    assert len(text.boxes(*maps())) == 0
-    assert len(text.boxes(*maps((20, 20, 59, 29, 0.69)))) == 0
-    assert len(text.boxes(*maps((20, 20, 22, 22, 0.9)))) == 0  # 9 cells
-    assert len(text.boxes(*maps((20, 20, 59, 29, 0.9), (5, 50, 40, 57, 0.8), (70, 5, 90, 12, 0.5)))) == 2
+    assert len(masks.boxes(*maps())) == 0
+    assert len(masks.boxes(*maps((20, 20, 59, 29, 0.69)))) == 0
+    assert len(masks.boxes(*maps((20, 20, 22, 22, 0.9)))) == 0  # 9 cells
+    assert len(masks.boxes(*maps((20, 20, 59, 29, 0.9), (5, 50, 40, 57, 0.8), (70, 5, 90, 12, 0.5)))) == 2
 
 
 def test_affinity_joins_characters_to_a_word():
     region, affinity = maps((20, 20, 29, 29, 0.9), (40, 20, 49, 29, 0.9))
-    assert len(text.boxes(region, affinity)) == 2
+    assert len(masks.boxes(region, affinity)) == 2
     affinity[23:27, 28:42] = 0.6
-    (word,) = text.boxes(region, affinity)
+    (word,) = masks.boxes(region, affinity)
     assert word[:, 0].min() < 2 * 20 and word[:, 0].max() > 2 * 49
-    assert len(text.boxes(region, affinity * 0.5)) == 2
+    assert len(masks.boxes(region, affinity * 0.5)) == 2
 
 
 def test_words_at_the_border_stay_on_the_map():
-    (quad,) = text.boxes(*maps((0, 0, 99, 9, 0.9)))
+    (quad,) = masks.boxes(*maps((0, 0, 99, 9, 0.9)))
     assert quad.min() == pytest.approx(0, abs=1e-6) and quad[:, 0].max() == 2 * 99
-    assert text.fill(quad[None], (120, 200)).any(1).sum() < 40
+    assert masks.fill(quad[None], (120, 200)).any(1).sum() < 40
 
 
 def test_slanted_words_get_slanted_rectangles():
     region, affinity = maps(size=(100, 100))
     cv2.line(region, (20, 20), (70, 60), 0.9, 7)
-    (quad,) = text.boxes(region, affinity)
+    (quad,) = masks.boxes(region, affinity)
     assert 3 < cv2.contourArea(quad) / (4 * (region > 0).sum()) * 2 < 6  # far less than the upright box's
     assert cv2.contourArea(quad) < 0.7 * np.prod(np.ptp(quad, 0))
     assert quad.sum(1).argmin() == 0 and cv2.contourArea(quad, oriented=True) > 0  # clockwise from the upper left
@@ -64,28 +62,28 @@ def test_slanted_words_get_slanted_rectangles():
 def test_nearly_square_rectangles_stand_upright():
     region, affinity = maps(size=(100, 100))
     cv2.circle(region, (50, 50), 15, 0.9, -1)
-    (quad,) = text.boxes(region, affinity)
+    (quad,) = masks.boxes(region, affinity)
     assert len(np.unique(quad[:, 0])) == len(np.unique(quad[:, 1])) == 2
 
 
 def test_overlapping_quads_do_not_cancel():
     quads = np.float32([[[2, 2], [11, 2], [11, 8], [2, 8]], [[7, 2], [17, 2], [17, 8], [7, 8]]])
-    mask = text.fill(quads, (12, 20))
+    mask = masks.fill(quads, (12, 20))
     assert mask.dtype == bool and mask[2:9, 2:18].all() and mask.sum() == 7 * 16
-    assert not text.fill(np.zeros((0, 4, 2)), (3, 4)).any()
-    assert text.fill(quads - 5, (4, 4)).shape == (4, 4)  # partly outside
+    assert not masks.fill(np.zeros((0, 4, 2)), (3, 4)).any()
+    assert masks.fill(quads - 5, (4, 4)).shape == (4, 4)  # partly outside
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (1, 40), (33, 17), (200, 300)])
 def test_blank_images_have_no_text(height, width):
-    assert not text.mask(np.full((height, width, 3), 250, np.uint8), "heuristic").any()
+    assert not masks.mask(np.full((height, width, 3), 250, np.uint8), "heuristic").any()
 
 
 def test_the_heuristic_finds_words_and_leaves_boxes_alone():
     image = np.full((120, 400, 3), 255, np.uint8)
     cv2.putText(image, "several words of text", (20, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.rectangle(image, (20, 70), (380, 110), (30, 60, 200), -1)
-    mask = text.mask(image, "heuristic")
+    mask = masks.mask(image, "heuristic")
     written = (image < 128).any(2)
     written[60:] = False
     assert (mask & written).sum() > 0.9 * written.sum()
@@ -94,7 +92,7 @@ def test_the_heuristic_finds_words_and_leaves_boxes_alone():
 
 def test_the_heuristic_agrees_somewhat_with_craft():
     image = read_image(SAMPLES / "images" / "terminal.png")
-    mask, reference = text.mask(image, "heuristic"), read_mask(SAMPLES / "masks" / "terminal.png", image.shape[:2])
+    mask, reference = masks.mask(image, "heuristic"), read_mask(SAMPLES / "masks" / "terminal.png", image.shape[:2])
     assert (mask & reference).sum() / (mask | reference).sum() > 0.6
 
 
@@ -105,33 +103,33 @@ def test_scale_keeps_positions():
         seen.append(image.shape)
         return [[[10, 20], [30, 20], [30, 40], [10, 40]]]
 
-    quads = text.detect(np.zeros((101, 200, 3), np.uint8), detector, scale=2)
+    quads = masks.detect(np.zeros((101, 200, 3), np.uint8), detector, scale=2)
     assert seen == [(202, 400, 3)] and quads.tolist() == [[[5, 10], [15, 10], [15, 20], [5, 20]]]
 
 
 def test_the_best_detector_is_the_one_whose_weights_are_there(monkeypatch):
     monkeypatch.setattr(craft_weights, "find_weights", lambda: "there")
-    assert text.best_available() == "craft"
+    assert masks.best_available() == "craft"
 
     def missing(*_):
         raise InputError("no CRAFT weights")
 
     monkeypatch.setattr(craft_weights, "find_weights", missing)
     monkeypatch.delenv(craft_weights.VARIABLE, raising=False)
-    assert text.best_available() == "heuristic"
+    assert masks.best_available() == "heuristic"
     monkeypatch.setenv(craft_weights.VARIABLE, "none.pth")  # named and not there: no silent second best
     with pytest.raises(InputError):
-        text.best_available()
+        masks.best_available()
 
 
 def test_unusable_detectors_say_why(monkeypatch):
     with pytest.raises(InputError, match="unknown detector 'other'; known: craft, craft-text-detector, ppocr, east, rrd, heuristic"):
-        text.load("other")
+        masks.load("other")
     with pytest.raises(InputError, match="no weights"):
-        text.load("heuristic", "file.pth")
-    monkeypatch.setattr(text, "find_spec", lambda name: None)
+        masks.load("heuristic", "file.pth")
+    monkeypatch.setattr(masks, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="not installed"):
-        text.load("craft-text-detector")
+        masks.load("craft-text-detector")
 
 
 @pytest.fixture
@@ -144,7 +142,7 @@ def folder(tmp_path, screen):
 
 
 def make(folder, **options):
-    return maskcache.make_masks(folder / "images", folder / "masks", "heuristic", progress=False, **options)
+    return mask_folder.make_masks(folder / "images", folder / "masks", "heuristic", progress=False, **options)
 
 
 def test_masks_are_made_once(folder):
@@ -153,7 +151,7 @@ def test_masks_are_made_once(folder):
     with Image.open(folder / "masks" / "b.png") as image:
         assert image.mode == "1" and image.size == (160, 96)
     source = read_image(folder / "images" / "b.webp")
-    assert np.array_equal(read_mask(folder / "masks" / "b.png", (96, 160)), text.mask(source, "heuristic"))
+    assert np.array_equal(read_mask(folder / "masks" / "b.png", (96, 160)), masks.mask(source, "heuristic"))
     record = json.loads((folder / "masks" / "b.json").read_text())
     assert record["detector"] == "heuristic" and record["scale"] == 1.0 and record["image"] == "b.webp"
     assert make(folder) == {"made": 0, "kept": 3, "failed": {}}
@@ -167,8 +165,8 @@ def test_masks_are_made_again_when_anything_differs(folder, screen, monkeypatch)
     Image.fromarray(screen(70, 160)[0]).save(folder / "images" / "a.png")
     assert make(folder)["made"] == 1
     assert make(folder, scale=2.0)["made"] == 3
-    monkeypatch.setattr(text.Heuristic, "weights", "another")
-    text.load.cache_clear()
+    monkeypatch.setattr(masks.Heuristic, "weights", "another")
+    masks.load.cache_clear()
     assert make(folder, scale=2.0)["made"] == 3
     assert make(folder, scale=2.0)["kept"] == 3
 
@@ -216,9 +214,9 @@ def test_masks_from_elsewhere_and_images_are_never_overwritten(folder):
     assert "left alone" in summary["failed"]["a.png"]
     assert (folder / "masks" / "a.png").read_bytes() == before and not (folder / "masks" / "b.png").exists()
     with pytest.raises(InputError, match="choose another folder"):
-        maskcache.make_masks(folder / "images", folder / "images" / ".." / "images", "heuristic")
+        mask_folder.make_masks(folder / "images", folder / "images" / ".." / "images", "heuristic")
     with pytest.raises(InputError, match="no such folder"):
-        maskcache.make_masks(folder / "none", folder / "masks", "heuristic")
+        mask_folder.make_masks(folder / "none", folder / "masks", "heuristic")
     with pytest.raises(InputError, match="scale"):
         make(folder, scale=0)
 
@@ -228,11 +226,11 @@ def test_training_images_with_the_masks_of_another_detector(tmp_path):
 
     images = [(np.arange(40 * 60 * 3) % 251).astype(np.uint8).reshape(40, 60, 3), np.zeros((30, 50, 3), np.uint8)]
     samples = Samples.of(((name, image, np.ones(image.shape[:2], bool)) for name, image in zip("ab", images)), sha256="0")
-    other = maskcache.remask(samples, "heuristic", tmp_path, progress=False)
+    other = mask_folder.remask(samples, "heuristic", tmp_path, progress=False)
     for (image, mask), source in zip(other, images):
-        assert np.array_equal(image, source) and np.array_equal(mask, text.mask(source, "heuristic"))
+        assert np.array_equal(image, source) and np.array_equal(mask, masks.mask(source, "heuristic"))
     assert all(mask.all() for _, mask in samples) and other.sha256 != samples.sha256
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.png")}
-    again = maskcache.remask(samples, "heuristic", tmp_path, progress=False)
+    again = mask_folder.remask(samples, "heuristic", tmp_path, progress=False)
     assert len(before) == 2 and before == {path: path.stat().st_mtime_ns for path in before}
     assert np.array_equal(again.pixels, other.pixels) and again.sha256 == other.sha256

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.text import craft, official, ppocr
-from sccore.text import masks as text
+from sccore.text import craft, masks, official, ppocr
 from sccore.utils.errors import InputError
 
 try:
@@ -48,7 +47,7 @@ def test_weights_that_are_not_there_or_not_official(tmp_path, monkeypatch):
         ppocr.find_weights(other)
     monkeypatch.setenv(ppocr.VARIABLE, str(tmp_path / "none.onnx"))
     with pytest.raises(InputError, match="SCCORE_PPOCR_WEIGHTS names it"):
-        text.load("ppocr")
+        masks.load("ppocr")
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
@@ -56,16 +55,16 @@ def test_lines_of_a_screenshot_are_found(screen):
     detector = ppocr.PPOCR()
     for size in ((160, 320), (161, 333)):
         image, craft = screen(*size)
-        mask = text.mask(image, detector)
+        mask = masks.mask(image, detector)
         assert (mask & craft).sum() > 0.8 * craft.sum() and detector.weights in ppocr.OFFICIAL
-    assert not text.mask(np.full((40, 50, 3), 200, np.uint8), detector).any()
+    assert not masks.mask(np.full((40, 50, 3), 200, np.uint8), detector).any()
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def test_a_large_image_goes_through_in_tiles(screen, monkeypatch):
     image, _ = screen(448, 448)
     detector = ppocr.PPOCR()
-    whole = text.mask(image, detector)
+    whole = masks.mask(image, detector)
     monkeypatch.setattr(craft.tiling, "__defaults__", (320 * 320,))
-    tiled = text.mask(image, detector)
+    tiled = masks.mask(image, detector)
     assert (whole & tiled).sum() > 0.8 * (whole | tiled).sum() > 0  # some layers average over the whole tile

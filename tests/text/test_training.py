@@ -8,9 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.text import east
-from sccore.text import inference as tiles
-from sccore.text import training as detector_training
+from sccore.text import east, inference, training
 from sccore.text.weights import Detector, load
 from sccore.utils.errors import InputError, OtherRun
 
@@ -34,12 +32,12 @@ def folder(tmp_path_factory):
 
 def train(name, folder, out, **options):
     given = {"steps": 12, "batch": 2, "size": 96, "progress": False, "licence": "CC0"}
-    return detector_training.train(name, [folder], out, **given | options)
+    return training.train(name, [folder], out, **given | options)
 
 
 @pytest.mark.parametrize("name", ["east", "rrd"])
 def test_training_lowers_the_loss(name, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(detector_training, "WARMUP", 5)
+    monkeypatch.setattr(training, "WARMUP", 5)
     first = train(name, folder, tmp_path / "first.safetensors", steps=2)
     last = train(name, folder, tmp_path / "last.safetensors", steps=60)
     assert first["finished"] and last["loss"] < 0.8 * first["loss"]
@@ -51,7 +49,7 @@ def test_training_lowers_the_loss(name, folder, tmp_path, monkeypatch):
 
 def test_killed_it_goes_on_as_if_it_had_not_been(folder, tmp_path, monkeypatch):
     train("east", folder, tmp_path / "whole.safetensors")
-    count, make = iter(range(100)), detector_training.make_batch
+    count, make = iter(range(100)), training.make_batch
 
     def dies(*arguments):
         if next(count) == 7:
@@ -59,7 +57,7 @@ def test_killed_it_goes_on_as_if_it_had_not_been(folder, tmp_path, monkeypatch):
         return make(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(detector_training, "make_batch", dies)
+        patch.setattr(training, "make_batch", dies)
         with pytest.raises(KeyboardInterrupt):
             train("east", folder, tmp_path / "parts.safetensors", save_every=0)
     assert train("east", folder, tmp_path / "parts.safetensors")["step"] == 12
@@ -100,7 +98,7 @@ def test_files_are_whole_or_refused(folder, tmp_path):
 
 
 def test_folding_changes_nothing(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(tiles, "native_bf16", lambda device: False)
+    monkeypatch.setattr(inference, "native_bf16", lambda device: False)
     train("east", folder, tmp_path / "east.safetensors", steps=3)
     plain, _ = load("east", tmp_path / "east.safetensors")
     folded = Detector("east", tmp_path / "east.safetensors").net

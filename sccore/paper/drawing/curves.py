@@ -11,8 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from sccore.evaluation import bd_rate as rd
-from sccore.evaluation import metrics
+from sccore.evaluation import bd_rate, metrics
 from sccore.paper.drawing.style import LABELS, base, colours, image_axes, nothing, plain_log, rank, styled, title
 from sccore.utils.errors import InputError
 
@@ -37,7 +36,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
-        points = rd.curve(frame[frame["codec"] == codec], metric, rate)
+        points = bd_rate.curve(frame[frame["codec"] == codec], metric, rate)
         line = "o-" if base(codec) == codec else "s--"  # one model a lambda: the colour of the one for all, dashed
         axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
     axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])

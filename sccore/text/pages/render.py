@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sccore.text.pages import appearance as looks
+from sccore.text.pages import appearance
 from sccore.text.pages.chromium import Browser, PageError, find
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
@@ -167,7 +167,7 @@ def render(sources: list[Path], out: Path | str, count: int | None = None, seed:
                     summary["passed"] += 1
                     continue
                 browser = browser or stack.enter_context(Browser())
-                shot, words = page(browser, path, looks.draw(random.Random(f"{seed} {name}")))
+                shot, words = page(browser, path, appearance.draw(random.Random(f"{seed} {name}")))
             except PageError as error:
                 summary["failed"][name] = str(error).splitlines()[0]
                 stack.pop_all().close()  # a fresh browser for the next page
@@ -214,7 +214,7 @@ def stem(name: str, seed: int) -> str:
     return f"{plain}-{hashlib.sha256(f'{seed} {name}'.encode()).hexdigest()[:6]}"
 
 
-def page(browser: Browser, path: Path, look: looks.Look) -> tuple[bytes, list[dict]]:
+def page(browser: Browser, path: Path, look: appearance.Look) -> tuple[bytes, list[dict]]:
     """One document in one look: the screenshot as a PNG file, and its words in pixels of it."""
     browser.call("Emulation.setScriptExecutionDisabled", value=True)  # the document's own scripts, not ours
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look.scheme}])

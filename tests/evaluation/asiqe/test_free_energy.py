@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from sccore.evaluation.asiqe import free_energy as fe
+from sccore.evaluation.asiqe import free_energy
 
 
 def by_loops(grey, step):
@@ -47,34 +47,34 @@ def textured(size=(26, 31), seed=0):
 
 @pytest.mark.parametrize("step", [1, 3, 7])
 def test_agrees_with_the_definition(step):
-    assert fe.free_energy(textured(), step) == pytest.approx(by_loops(textured(), step), abs=1e-6)
+    assert free_energy.free_energy(textured(), step) == pytest.approx(by_loops(textured(), step), abs=1e-6)
 
 
 def test_agrees_with_the_definition_on_a_screen(screen):
     grey = screen(30, 41)[0][..., 1]
-    assert fe.free_energy(grey, 2) == pytest.approx(by_loops(grey, 2), abs=1e-6)
+    assert free_energy.free_energy(grey, 2) == pytest.approx(by_loops(grey, 2), abs=1e-6)
 
 
 def test_flat_is_predicted_and_noise_is_not():
     flat = np.full((64, 64), 77, np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
-    assert fe.predict(flat) == pytest.approx(flat.astype(float))
-    assert fe.free_energy(flat) < 1.2 < 5 < fe.free_energy(noise)  # the rest is that of the 511 bins' own counts
+    assert free_energy.predict(flat) == pytest.approx(flat.astype(float))
+    assert free_energy.free_energy(flat) < 1.2 < 5 < free_energy.free_energy(noise)  # the rest is that of the 511 bins' own counts
 
 
 def test_a_ramp_is_predicted_by_the_mean():
     ramp = np.add.outer(np.arange(40), np.arange(50))  # its normal equations tell nothing
-    inner = fe.predict(ramp)[5:-5, 5:-5]
+    inner = free_energy.predict(ramp)[5:-5, 5:-5]
     assert inner == pytest.approx(ramp[5:-5, 5:-5], abs=1e-6)
 
 
 def test_entropy_of_counts():
-    assert fe.entropy(np.zeros(10**6)) == pytest.approx(0, abs=0.01)
+    assert free_energy.entropy(np.zeros(10**6)) == pytest.approx(0, abs=0.01)
     halves = np.repeat([-300.0, 3.2], 500_000)  # what is beyond the bins falls into the outermost
-    assert fe.entropy(halves) == pytest.approx(1, abs=0.01)
-    assert fe.entropy(halves[::10], 10) == pytest.approx(fe.entropy(halves))
+    assert free_energy.entropy(halves) == pytest.approx(1, abs=0.01)
+    assert free_energy.entropy(halves[::10], 10) == pytest.approx(free_energy.entropy(halves))
 
 
 def test_the_accelerated_variant_comes_near(screen):
     grey = screen(300, 400)[0][..., 1]
-    assert fe.free_energy(grey, 7) == pytest.approx(fe.free_energy(grey, 2), abs=0.4)
+    assert free_energy.free_energy(grey, 7) == pytest.approx(free_energy.free_energy(grey, 2), abs=0.4)

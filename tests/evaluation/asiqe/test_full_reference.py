@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore.evaluation.asiqe import edges
-from sccore.evaluation.asiqe import full_reference as sqms
+from sccore.evaluation.asiqe import edges, full_reference
 from sccore.utils.errors import InputError
 
 
@@ -34,20 +33,20 @@ def test_gmsd_is_that_of_others(screen):
     image = screen(200, 300)[0][..., 1].copy()
     blurred = cv2.GaussianBlur(image, (0, 0), 1.5)
     tensors = (torch.from_numpy(one)[None, None] / 255 for one in (image, blurred))
-    assert sqms.gmsd(image, blurred) == pytest.approx(gmsd(*tensors).item(), abs=0.01)  # which pads the border with 0
+    assert full_reference.gmsd(image, blurred) == pytest.approx(gmsd(*tensors).item(), abs=0.01)  # which pads the border with 0
 
 
 def test_the_reference_is_perfect_and_damage_is_ordered(screen):
     image = screen(200, 300)[0]
     blurred = [cv2.GaussianBlur(image, (0, 0), sigma) for sigma in (0.5, 0.8, 1.2, 2)]
-    assert sqms.sqms_like(image, image) == 1 and sqms.gmsd(image, image) == 0
-    quality = [sqms.sqms_like(image, one) for one in blurred]
+    assert full_reference.sqms_like(image, image) == 1 and full_reference.gmsd(image, image) == 0
+    quality = [full_reference.sqms_like(image, one) for one in blurred]
     assert quality == sorted(quality, reverse=True) and 0 < quality[-1] < quality[0] < 1
 
 
 def test_images_that_do_not_fit_are_refused(screen):
     image = screen(60, 60)[0]
     with pytest.raises(InputError, match="differ in size"):
-        sqms.sqms_like(image, image[:50])
+        full_reference.sqms_like(image, image[:50])
     with pytest.raises(InputError, match="8-bit RGB"):
-        sqms.grey(image / 255)
+        full_reference.grey(image / 255)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sccore.evaluation.asiqe import statistics as ss
+from sccore.evaluation.asiqe import statistics
 
 
 def kernel(size):
@@ -31,7 +31,7 @@ def by_loops(grey, size):
     def term(a, b):
         mean_a, mean_b = (a * g).sum(), (b * g).sum()
         deviations = math.sqrt(max((a * a * g).sum() - mean_a**2, 0)) * math.sqrt(max((b * b * g).sum() - mean_b**2, 0))
-        return (2 * ((a * b * g).sum() - mean_a * mean_b) + ss.STABLE) / (2 * deviations + ss.STABLE)
+        return (2 * ((a * b * g).sum() - mean_a * mean_b) + statistics.STABLE) / (2 * deviations + statistics.STABLE)
 
     mean = under(lambda a: (a * g).sum(), half, size=size)
     deviation = under(lambda a: math.sqrt(max((a * a * g).sum() - (a * g).sum() ** 2, 0)), half, size=size)
@@ -51,34 +51,34 @@ def by_loops(grey, size):
 def test_structure_terms_are_those_of_loops():
     grey = np.random.default_rng(0).integers(0, 256, (62, 67)).astype(np.uint8)
     grey[:30, :30] = 90
-    found = ss.structure(grey)
+    found = statistics.structure(grey)
     assert found[:4] == pytest.approx(by_loops(grey, 3), abs=1e-6)
     assert found[4:8] == pytest.approx(by_loops(grey, 7), abs=1e-6)
     assert found[8:] == pytest.approx(by_loops(grey, 11), abs=1e-6)
 
 
 def test_nothing_is_lost_in_a_flat_picture():
-    assert ss.structure(np.full((64, 64), 128, np.uint8)) == pytest.approx(np.ones(12), abs=1e-6)
+    assert statistics.structure(np.full((64, 64), 128, np.uint8)) == pytest.approx(np.ones(12), abs=1e-6)
 
 
 def test_sharpness_falls_with_blur(screen):
     grey = screen(400, 700)[0][..., 1].copy()
-    found = [ss.sharpness(cv2.GaussianBlur(grey, (0, 0), sigma))[0] for sigma in (0.3, 0.5, 0.8, 1.2)]
+    found = [statistics.sharpness(cv2.GaussianBlur(grey, (0, 0), sigma))[0] for sigma in (0.3, 0.5, 0.8, 1.2)]
     assert found == sorted(found, reverse=True)
-    assert ss.sharpness(np.full((64, 64), 9, np.uint8)) == pytest.approx(np.zeros(3), abs=1e-6)
+    assert statistics.sharpness(np.full((64, 64), 9, np.uint8)) == pytest.approx(np.zeros(3), abs=1e-6)
 
 
 def test_the_wavelet_keeps_a_constant_and_finds_directions():
-    low, across, along, diagonal = ss.wavelet(np.full((16, 20), 50.0))
+    low, across, along, diagonal = statistics.wavelet(np.full((16, 20), 50.0))
     assert low == pytest.approx(np.full((8, 10), 50.0), abs=1e-5) and abs(diagonal).max() < 1e-5
     columns = np.tile([0.0, 255.0], (16, 10))
-    _, across, along, diagonal = ss.wavelet(columns)
+    _, across, along, diagonal = statistics.wavelet(columns)
     assert abs(across).mean() > 50 and abs(along).max() < 1e-4 and abs(diagonal).max() < 1e-4
 
 
 def test_brightness():
     dark, bright = np.full((50, 50), 20, np.uint8), np.full((50, 50), 220, np.uint8)
-    assert ss.brightness(dark)[0] < ss.brightness(bright)[0] and ss.brightness(dark)[1] == 0
+    assert statistics.brightness(dark)[0] < statistics.brightness(bright)[0] and statistics.brightness(dark)[1] == 0
     ramp = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
-    assert ss.brightness(ramp)[:2] == pytest.approx([0.5, 0])
-    assert ss.brightness(ramp)[3] < ss.brightness(ramp)[2] < 8  # over-exposed, most of it is white
+    assert statistics.brightness(ramp)[:2] == pytest.approx([0.5, 0])
+    assert statistics.brightness(ramp)[3] < statistics.brightness(ramp)[2] < 8  # over-exposed, most of it is white

@@ -7,9 +7,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sccore.evaluation import asiqe_scores as scores
-from sccore.paper.drawing import curves as figures
-from sccore.paper.drawing import style
+from sccore.evaluation import asiqe_scores
+from sccore.paper.drawing import curves, style
 from sccore.utils.errors import InputError
 
 
@@ -40,7 +39,7 @@ def lines(figure):
 
 
 def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
-    figure = figures.rd_curves(frame)
+    figure = curves.rd_curves(frame)
     assert isinstance(figure, Figure)
     assert list(lines(figure)) == ["WACNN", "SFTIP", "another"]
     x, y = lines(figure)["SFTIP"].get_data()
@@ -50,8 +49,8 @@ def test_rd_curves_draw_each_codec_where_it_was_measured(frame):
 
 
 def test_a_codec_keeps_its_colour(frame):
-    everyone = lines(figures.rd_curves(frame))
-    alone = lines(figures.rd_curves(frame[frame.codec == "sftip"]))
+    everyone = lines(curves.rd_curves(frame))
+    alone = lines(curves.rd_curves(frame[frame.codec == "sftip"]))
     label = "SFTIP"
     assert alone[label].get_color() == everyone[label].get_color()
     assert len({to_hex(line.get_color()) for line in everyone.values()}) == 3
@@ -59,25 +58,25 @@ def test_a_codec_keeps_its_colour(frame):
 
 def test_a_codec_without_the_metric_is_named(frame):
     frame.loc[frame["codec"] == "another", "psnr_text"] = None
-    title = figures.rd_curves(frame, "psnr_text").axes[0].get_legend().get_title().get_text()
+    title = curves.rd_curves(frame, "psnr_text").axes[0].get_legend().get_title().get_text()
     assert title == "1 image\nnot measured: another"
 
 
 def test_text_region_curves_are_of_the_images_with_text(frame):
-    figure = figures.rd_curves(frame, "psnr_text", log_rate=True)
+    figure = curves.rd_curves(frame, "psnr_text", log_rate=True)
     assert figure.axes[0].get_xscale() == "log" and "text-region" in figure.axes[0].get_ylabel()
     assert figure.axes[0].get_legend().get_title().get_text() == "1 image"
 
 
 def test_means_over_different_images_are_not_compared(frame):
     with pytest.raises(InputError, match="not measured on the same images: another, sftip, wacnn"):
-        figures.rd_curves(frame[(frame.codec != "another") | (frame.name == "a.png")])
+        curves.rd_curves(frame[(frame.codec != "another") | (frame.name == "a.png")])
 
 
 def test_without_measurements_there_is_an_error_or_a_frame_with_the_reason(frame):
     for empty in (frame[:0], frame.drop(columns="psnr"), frame.assign(psnr=None)):
         with pytest.raises(InputError, match="no psnr to draw"):
-            figures.rd_curves(empty)
+            curves.rd_curves(empty)
     assert style.nothing("not recorded yet").axes[0].texts[0].get_text() == "not recorded yet"
 
 
@@ -85,7 +84,7 @@ def test_training_curves_show_training_and_held_out_values(tmp_path):
     log = tmp_path / "wacnn" / "log.csv"
     log.parent.mkdir()
     log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n")
-    line, dots, _ = figures.training_curves([log]).axes[0].lines
+    line, dots, _ = curves.training_curves([log]).axes[0].lines
     assert line.get_label() == "WACNN" and list(line.get_ydata()) == [8, 4]
     assert [y for y in dots.get_ydata() if y == y] == [9, 5]
 
@@ -93,7 +92,7 @@ def test_training_curves_show_training_and_held_out_values(tmp_path):
 def test_priors_show_the_guided_response_beside_the_plain_one(image):
     mask = np.zeros(image.shape[:2], bool)
     mask[:, :40] = True
-    shown = [np.asarray(axes.images[0].get_array()) for axes in figures.priors(image, mask).axes]
+    shown = [np.asarray(axes.images[0].get_array()) for axes in curves.priors(image, mask).axes]
     assert (shown[0] == image).all() and (shown[1] == mask).all()
     assert shown[3][:, :40] == pytest.approx(shown[2][:, :40])
     assert shown[3][:, 40:] == pytest.approx(shown[2][:, 40:] * 2 / 3)
@@ -101,7 +100,7 @@ def test_priors_show_the_guided_response_beside_the_plain_one(image):
 
 @pytest.mark.parametrize("kind, tone", [("magnitude", 0), ("signed", 0.5)])
 def test_a_flat_image_has_a_blank_prior(kind, tone):
-    figure = figures.priors(np.full((64, 32, 3), 7, np.uint8), np.ones((64, 32), bool), kind)
+    figure = curves.priors(np.full((64, 32, 3), 7, np.uint8), np.ones((64, 32), bool), kind)
     shown = figure.axes[2].images[0]
     assert np.asarray(shown.norm(shown.get_array())) == pytest.approx(tone, abs=1e-3)  # rounding is not blown up
 
@@ -109,7 +108,7 @@ def test_a_flat_image_has_a_blank_prior(kind, tone):
 def test_bits_lie_where_they_were_spent(image):
     bits_map = np.zeros((4, 8))  # of the padded image, 64 x 128
     bits_map[1, 2] = 384
-    axes = figures.bits(image, bits_map).axes[0]
+    axes = curves.bits(image, bits_map).axes[0]
     assert axes.get_title() == "0.100 bpp for y"  # 384 bits on 48 x 80 pixels
     heat = axes.images[1]
     assert heat.get_extent() == [0, 128, 64, 0] and np.asarray(heat.get_array())[1, 2] == 384
@@ -120,7 +119,7 @@ def test_comparison_shows_the_same_crop_of_all_and_states_rate_and_psnr(image):
     worse = image.copy()
     worse[0, 0, 0] ^= 1  # MSE = 1 / (48 * 80 * 3)
     coded = {"wacnn": (worse, 0.25), "sftip": (image, 0.5), "bpg": (worse, 1)}
-    figure = figures.comparison(image, coded, box=(4, 8, 16, 12))
+    figure = curves.comparison(image, coded, box=(4, 8, 16, 12))
     assert [axes.get_title() for axes in figure.axes] == [
         "original", "WACNN\n0.250 bpp, 88.75 dB", "SFTIP\n0.500 bpp, inf dB", "BPG\n1.000 bpp, 88.75 dB"
     ]  # fmt: skip
@@ -128,8 +127,8 @@ def test_comparison_shows_the_same_crop_of_all_and_states_rate_and_psnr(image):
 
 
 def test_figures_can_be_saved(frame, image, tmp_path):
-    figures.rd_curves(frame).savefig(tmp_path / "curves.svg")
-    figures.comparison(image, {"wacnn": (image, 1)}).savefig(tmp_path / "crops.png")
+    curves.rd_curves(frame).savefig(tmp_path / "curves.svg")
+    curves.comparison(image, {"wacnn": (image, 1)}).savefig(tmp_path / "crops.png")
     assert (tmp_path / "curves.svg").stat().st_size > 5000 and (tmp_path / "crops.png").stat().st_size > 5000
 
 
@@ -142,7 +141,7 @@ def test_colours_never_run_out():
 def test_the_linear_bound_stands_beside_what_was_reached():
     images = [{"name": name, "psnr": [20.0 + shift, 30.0 + shift]} for name, shift in (("a", 0), ("b", 2))]
     record = {"counts": [10, 80], "sets": [{"dataset": {"name": "samples"}, "images": images}]}
-    found = lines(figures.linear_bound(record, {"companion": 80, "paper": 320}, {"samples": 28.5}))
+    found = lines(curves.linear_bound(record, {"companion": 80, "paper": 320}, {"samples": 28.5}))
     assert list(found["linear, samples"].get_ydata()) == [21.0, 31.0] and list(found["linear, samples"].get_xdata()) == [10, 80]
     assert list(found["the network, samples"].get_xydata()[0]) == [80, 28.5]
 
@@ -150,13 +149,13 @@ def test_the_linear_bound_stands_beside_what_was_reached():
 def test_the_part_with_most_detail_is_found():
     image = np.zeros((60, 80, 3), np.uint8)
     image[30:40, 50:60] = np.random.default_rng(0).integers(0, 255, (10, 10, 3))
-    rows, columns = scores.busiest_window(image, (20, 24), grid=4)
+    rows, columns = asiqe_scores.busiest_window(image, (20, 24), grid=4)
     assert rows.start <= 30 and rows.stop >= 40 and columns.start <= 50 and columns.stop >= 60
-    assert scores.busiest_window(image, (100, 100)) == (slice(0, 60), slice(0, 80))
+    assert asiqe_scores.busiest_window(image, (100, 100)) == (slice(0, 60), slice(0, 80))
 
 
 def test_decoded_pictures_stand_beside_their_originals():
     image = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
-    axes = figures.decoded({"a": (image, image // 2, 1234), "b": (image, image, 5)}, (20, 30)).axes
+    axes = curves.decoded({"a": (image, image // 2, 1234), "b": (image, image, 5)}, (20, 30)).axes
     assert len(axes) == 4 and axes[0].get_title() == "a, original" and axes[1].get_title().startswith("1,234 bytes, ")
     assert axes[0].images[0].get_array().shape[:2] == (20, 30)
