@@ -24,8 +24,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.data import datasets
-from sccore.data import samples as data
 from sccore.data.decoding import faults, has_alpha
+from sccore.data.images import SUFFIXES, image_files, read_image, read_mask
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -79,9 +79,9 @@ def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Pa
     pattern = re.compile(dataset.pattern if dataset else ".*", re.IGNORECASE)
     beside = (folder.parent if folder.name == "images" else folder) / "masks"
     masks = Path(masks).expanduser() if masks else beside if beside.is_dir() else None
-    mates = {p.stem: p for p in data.image_files(masks)} if masks else {}
+    mates = {p.stem: p for p in image_files(masks)} if masks else {}
     others = {masks, Path(out) / "images", Path(out) / "masks"} - {folder}
-    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix.lower() in data.SUFFIXES
+    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES
              and not p.name.startswith(".") and others.isdisjoint(p.parents) and pattern.fullmatch(p.name)]  # fmt: skip
     if not found:
         named = f" named as those of {name} ({dataset.pattern})" if dataset else ""
@@ -126,7 +126,7 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     for target in places:
         if row and target.exists():
             try:
-                return "kept", _check(data.read_image(target, as_stored=True), row, lossy)
+                return "kept", _check(read_image(target, as_stored=True), row, lossy)
             except InputError:
                 continue  # damaged, or something else: made anew
     content = read()
@@ -134,7 +134,7 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     if lossy:
         picture, size = Image.fromarray(image), (int(row["width"]), int(row["height"]))
         content = _saved(picture if picture.size == size else picture.resize(size, Image.LANCZOS), "WEBP", quality=95)
-        image, target = data.read_image(io.BytesIO(content), stem), places[0]
+        image, target = read_image(io.BytesIO(content), stem), places[0]
     elif as_it_is:
         target = places[0]
     else:
@@ -142,7 +142,7 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     exact = _check(image, row, lossy)
     source, mask = files or (None, None)
     if mask:
-        data.read_mask(mask, image.shape[:2])
+        read_mask(mask, image.shape[:2])
         _put(out / "masks" / f"{stem}{mask.suffix.lower()}", mask.read_bytes(), mask)
     new = _put(target, content, source if as_it_is and not lossy else None)
     return "new" if new else "kept", exact
@@ -150,7 +150,7 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
 
 def _decoded(content: bytes, name: str, as_stored: bool) -> tuple[np.ndarray, bool]:
     """The image, and whether its file can be kept as it is: 8 bits a channel, nothing transparent, one frame."""
-    image = data.read_image(io.BytesIO(content), name, as_stored)
+    image = read_image(io.BytesIO(content), name, as_stored)
     with faults(source := io.BytesIO(content), name), Image.open(source) as file:
         plain = file.mode in ("1", "L", "P", "RGB") and not has_alpha(file) and getattr(file, "n_frames", 1) == 1
     return image, plain

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore.data.entries import Entry, entries
-from sccore.data.images import SUFFIXES, image_files, pair, read_image, read_mask  # noqa: F401
+from sccore.data.images import read_image
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 

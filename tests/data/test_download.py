@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from sccore.cli import parser
-from sccore.data import datasets, download, samples
+from sccore.data import datasets, download
+from sccore.data.images import pair, read_image
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -58,7 +59,7 @@ def little(server, tmp_path, monkeypatch):
     Image.fromarray(noise(2, (24, 40))).resize((20, 12), Image.LANCZOS).save(tmp_path / "half.webp", quality=95)
     Image.fromarray(noise(3)).save(folder / "with blank #1.png")
     rows = [("plain", "plain.png", noise(0), "lossless WebP"), ("clear", "clear.png", white, "alpha flattened on white"),
-            ("big", "big.png", samples.read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
+            ("big", "big.png", read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
             ("blank", "with blank #1.png", noise(3), "lossless WebP")]  # fmt: skip
     with open(tmp_path / "little.tsv", "w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
@@ -75,8 +76,8 @@ def test_a_catalogue_is_rebuilt_pixel_by_pixel(little, capsys):
     assert parser.main(["fetch", "little", "--mirror", address]) == 0
     images, masks = datasets.place("little")
     assert images == paths.DATA / "little/images" and masks is None
-    got = {stem: path for stem, path, _ in samples.pair(images)}
-    assert {stem: sha256(samples.read_image(path)) for stem, path in got.items()} == {s: sha256(i) for s, i in expected.items()}
+    got = {stem: path for stem, path, _ in pair(images)}
+    assert {stem: sha256(read_image(path)) for stem, path in got.items()} == {s: sha256(i) for s, i in expected.items()}
     assert Image.open(got["clear"]).mode == "RGB" and got["big"].suffix == ".webp"
     assert "4 images, 4 of them new" in capsys.readouterr().out
     count = len(asked)
@@ -169,7 +170,7 @@ def test_masks_come_with_their_images(tmp_path):
     Image.fromarray(noise(7)).save(tmp_path / "own/images/bare.png")
     done = download.take(tmp_path / "own", tmp_path / "out", progress=False)
     assert done["new"] == 2 and "mask is 9x9, its image 20x12" in done["failed"]["2"] and "no mask bare.png" in done["failed"]["bare.png"]
-    assert [stem for stem, *_ in samples.pair(*datasets.place(tmp_path / "out"))] == ["0", "1"]
+    assert [stem for stem, *_ in pair(*datasets.place(tmp_path / "out"))] == ["0", "1"]
 
 
 def test_a_folder_of_images_is_a_data_set(tmp_path):
@@ -203,4 +204,4 @@ def test_catalogues_are_complete(name):
 
 def test_the_shipped_samples_are_those_of_their_source():
     for stem, row in datasets.DATASETS["samples"].rows().items():
-        assert sha256(samples.read_image(paths.SAMPLES / f"images/{stem}.png")) == row["rgb_sha256"]
+        assert sha256(read_image(paths.SAMPLES / f"images/{stem}.png")) == row["rgb_sha256"]
