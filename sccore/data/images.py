@@ -82,6 +82,8 @@ def _text(values, white, name):
 
 def _grey(image, name):
     """Grey levels of a mask, uint8 (H, W); what is transparent is 0."""
+    if image.mode == "L" and not decoding.has_alpha(image):
+        return np.asarray(image)
     if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         image = decoding.to_rgb(image, "", name)
     rgba = np.asarray(image.convert("RGBA"))

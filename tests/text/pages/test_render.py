@@ -112,7 +112,7 @@ def test_a_faulty_document_is_named_and_the_others_are_rendered(documents, tmp_p
         return page(running, path, look)
 
     monkeypatch.setattr(render, "page", crashing)
-    assert main(["render", str(documents), "--out", str(tmp_path / "out")]) == 1
+    assert main(["render", str(documents), "--out", str(tmp_path / "out")]) == 3
     out = capsys.readouterr()
     assert "docs/a.html: the browser has ended" in out.err and "1 pages made" in out.out
 
