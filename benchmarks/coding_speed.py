@@ -46,12 +46,25 @@ def main():
                 made.add((file.read_bytes(), back.read_bytes()))
             if len(made) > 1:
                 sys.exit("error: files or pictures differ")
-    chosen = subprocess.run([sys.executable, "-c", "from sccore.utils import allocator as a; a.start_anew(); print(a.name())"],
-                            check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
+    chosen = subprocess.run(
+        [sys.executable, "-c", "from sccore.utils import allocator as a; a.start_anew(); print(a.name())"],
+        check=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout.strip()
     width, height = Image.open(a.image).size
-    record = {"machine": provenance.machine(), "versions": provenance.versions(), "command": provenance.command_line(),
-              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "image": a.image.name, "width": width,
-              "height": height, "allocator": chosen, "seconds": seconds}  # fmt: skip
+    record = {
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "command": provenance.command_line(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "image": a.image.name,
+        "width": width,
+        "height": height,
+        "allocator": chosen,
+        "seconds": seconds,
+    }
     path = paths.RESULTS / "speed" / f"coding-{re.sub('[^a-z0-9]+', '-', record['machine'].lower()).strip('-')}.json"
     path.write_text(json.dumps(record, indent=1))
     for action in ("encode", "decode"):

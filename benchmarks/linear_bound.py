@@ -62,8 +62,16 @@ def main():
         rows = [{"name": path.name, "psnr": kept(read_image(path), mean, basis)} for path in tqdm(files, desc=name)]
         sets.append({"dataset": provenance.dataset(folder) | {"name": name}, "images": rows})
     path = paths.RESULTS / "limits" / "linear.json"
-    record = {"command": provenance.command_line(), "date": provenance.now(), "machine": provenance.machine(), "versions": provenance.versions(),
-              "fitted_on": {"images": len(samples), "sha256": samples.sha256}, "side": SIDE, "counts": COUNTS, "sets": sets}  # fmt: skip
+    record = {
+        "command": provenance.command_line(),
+        "date": provenance.now(),
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "fitted_on": {"images": len(samples), "sha256": samples.sha256},
+        "side": SIDE,
+        "counts": COUNTS,
+        "sets": sets,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_record(path, record)
     print(path)

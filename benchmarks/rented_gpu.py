@@ -144,8 +144,15 @@ def speeds(a, samples: data.Samples, report: Report):
                 losses(run, 2)
             rows = sorted(trace.key_averages(), key=lambda e: -e.self_device_time_total)
             whole = sum(e.self_device_time_total for e in rows)
-            report.add(**{f"profile {name}": {"kernels": sum(e.count for e in rows if e.self_device_time_total) // 2, "busy_ms": whole / 2e3, "most": [
-                (e.key[:90], e.count // 2, round(e.self_device_time_total / 2e3, 3)) for e in rows[:12]]}})  # fmt: skip
+            report.add(
+                **{
+                    f"profile {name}": {
+                        "kernels": sum(e.count for e in rows if e.self_device_time_total) // 2,
+                        "busy_ms": whole / 2e3,
+                        "most": [(e.key[:90], e.count // 2, round(e.self_device_time_total / 2e3, 3)) for e in rows[:12]],
+                    }
+                }
+            )
 
 
 def train(a, samples: data.Samples, validation: data.Samples | None, report: Report):
@@ -154,8 +161,9 @@ def train(a, samples: data.Samples, validation: data.Samples | None, report: Rep
     runs = [named(name) for name in a.runs]
     small = {"batch": a.batch, "crop": a.crop} if a.small else {}
     left = lambda: a.seconds - (time.monotonic() - begun)
-    make = lambda steps, **options: [job.training(run, samples, validation, i, recipe=replace(run.recipe, steps=steps, **small), **options)
-                                     for i, run in enumerate(runs)]  # fmt: skip
+    make = lambda steps, **options: [
+        job.training(run, samples, validation, i, recipe=replace(run.recipe, steps=steps, **small), **options) for i, run in enumerate(runs)
+    ]
     steps, minutes = a.steps, None
     if not a.steps:
         ms = timed([training.run for training in make(COMPANION.steps, resume=False, progress=False)], 3.0)
@@ -170,11 +178,15 @@ def train(a, samples: data.Samples, validation: data.Samples | None, report: Rep
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", nargs="*", default=[], choices=[run.name for run in RUNS], metavar="RUN", help="of the plan; none: the smoke test alone")
+    parser.add_argument(
+        "--runs", nargs="*", default=[], choices=[run.name for run in RUNS], metavar="RUN", help="of the plan; none: the smoke test alone"
+    )
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
     parser.add_argument("--validation", type=Path, help="held-out images, in the same forms")
     parser.add_argument("--seconds", type=float, default=500, help="of training, its preparation included")
-    parser.add_argument("--steps", type=int, help=f"of a run, {COMPANION.steps} in the plan; the same line goes on where time was over. Default: what fits")
+    parser.add_argument(
+        "--steps", type=int, help=f"of a run, {COMPANION.steps} in the plan; the same line goes on where time was over. Default: what fits"
+    )
     parser.add_argument("--device", default=device.best())
     parser.add_argument("--out", type=Path, help="of the report; default: data/runs, where the weights are too")
     parser.add_argument("--no-smoke", action="store_true", help="train at once: this device was tested before")
@@ -188,8 +200,15 @@ def main():
     a.batch, a.crop = a.batch or (2 if a.device == "cpu" else COMPANION.batch), a.crop or (128 if a.device == "cpu" else COMPANION.crop)
     report = Report((a.out or paths.RUNS) / "report.json")
     name = torch.cuda.get_device_name() if a.device != "cpu" else provenance.machine()
-    report.add(machine=name, torch=torch.__version__, cuda=torch.version.cuda, date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-               command=provenance.command_line(), batch=a.batch, crop=a.crop)  # fmt: skip
+    report.add(
+        machine=name,
+        torch=torch.__version__,
+        cuda=torch.version.cuda,
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=provenance.command_line(),
+        batch=a.batch,
+        crop=a.crop,
+    )
     samples = data.load(*a.data)
     validation = data.load(a.validation) if a.validation else None
     report.add(images=len(samples))

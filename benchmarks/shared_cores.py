@@ -1,6 +1,6 @@
 """How long coding takes on cores that other work shares: medians for each number of threads, alone and beside a busy loop a core.
 
-    python benchmarks/shared_cores.py [SIDE] [TIMES]
+python benchmarks/shared_cores.py [SIDE] [TIMES]
 """
 
 import json
@@ -46,7 +46,12 @@ def main(side: str = "256", times: str = "7"):
         for other in others:
             other.start()
         for threads in (1, 2, 16):
-            print(json.dumps({"side": int(side), "busy": beside, "threads": threads, **measured(side, times, threads), "load": os.getloadavg()[0]}), flush=True)
+            print(
+                json.dumps(
+                    {"side": int(side), "busy": beside, "threads": threads, **measured(side, times, threads), "load": os.getloadavg()[0]}
+                ),
+                flush=True,
+            )
         for other in others:
             other.kill()
 

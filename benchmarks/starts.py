@@ -30,8 +30,14 @@ def curve(start: str, samples: data.Samples, validation: data.Samples, recipe, d
     fit.fit(model, samples, out, recipe=recipe, validation=validation, device=device, desc=start)
     held_out = pd.read_csv(out / "log.csv").dropna(subset=["val_loss"])
     meta = checkpoint.read_header(out / "model.safetensors")["meta"]
-    return {"start": start, "model": model.spec, "recipe": jsonable(recipe), "data": meta["data"], "images": meta["images"],
-            **{k: held_out[k].tolist() for k in ("step", "seconds", "val_loss", "val_bpp", "val_psnr")}}  # fmt: skip
+    return {
+        "start": start,
+        "model": model.spec,
+        "recipe": jsonable(recipe),
+        "data": meta["data"],
+        "images": meta["images"],
+        **{k: held_out[k].tolist() for k in ("step", "seconds", "val_loss", "val_bpp", "val_psnr")},
+    }
 
 
 def main():
@@ -44,9 +50,13 @@ def main():
     a = parser.parse_args()
     recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 10))
     samples, validation = data.load(*a.data), data.load(a.validation)
-    record = {"machine": provenance.machine(), "versions": provenance.versions(), "command": provenance.command_line(),
-              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-              "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")]}  # fmt: skip
+    record = {
+        "machine": provenance.machine(),
+        "versions": provenance.versions(),
+        "command": provenance.command_line(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")],
+    }
     with replacing(paths.RESULTS / "speed" / "starts.json") as part:
         part.write_text(json.dumps(record, indent=1))
     print(paths.RESULTS / "speed" / "starts.json")

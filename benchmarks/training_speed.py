@@ -63,8 +63,9 @@ class Files(torch.utils.data.Dataset):
 def plain(name: str, preset: str, a, folder: Path):
     """Yields after every step, with the seconds spent waiting for data."""
     model = create_model(name, preset, rate="variable").to(a.device).train()
-    loader = torch.utils.data.DataLoader(Files(folder, a.crop), a.batch, shuffle=True, num_workers=os.cpu_count(),
-                                         pin_memory=a.device == "cuda", drop_last=True)  # fmt: skip
+    loader = torch.utils.data.DataLoader(
+        Files(folder, a.crop), a.batch, shuffle=True, num_workers=os.cpu_count(), pin_memory=a.device == "cuda", drop_last=True
+    )
     main = torch.optim.Adam([p for n, p in model.named_parameters() if not n.endswith("quantiles")], lr=1e-4)
     aux = torch.optim.Adam([p for n, p in model.named_parameters() if n.endswith("quantiles")], lr=1e-3)
     lmbda = torch.tensor(LAMBDAS).repeat(a.batch)[: a.batch].to(a.device)
@@ -125,8 +126,12 @@ def timed(steps, a) -> dict:
     finish(a.device)
     seconds = time.perf_counter() - begun
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"steps_s": n / seconds, "images_s": n * a.batch / seconds, "waiting": waited / seconds,
-            "memory": torch.cuda.max_memory_allocated() if a.device == "cuda" else memory}  # fmt: skip
+    return {
+        "steps_s": n / seconds,
+        "images_s": n * a.batch / seconds,
+        "waiting": waited / seconds,
+        "memory": torch.cuda.max_memory_allocated() if a.device == "cuda" else memory,
+    }
 
 
 def profiled(steps, a) -> list[dict]:
@@ -160,7 +165,9 @@ def measure(a) -> dict:
     with multiprocessing.get_context("fork").Pool(jobs, torch.set_num_threads, (1,)) as pool:
         rows = pool.starmap(one_of_many, [(a, samples)] * jobs, chunksize=1)
     return {key: sum(row[key] for row in rows) for key in ("steps_s", "images_s", "memory")} | {
-        "waiting": sum(row["waiting"] for row in rows) / jobs, "jobs": jobs}  # fmt: skip
+        "waiting": sum(row["waiting"] for row in rows) / jobs,
+        "jobs": jobs,
+    }
 
 
 def one_of_many(a, samples) -> dict:
@@ -195,8 +202,10 @@ def main():
     if a.way:
         return print(json.dumps(measure(a) | {"allocator": allocator.name()}))
     rows = []
-    parameters = {f"{model} {preset}": count_parameters(create_model(model, preset, rate="variable"))["total"]
-                  for preset, model in itertools.product(a.presets, MODELS)}  # fmt: skip
+    parameters = {
+        f"{model} {preset}": count_parameters(create_model(model, preset, rate="variable"))["total"]
+        for preset, model in itertools.product(a.presets, MODELS)
+    }
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(a.data) as tar:
             images = sorted(name for name in tar.getnames() if name.startswith("images/"))[: a.images]
@@ -209,12 +218,25 @@ def main():
                 row = {"model": model, "preset": preset, "way": way, **runs[len(runs) // 2]}
                 row["of_all"] = [run["steps_s"] for run in runs]
                 rows.append(row)
-                print(f"{model:6} {preset:10} {way:22} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
-                      f"{row['images_s']:8.2f} images/s waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB", flush=True)  # fmt: skip
+                print(
+                    f"{model:6} {preset:10} {way:22} {row['steps_s']:8.3f} ({runs[0]['steps_s']:.3f} to {runs[-1]['steps_s']:.3f}) steps/s "
+                    f"{row['images_s']:8.2f} images/s waiting {row['waiting']:4.0%}  {row['memory'] / 2**30:.2f} GiB",
+                    flush=True,
+                )
     name = torch.cuda.get_device_name() if a.device == "cuda" else provenance.machine()
-    record = {"machine": name, "device": a.device, "threads": torch.get_num_threads(), "versions": provenance.versions(),
-              "date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "command": provenance.command_line(),
-              "batch": a.batch, "crop": a.crop, "images": a.images, "parameters": parameters, "rows": rows}  # fmt: skip
+    record = {
+        "machine": name,
+        "device": a.device,
+        "threads": torch.get_num_threads(),
+        "versions": provenance.versions(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": provenance.command_line(),
+        "batch": a.batch,
+        "crop": a.crop,
+        "images": a.images,
+        "parameters": parameters,
+        "rows": rows,
+    }
     path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1))

@@ -17,9 +17,7 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         half = channels // 2
-        self.conv = nn.Sequential(
-            conv1x1(channels, half), GELU(), conv3x3(half, half), GELU(), conv1x1(half, channels)
-        )
+        self.conv = nn.Sequential(conv1x1(channels, half), GELU(), conv3x3(half, half), GELU(), conv1x1(half, channels))
         self.gelu = GELU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,7 +45,9 @@ class SwinAttention(nn.Module):
         down, right = (place[:, None] - place[None] + window - 1).unbind(2)  # (positions, positions)
         index = (down * (2 * window - 1) + right).flatten()
         self.register_buffer("relative_position_index", index)
-        self.register_buffer("chosen", F.one_hot(index, (2 * window - 1) ** 2).float(), persistent=False)  # (positions^2, rows of the table)
+        self.register_buffer(
+            "chosen", F.one_hot(index, (2 * window - 1) ** 2).float(), persistent=False
+        )  # (positions^2, rows of the table)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, h, w, channels), h and w multiples of `window`; the same shape."""
@@ -56,7 +56,9 @@ class SwinAttention(nn.Module):
         if any(shift):
             x = x.roll((-shift[0], -shift[1]), (1, 2))
         x = self.split(x)  # (windows, positions, channels)
-        q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (windows, heads, positions, channels / heads)
+        q, k, v = (
+            self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )  # (windows, heads, positions, channels / heads)
         attention = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.bias()
         if any(shift):
             apart = self.apart(h, w, shift, x).repeat(B, 1, 1)  # (windows, positions, positions)
@@ -122,9 +124,7 @@ class WAM(nn.Module):
         super().__init__()
         self.conv_a = nn.Sequential(*(ResidualUnit(channels) for _ in range(3)))
         self.conv_b = nn.Sequential(
-            WindowAttention(channels, heads, window, shift),
-            *(ResidualUnit(channels) for _ in range(3)),
-            conv1x1(channels, channels),
+            WindowAttention(channels, heads, window, shift), *(ResidualUnit(channels) for _ in range(3)), conv1x1(channels, channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -48,8 +48,16 @@ class SliceEntropyModel(Hyperprior):
     predictors = ("cc_mean_transforms", "cc_scale_transforms", "lrp_transforms")
     drivers = ("h_mean_s", "h_scale_s", *predictors)
 
-    def __init__(self, y_ch: int, z_ch: int, features: int, h_s: Callable[[], nn.Module],
-                 net: Callable[[int, int], nn.Module], lambdas: tuple[float, ...] | None, centred: bool):
+    def __init__(
+        self,
+        y_ch: int,
+        z_ch: int,
+        features: int,
+        h_s: Callable[[], nn.Module],
+        net: Callable[[int, int], nn.Module],
+        lambdas: tuple[float, ...] | None,
+        centred: bool,
+    ):
         super().__init__(y_ch, z_ch, centred)
         self.slice_ch = y_ch // SLICES
         self.h_mean_s = h_s()
@@ -112,6 +120,13 @@ def hyper_synthesis(*widths: int) -> nn.Sequential:
     """h_s: conv3, subpel (x2), conv3, subpel (x2), conv3 through the given widths, GELU between; z's size to y's."""
     a, b, c, d, e = widths
     return nn.Sequential(
-        nn.Conv2d(a, a, 3, padding=1), GELU(), subpel_conv3x3(a, b, 2), GELU(), nn.Conv2d(b, c, 3, padding=1),
-        GELU(), subpel_conv3x3(c, d, 2), GELU(), nn.Conv2d(d, e, 3, padding=1),
+        nn.Conv2d(a, a, 3, padding=1),
+        GELU(),
+        subpel_conv3x3(a, b, 2),
+        GELU(),
+        nn.Conv2d(b, c, 3, padding=1),
+        GELU(),
+        subpel_conv3x3(c, d, 2),
+        GELU(),
+        nn.Conv2d(d, e, 3, padding=1),
     )

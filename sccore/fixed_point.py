@@ -28,10 +28,7 @@ def to_grid(x: Tensor) -> Tensor:
 
 @lru_cache
 def _table(name: str) -> Tensor:
-    function = {
-        "gelu": lambda v: 0.5 * v * (1 + math.erf(v / math.sqrt(2))),
-        "half_tanh": lambda v: 0.5 * math.tanh(v),
-    }[name]
+    function = {"gelu": lambda v: 0.5 * v * (1 + math.erf(v / math.sqrt(2))), "half_tanh": lambda v: 0.5 * math.tanh(v)}[name]
     steps = int(TABLE * ACT)
     return torch.tensor([round(function(i / ACT) * ACT) / ACT for i in range(-steps, steps)], dtype=torch.float64)
 

@@ -109,8 +109,7 @@ class Hyperprior(nn.Module, ABC):
         level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
         return torch.tensor(level, device=device)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
-                level: Tensor | None = None) -> dict:
+    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None, level: Tensor | None = None) -> dict:
         """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}, and y_hat beside them.
 
         Args:
@@ -134,8 +133,13 @@ class Hyperprior(nn.Module, ABC):
         return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
 
     @torch.no_grad()
-    def decompress(self, strings: list[list[bytes]], shape: tuple[int, int], lmbda: float | None = None,
-                   synthesis: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict:
+    def decompress(
+        self,
+        strings: list[list[bytes]],
+        shape: tuple[int, int],
+        lmbda: float | None = None,
+        synthesis: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> dict:
         """{"x_hat": (B, 3, H, W) in [0, 1]} from what :meth:`compress` gave; `synthesis` in the place of the model's."""
         synthesis = synthesis or self.synthesis
         level = self.level(lmbda, next(self.parameters()).device)

@@ -84,8 +84,12 @@ def basis(x: Tensor, keep: int, last: bool = False) -> Tensor:
     second = seen.T @ seen / len(seen)  # (4 C, 4 C)
     if not last:
         return torch.linalg.eigh(second)[1].flip(1)[:, :keep].T.float()
-    blocks = [torch.linalg.eigh(second[k : k + BLOCK, k : k + BLOCK])[1].flip(1).T.float() if k < BLOCK * TURNED
-              else torch.eye(BLOCK, device=x.device) for k in range(0, keep - keep % BLOCK, BLOCK)]  # fmt: skip
+    blocks = [
+        torch.linalg.eigh(second[k : k + BLOCK, k : k + BLOCK])[1].flip(1).T.float()
+        if k < BLOCK * TURNED
+        else torch.eye(BLOCK, device=x.device)
+        for k in range(0, keep - keep % BLOCK, BLOCK)
+    ]
     rows = torch.block_diag(*blocks)
     return F.pad(rows, (0, seen.shape[1] - rows.shape[1]))
 

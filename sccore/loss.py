@@ -33,8 +33,7 @@ def rate(likelihoods: dict[str, Tensor], pixels: int) -> Tensor:
     return sum(others, first) / pixels
 
 
-def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor | float,
-                    metric: str = "wmse") -> dict[str, Tensor]:
+def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor | float, metric: str = "wmse") -> dict[str, Tensor]:
     """L = R + sum_i lambda_i * 255^2 * (x_i - x_hat_i)^2 / N (Equations 9 and 11), averaged over the batch.
 
     Args:

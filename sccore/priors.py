@@ -27,8 +27,7 @@ def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
     return response.abs() if kind == "magnitude" else response
 
 
-def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+structure",
-                   kind: str = "magnitude") -> Tensor:
+def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+structure", kind: str = "magnitude") -> Tensor:
     """External prior g' = (M + eps) * g / (eps + 1) (Equation 6), or one of its ablations.
 
     Args:

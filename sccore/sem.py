@@ -34,9 +34,7 @@ class NESFT(nn.Module):
 
     def __init__(self, channels: int, prior: int, hidden: int):
         super().__init__()
-        self.shared = nn.Sequential(
-            conv1x1(prior, hidden), GELU(), conv3x3(hidden, hidden), GELU(), conv1x1(hidden, hidden)
-        )
+        self.shared = nn.Sequential(conv1x1(prior, hidden), GELU(), conv3x3(hidden, hidden), GELU(), conv1x1(hidden, hidden))
         self.affine = identity_affine(hidden, channels)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
@@ -95,12 +93,8 @@ class FEM(nn.Module):
 
     def __init__(self, y_ch: int, z_ch: int, prior: int, stem: tuple[int, ...]):
         super().__init__()
-        down = lambda: nn.Sequential(
-            conv1x1(prior, prior), GELU(), conv3x3(prior, prior, stride=2), GELU(), conv1x1(prior, prior)
-        )
-        up = lambda: nn.Sequential(
-            conv1x1(prior, prior), GELU(), deconv(prior, prior, 3), GELU(), conv1x1(prior, prior)
-        )
+        down = lambda: nn.Sequential(conv1x1(prior, prior), GELU(), conv3x3(prior, prior, stride=2), GELU(), conv1x1(prior, prior))
+        up = lambda: nn.Sequential(conv1x1(prior, prior), GELU(), deconv(prior, prior, 3), GELU(), conv1x1(prior, prior))
         self.a = nn.ModuleList([conv_chain(3 + 3, *stem, prior), down(), down(), down()])
         self.h = nn.ModuleList([conv_chain(y_ch + 3, *stem, prior), down(), down(), down()])
         self.w = nn.Sequential(deconv(z_ch, z_ch, 3), GELU(), deconv(z_ch, z_ch, 3), GELU(), conv3x3(z_ch, z_ch))

@@ -28,8 +28,14 @@ class SFTIP(WACNN):
         torch.Size([1, 3, 64, 64])
     """
 
-    def __init__(self, widths: Preset = PRESETS["paper"], lambdas: tuple[float, ...] | None = None, sem: str = "nesft",
-                 prior: str = "text+structure", laplacian: str = "magnitude"):
+    def __init__(
+        self,
+        widths: Preset = PRESETS["paper"],
+        lambdas: tuple[float, ...] | None = None,
+        sem: str = "nesft",
+        prior: str = "text+structure",
+        laplacian: str = "magnitude",
+    ):
         super().__init__(widths, lambdas)
         self.prior, self.laplacian = prior, laplacian
         (n1, n2, n3), M, (a, b, c, d, z_ch) = widths.stages, widths.M, widths.hyper

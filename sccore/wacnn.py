@@ -59,11 +59,15 @@ class WACNN(SliceEntropyModel):
         )
         a, b, c, d, e = hyper
         self.h_a = nn.Sequential(
-            conv3x3(M, a), GELU(),  # 0  (B, a, H/16, W/16)
-            conv3x3(a, b), GELU(),  # 2
-            conv3x3(b, c, stride=2), GELU(),  # 4  (B, c, H/32, W/32)
-            conv3x3(c, d), GELU(),  # 6
+            conv3x3(M, a),
+            GELU(),  # 0  (B, a, H/16, W/16)
+            conv3x3(a, b),
+            GELU(),  # 2
+            conv3x3(b, c, stride=2),
+            GELU(),  # 4  (B, c, H/32, W/32)
+            conv3x3(c, d),
+            GELU(),  # 6
             conv3x3(d, e, stride=2),  # 8  (B, e, H/64, W/64)
-        )  # fmt: skip
+        )
         for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_mean_s, self.h_scale_s):
             keep_variance(transform)

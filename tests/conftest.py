@@ -38,5 +38,7 @@ def screen():
 
     image = read_image(SAMPLES / "images" / "codec_wiki.png")
     mask = read_mask(SAMPLES / "masks" / "codec_wiki.png", image.shape[:2])
-    return lambda height, width: (np.ascontiguousarray(image[400 : 400 + height, 1000 : 1000 + width]),
-                                  np.ascontiguousarray(mask[400 : 400 + height, 1000 : 1000 + width]))  # fmt: skip
+    return lambda height, width: (
+        np.ascontiguousarray(image[400 : 400 + height, 1000 : 1000 + width]),
+        np.ascontiguousarray(mask[400 : 400 + height, 1000 : 1000 + width]),
+    )

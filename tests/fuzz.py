@@ -30,8 +30,10 @@ FIXED = 13  # magic, version and identity: altered ones are refused at once
 def files(model) -> list[bytes]:
     """Small pictures of every form, with adapters where the model can have them."""
     image = read_image(SAMPLES / "images" / "codec_wiki.png")
-    made = [sci.encode(np.ascontiguousarray(image[400 : 400 + h, 1000 : 1000 + w]), model, lmbda)
-            for h, w, lmbda in ((64, 64, 0.0067), (1, 1, 0.025), (40, 50, 0.025), (64, 100, 0.0018))]  # fmt: skip
+    made = [
+        sci.encode(np.ascontiguousarray(image[400 : 400 + h, 1000 : 1000 + w]), model, lmbda)
+        for h, w, lmbda in ((64, 64, 0.0067), (1, 1, 0.025), (40, 50, 0.025), (64, 100, 0.0018))
+    ]
     if model.spec["name"] == "wacnn":
         symbols = [torch.randint(-3, 4, shape) for shape in dec_adapter.shapes(model)]
         made.append(sci.seal(*sci.open_seal(made[0])[:6], dec_adapter.encode(model, symbols)))

@@ -19,8 +19,11 @@ def info(a) -> int:
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 
-    model = load_model(a.checkpoint) if a.checkpoint else create_model(
-        a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)  # fmt: skip
+    model = (
+        load_model(a.checkpoint)
+        if a.checkpoint
+        else create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)
+    )
     report = {"model": model.spec, "parameters": count_parameters(model), "kmac_per_pixel": kmac_per_pixel(model)}
     if a.checkpoint:
         report |= {"meta": model.meta, "sha256": model.checkpoint_hash}
@@ -40,8 +43,11 @@ def encode(a) -> int:
     data = coding.encode(image, model, a.lmbda, mask, adapter_steps=a.adapter_steps)
     ends.write(a.file, data)
     height, width = image.shape[:2]
-    ends.say(a.file, f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
-             + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""))  # fmt: skip
+    ends.say(
+        a.file,
+        f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
+        + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""),
+    )
 
 
 def decode(a) -> int:
@@ -74,8 +80,9 @@ def evaluate(a) -> int:
     path = a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
     model = checkpoint.load_model(path)
     name = a.name or (None if a.adapter_steps else codec_of(path))
-    record = evaluate(model, *folders, lmbdas=a.lmbda, out=a.out, name=name, adapter_steps=a.adapter_steps,
-                      coded_with=a.coded_with, also=a.also)  # fmt: skip
+    record = evaluate(
+        model, *folders, lmbdas=a.lmbda, out=a.out, name=name, adapter_steps=a.adapter_steps, coded_with=a.coded_with, also=a.also
+    )
     if not a.out:
         print(json.dumps(record, indent=2))
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
@@ -171,8 +178,7 @@ def anchors(a) -> int:
 
     place, failed, done = datasets.place(a.images, a.masks), [], 0
     for codec in codecs:
-        record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json",
-                                    ms_ssim=not a.no_ms_ssim, also=a.also)  # fmt: skip
+        record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json", ms_ssim=not a.no_ms_ssim, also=a.also)
         failed += [f"{codec.name}: {failure['error']}" for failure in record["failed"]]
         done += len(record["images"])
     for line in skipped:
@@ -191,7 +197,22 @@ def train(a) -> int:
     ranks, device = join(chosen(a.device))
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
     batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
-    given = ("steps", "batch", "crop", "optimizer", "lr", "seed", "warmup", "schedule", "decay", "min_lr", "metric", "masks", "invert", "validate_every")
+    given = (
+        "steps",
+        "batch",
+        "crop",
+        "optimizer",
+        "lr",
+        "seed",
+        "warmup",
+        "schedule",
+        "decay",
+        "min_lr",
+        "metric",
+        "masks",
+        "invert",
+        "validate_every",
+    )
     recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
@@ -204,8 +225,18 @@ def train(a) -> int:
         samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)
     if a.initial == "klt":
         training.from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
-    summary = training.fit(model, samples, a.out, lmbda=a.lmbda, recipe=recipe, validation=validation, minutes=a.minutes,
-                           device=device, bf16=False if a.float32 else None, ranks=ranks)  # fmt: skip
+    summary = training.fit(
+        model,
+        samples,
+        a.out,
+        lmbda=a.lmbda,
+        recipe=recipe,
+        validation=validation,
+        minutes=a.minutes,
+        device=device,
+        bf16=False if a.float32 else None,
+        ranks=ranks,
+    )
     if ranks.first:
         print(json.dumps(summary))
         return left_out([*samples.failed.values(), *(validation.failed.values() if validation else ())], True)
@@ -216,8 +247,7 @@ def train_detector(a) -> int:
     from sccore.utils.device import chosen
 
     device = chosen(a.device)
-    print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence,
-                           device=device)))  # fmt: skip
+    print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence, device=device)))
 
 
 def train_asiqe(a) -> int:
@@ -252,8 +282,7 @@ def suite(a) -> int:
     if a.validation and not validation.is_dir():
         raise InputError(f"{validation}: no such folder")
     folders = {"samples": paths.SAMPLES, "validation": validation}
-    job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device,
-                bf16=False if a.float32 else None)
+    job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device, bf16=False if a.float32 else None)
     if not a.status:
         shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
         if not shards:

@@ -15,9 +15,7 @@ def declared(notebook) -> dict:
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             return {
-                line.targets[0].id: ast.literal_eval(line.value)
-                for line in ast.parse(cell.source).body
-                if isinstance(line, ast.Assign)
+                line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(cell.source).body if isinstance(line, ast.Assign)
             }
     return {}
 

@@ -62,13 +62,21 @@ def parser() -> Parser:
     sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
 
     def adapter_option(sub):
-        sub.add_argument("--adapter-steps", type=natural, default=0, metavar="N", help="Dec-Adapter (reconstruction), over "
-                         "wacnn: fit adapters of the decoder to each image in N steps; they are coded if they pay")  # fmt: skip
+        sub.add_argument(
+            "--adapter-steps",
+            type=natural,
+            default=0,
+            metavar="N",
+            help="Dec-Adapter (reconstruction), over "
+            "wacnn: fit adapters of the decoder to each image in N steps; they are coded if they pay",
+        )
 
     sub = command("encode", "code an image as a .sci file")
     sub.add_argument("image", type=Path, help="any picture; - for standard input")
     sub.add_argument("file", type=new_file, help="the .sci file; - for standard output")
-    sub.add_argument("--lmbda", type=positive, help="0.0018 (small) to 0.025 (faithful); default 0.0067, or that of a checkpoint of one rate")
+    sub.add_argument(
+        "--lmbda", type=positive, help="0.0018 (small) to 0.025 (faithful); default 0.0067, or that of a checkpoint of one rate"
+    )
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
@@ -89,8 +97,12 @@ def parser() -> Parser:
     sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
 
     def also_option(sub):
-        sub.add_argument("--also", nargs="+", metavar="NAME", help="further rulers, a column more each: ms_ssim_text, gmsd, cer ...; "
-                         "`--also list` shows all")  # fmt: skip
+        sub.add_argument(
+            "--also",
+            nargs="+",
+            metavar="NAME",
+            help="further rulers, a column more each: ms_ssim_text, gmsd, cer ...; `--also list` shows all",
+        )
 
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
@@ -99,9 +111,14 @@ def parser() -> Parser:
     sub.add_argument("--lmbda", type=positive, action="append", help="may be repeated; default: all of the model")
     sub.add_argument("--images", help="folder of images, with images/ and masks/ inside or not; or a data set")
     sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
-    sub.add_argument("--coded-with", metavar="MASK", help="tell the model another mask than that: one of a detector (see "
-                     "masks), or dilated, eroded, shifted, ones, empty, inverted")  # fmt: skip
-    sub.add_argument("--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches")
+    sub.add_argument(
+        "--coded-with",
+        metavar="MASK",
+        help="tell the model another mask than that: one of a detector (see masks), or dilated, eroded, shifted, ones, empty, inverted",
+    )
+    sub.add_argument(
+        "--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches"
+    )
     sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
     also_option(sub)
@@ -147,16 +164,35 @@ def parser() -> Parser:
     sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
     sub.add_argument("--out", type=new_folder, required=True, help="folder of the run")
     sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
-    sub.add_argument("--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights")
-    sub.add_argument("--recipe", choices=("companion", "paper"), default="companion", help="which recipe the options below change; on a "
-                     "processor the companion's has batches of 4")  # fmt: skip
+    sub.add_argument(
+        "--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights"
+    )
+    sub.add_argument(
+        "--recipe",
+        choices=("companion", "paper"),
+        default="companion",
+        help="which recipe the options below change; on a processor the companion's has batches of 4",
+    )
     sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")
     sub.add_argument("--minutes", type=not_negative, help="of the whole run, earlier calls included; its schedule ends with them")
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
-    for name, kind in (("steps", count), ("batch", count), ("crop", count), ("optimizer", str), ("lr", positive), ("seed", seed),
-                       ("warmup", natural), ("schedule", str), ("decay", share), ("min-lr", not_negative), ("metric", str), ("masks", str),
-                       ("invert", share), ("validate-every", count)):  # fmt: skip
+    for name, kind in (
+        ("steps", count),
+        ("batch", count),
+        ("crop", count),
+        ("optimizer", str),
+        ("lr", positive),
+        ("seed", seed),
+        ("warmup", natural),
+        ("schedule", str),
+        ("decay", share),
+        ("min-lr", not_negative),
+        ("metric", str),
+        ("masks", str),
+        ("invert", share),
+        ("validate-every", count),
+    ):
         sub.add_argument(f"--{name}", type=kind, help="see sccore.training.recipe.Recipe")
 
     sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
@@ -191,8 +227,13 @@ def parser() -> Parser:
     sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
     sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
     sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
-    sub.add_argument("--measure", nargs="*", choices=["samples", "validation"], default=["samples", "validation"],
-                     help="data sets to measure finished runs on; default: both, as far as they are there")
+    sub.add_argument(
+        "--measure",
+        nargs="*",
+        choices=["samples", "validation"],
+        default=["samples", "validation"],
+        help="data sets to measure finished runs on; default: both, as far as they are there",
+    )
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
     return main

@@ -66,9 +66,8 @@ class Cheng2020(Hyperprior):
         self.h_s = nn.Sequential(*whole.h_s[:-1], conv3x3(N * 3 // 2, 2 * M))  # (B, 2 M, H/16, W/16)
         self.context_prediction = MaskedConv2d(M, 2 * M, 2 * REACH + 1)
         self.entropy_parameters = nn.Sequential(
-            nn.Conv2d(4 * M, M * 10 // 3, 1), act(), nn.Conv2d(M * 10 // 3, M * 8 // 3, 1), act(),
-            nn.Conv2d(M * 8 // 3, 2 * M, 1),
-        )  # fmt: skip
+            nn.Conv2d(4 * M, M * 10 // 3, 1), act(), nn.Conv2d(M * 10 // 3, M * 8 // 3, 1), act(), nn.Conv2d(M * 8 // 3, 2 * M, 1)
+        )
         self.set_rates(lambdas)
         for transform in (*(self.g_a[i] for i in (0, 2, 5, 7)), self.h_a, self.h_s):
             keep_variance(transform)

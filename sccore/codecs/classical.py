@@ -92,30 +92,62 @@ class PillowCodec:
         return image
 
 
-CODECS = {codec.name: codec for codec in (
-    PillowCodec(
-        "jpeg", "JPEG", "YCbCr 4:4:4, optimised Huffman tables", (5, 10, 20, 40, 70, 92),
-        {"subsampling": 0, "optimize": True}, _library("libjpeg_turbo"), scale=(1, 100)),
-    PillowCodec(
-        "webp", "WEBP", "lossy, method 6; YCbCr 4:2:0, the format has no other", (0, 10, 30, 55, 75, 92),
-        {"method": 6}, _library("webp")),
-    PillowCodec(
-        "jxl", "JXL", "VarDCT in XYB, effort 7, one thread", (5, 15, 30, 50, 72, 88),
-        {"effort": 7, "num_threads": 1}, lambda: {"pillow-jxl-plugin": metadata.version("pillow-jxl-plugin")},
-        EXTRA, "pillow_jxl"),
-    PillowCodec(
-        "avif", "AVIF", "aom, speed 6, YCbCr 4:4:4, tune=psnr, tune-content=screen, one thread", (1, 6, 14, 24, 36, 50),
-        {"codec": "aom", "subsampling": "4:4:4", "speed": 6, "max_threads": 1,
-         "advanced": {"tune": "psnr", "tune-content": "screen"}}, _avif_versions),
-    PillowCodec(
-        "hevc", "HEIF", "x265 intra, preset slow, YCbCr 4:4:4, tune=psnr; a HEIF file", (0, 8, 16, 24, 34, 46),
-        {"chroma": 444, "enc_params": {"tune": "psnr"}}, _heif_versions, EXTRA, "pillow_heif", ("x265",)),
-    BPG(),
-    VTM("vtm"),
-    VTM("vtm-scc", screen=True),
-    VTM("vtm-rgb", rgb=True),
-    VTM("vtm-scc-rgb", screen=True, rgb=True),
-)}  # fmt: skip
+CODECS = {
+    codec.name: codec
+    for codec in (
+        PillowCodec(
+            "jpeg",
+            "JPEG",
+            "YCbCr 4:4:4, optimised Huffman tables",
+            (5, 10, 20, 40, 70, 92),
+            {"subsampling": 0, "optimize": True},
+            _library("libjpeg_turbo"),
+            scale=(1, 100),
+        ),
+        PillowCodec(
+            "webp",
+            "WEBP",
+            "lossy, method 6; YCbCr 4:2:0, the format has no other",
+            (0, 10, 30, 55, 75, 92),
+            {"method": 6},
+            _library("webp"),
+        ),
+        PillowCodec(
+            "jxl",
+            "JXL",
+            "VarDCT in XYB, effort 7, one thread",
+            (5, 15, 30, 50, 72, 88),
+            {"effort": 7, "num_threads": 1},
+            lambda: {"pillow-jxl-plugin": metadata.version("pillow-jxl-plugin")},
+            EXTRA,
+            "pillow_jxl",
+        ),
+        PillowCodec(
+            "avif",
+            "AVIF",
+            "aom, speed 6, YCbCr 4:4:4, tune=psnr, tune-content=screen, one thread",
+            (1, 6, 14, 24, 36, 50),
+            {"codec": "aom", "subsampling": "4:4:4", "speed": 6, "max_threads": 1, "advanced": {"tune": "psnr", "tune-content": "screen"}},
+            _avif_versions,
+        ),
+        PillowCodec(
+            "hevc",
+            "HEIF",
+            "x265 intra, preset slow, YCbCr 4:4:4, tune=psnr; a HEIF file",
+            (0, 8, 16, 24, 34, 46),
+            {"chroma": 444, "enc_params": {"tune": "psnr"}},
+            _heif_versions,
+            EXTRA,
+            "pillow_heif",
+            ("x265",),
+        ),
+        BPG(),
+        VTM("vtm"),
+        VTM("vtm-scc", screen=True),
+        VTM("vtm-rgb", rgb=True),
+        VTM("vtm-scc-rgb", screen=True, rgb=True),
+    )
+}
 
 
 def usable(names: Sequence[str] | None = None) -> tuple[list, list[str]]:

@@ -25,8 +25,15 @@ Weights = Hyperprior | Path | str | None
 Mask = np.ndarray | Path | str | None
 
 
-def encode(image: Picture, model: Weights = None, lmbda: float | None = None, mask: Mask = None, *, detector: str | None = None,
-           adapter_steps: int = 0) -> bytes:
+def encode(
+    image: Picture,
+    model: Weights = None,
+    lmbda: float | None = None,
+    mask: Mask = None,
+    *,
+    detector: str | None = None,
+    adapter_steps: int = 0,
+) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
 
     Args:

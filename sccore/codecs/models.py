@@ -21,8 +21,15 @@ SWITCHES = {  # of SFTIP alone; the first of each is the paper's
 RATES = ("fixed", "variable", "tuned")
 
 
-def build(name: str, preset: str = "companion", *, sem: str = "nesft", prior: str = "text+structure", laplacian: str = "magnitude",
-          rate: str = "fixed") -> Hyperprior:
+def build(
+    name: str,
+    preset: str = "companion",
+    *,
+    sem: str = "nesft",
+    prior: str = "text+structure",
+    laplacian: str = "magnitude",
+    rate: str = "fixed",
+) -> Hyperprior:
     """An untrained model; its `spec` holds what was asked for. The arguments are those of :func:`sccore.codecs.zoo.create_model`."""
     switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
     known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}

@@ -44,22 +44,23 @@ class MS2020(SliceEntropyModel):
         N, M = widths.ms, widths.M
         a, b, c = widths.hyper[::2]  # 320, 256, 192 as published
         h_s = lambda: nn.Sequential(deconv(c, c), nn.ReLU(), deconv(c, b), nn.ReLU(), conv3x3(b, a))
-        super().__init__(M, c, a, h_s, lambda seen, slice_ch: slice_net(seen, *widths.cc[::2], slice_ch), lambdas,
-                         widths.centred)  # fmt: skip
+        super().__init__(M, c, a, h_s, lambda seen, slice_ch: slice_net(seen, *widths.cc[::2], slice_ch), lambdas, widths.centred)
         self.g_a = nn.Sequential(
-            conv(3, N), GDN(N),  # 0  (B, N, H/2, W/2)
-            conv(N, N), GDN(N),  # 2
-            conv(N, N), GDN(N),  # 4
+            conv(3, N),
+            GDN(N),  # 0  (B, N, H/2, W/2)
+            conv(N, N),
+            GDN(N),  # 2
+            conv(N, N),
+            GDN(N),  # 4
             conv(N, M),  # 6  (B, M, H/16, W/16)
-        )  # fmt: skip
+        )
         self.g_s = synthesis_transform(M, N, 3)  # (B, 3, H, W)
         self.g_seg = synthesis_transform(M, N, 1)  # (B, 1, H, W), logits of "natural"
         self.h_a = nn.Sequential(conv3x3(M, a), nn.ReLU(), conv(a, b), nn.ReLU(), conv(b, c))  # (B, c, H/64, W/64)
         for transform in (self.g_a, self.h_a, self.h_mean_s, self.h_scale_s):
             keep_variance(transform)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None,
-                level: Tensor | None = None) -> dict:
+    def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None, level: Tensor | None = None) -> dict:
         """As every model's; in training the logits (B, 1, H, W) of "natural" are there too, and what they cost as "task"."""
         output = super().forward(x, mask, lmbda, level)
         if not self.training:
@@ -76,9 +77,7 @@ def synthesis_transform(M: int, N: int, out_ch: int) -> nn.Sequential:
 
 def slice_net(seen: int, first: int, second: int, slice_ch: int) -> nn.Sequential:
     """A slice's mean, scale or residual: two 5x5 convolutions and a 3x3 one, ReLU between (224 and 128 as published)."""
-    return nn.Sequential(
-        conv(seen, first, stride=1), nn.ReLU(), conv(first, second, stride=1), nn.ReLU(), conv3x3(second, slice_ch)
-    )
+    return nn.Sequential(conv(seen, first, stride=1), nn.ReLU(), conv(first, second, stride=1), nn.ReLU(), conv3x3(second, slice_ch))
 
 
 def natural_map(x: Tensor) -> Tensor:

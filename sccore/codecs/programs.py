@@ -101,9 +101,30 @@ class VTM:
             source, target = Path(folder, "image.yuv"), Path(folder, "image.vvc")
             source.write_bytes(np.ascontiguousarray(planes.transpose(2, 0, 1)).tobytes())  # (3, H, W)
             files = [word for file in self.configurations for word in ("-c", Path(os.environ["SCCORE_VTM"], file))]
-            _run(self._program("Encoder"), *files, "-i", source, "-b", target, "-o", os.devnull, "-q", quality,
-                 "-wdt", width, "-hgt", height, "-f", 1, "-fr", 1, "--InputChromaFormat=444", "--InputBitDepth=8",
-                 "--ConformanceWindowMode=1", *(GBR if self.rgb else ()))  # fmt: skip
+            _run(
+                self._program("Encoder"),
+                *files,
+                "-i",
+                source,
+                "-b",
+                target,
+                "-o",
+                os.devnull,
+                "-q",
+                quality,
+                "-wdt",
+                width,
+                "-hgt",
+                height,
+                "-f",
+                1,
+                "-fr",
+                1,
+                "--InputChromaFormat=444",
+                "--InputBitDepth=8",
+                "--ConformanceWindowMode=1",
+                *(GBR if self.rgb else ()),
+            )
             return _read(target, "EncoderAppStatic")
 
     def decode(self, data: bytes, size: tuple[int, int]) -> np.ndarray:

@@ -45,8 +45,14 @@ def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None
 
 
 @torch.no_grad()
-def encode(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask: np.ndarray | None = None,
-           latents: tuple[Tensor, Tensor] | None = None, adapter_steps: int = 0) -> bytes:
+def encode(
+    image: np.ndarray,
+    model: Hyperprior,
+    lmbda: float | None = None,
+    mask: np.ndarray | None = None,
+    latents: tuple[Tensor, Tensor] | None = None,
+    adapter_steps: int = 0,
+) -> bytes:
     """An image as the bytes of a .sci file.
 
     Args:

@@ -11,8 +11,16 @@ from sccore.utils.errors import InputError
 DEFAULTS = {"preset": "companion", **{key: values[0] for key, values in SWITCHES.items()}, "rate": "variable"}  # unsaid in names
 
 
-def create_model(name: str = "sftip", preset: str = "companion", *, pretrained: bool = False, sem: str = "nesft",
-                 prior: str = "text+structure", laplacian: str = "magnitude", rate: str | None = None) -> Hyperprior:
+def create_model(
+    name: str = "sftip",
+    preset: str = "companion",
+    *,
+    pretrained: bool = False,
+    sem: str = "nesft",
+    prior: str = "text+structure",
+    laplacian: str = "magnitude",
+    rate: str | None = None,
+) -> Hyperprior:
     """A model by its name, untrained or with the weights that are shipped; its `spec` holds what was asked for.
 
     Args:

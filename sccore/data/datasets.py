@@ -65,37 +65,78 @@ class Dataset:
             return {row["stem"]: row for row in csv.DictReader(file, delimiter="\t")}
 
 
-DATASETS = {dataset.name: dataset for dataset in (
-    Dataset(
-        "samples", "GB82-SC: screenshots of five systems, 640x480 to 2940x1912, shipped with the project",
-        "https://github.com/gianni-rosato/gb82-image-set", 10, "CC0-1.0", paths.SAMPLES / "SOURCES.tsv"),
-    Dataset(
-        "kodak", "Kodak suite: photographs, 768x512 and 512x768", "https://r0k.us/graphics/kodak", 24,
-        "released for unrestricted use", paths.SHIPPED / "kodak.tsv", r"kodim\d\d\.png"),
-    Dataset(
-        "open", "the training set of the shipped weights: screenshots of software projects, and some photographs",
-        "data/catalogue.tsv", 2531, "a licence a row: Apache-2.0, MIT, BSD, CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0, Unsplash",
-        paths.SHIPPED / "catalogue.tsv"),
-    Dataset(
-        "jpegai", "JPEG AI validation set: photographs and some screens (Fig. 5; its training set is the paper's second stage)",
-        "https://jpegai.github.io/3-datasets", 350, "for research on image coding; see the source",
-        advice="the committee hands it out on request; the paper crops its images to at most 1920x1080"),
-    Dataset(
-        "siqad", "SIQAD: reference screens of an image quality database, about 700x700 (Fig. 6, Tables 2-6)",
-        "https://sites.google.com/site/subjectiveqa", 20, "for research; see the source", pattern=r"cim\d+\.bmp",
-        advice="unpack the archive; the references cim1.bmp to cim20.bmp are taken, distorted images are left alone"),
-    Dataset(
-        "scid", "SCID: reference screens of an image quality database, 1280x720 (Fig. 7)",
-        "https://eezkni.github.io/publications/ESIM.html", 40, "for research; see the source", pattern=r"SCI\d\d\.bmp",
-        advice="unpack the archive; ReferenceSCIs/SCI01.bmp to SCI40.bmp are taken, distorted images are left alone"),
-    Dataset(
-        "mlscid", "MLSCID: a column of Table 1, for which the paper gives no reference", "not known", None, "not known",
-        advice="if you know it, put your copy here"),
-    Dataset(
-        "openimages", "Open Images: photographs (first training stage); the paper draws 300,000 and does not say which",
-        "https://storage.googleapis.com/openimages/web/index.html", None, "images CC-BY-2.0 as listed by their authors",
-        advice="download a choice of your own with the source's downloader"),
-)}  # fmt: skip
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "samples",
+            "GB82-SC: screenshots of five systems, 640x480 to 2940x1912, shipped with the project",
+            "https://github.com/gianni-rosato/gb82-image-set",
+            10,
+            "CC0-1.0",
+            paths.SAMPLES / "SOURCES.tsv",
+        ),
+        Dataset(
+            "kodak",
+            "Kodak suite: photographs, 768x512 and 512x768",
+            "https://r0k.us/graphics/kodak",
+            24,
+            "released for unrestricted use",
+            paths.SHIPPED / "kodak.tsv",
+            r"kodim\d\d\.png",
+        ),
+        Dataset(
+            "open",
+            "the training set of the shipped weights: screenshots of software projects, and some photographs",
+            "data/catalogue.tsv",
+            2531,
+            "a licence a row: Apache-2.0, MIT, BSD, CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0, Unsplash",
+            paths.SHIPPED / "catalogue.tsv",
+        ),
+        Dataset(
+            "jpegai",
+            "JPEG AI validation set: photographs and some screens (Fig. 5; its training set is the paper's second stage)",
+            "https://jpegai.github.io/3-datasets",
+            350,
+            "for research on image coding; see the source",
+            advice="the committee hands it out on request; the paper crops its images to at most 1920x1080",
+        ),
+        Dataset(
+            "siqad",
+            "SIQAD: reference screens of an image quality database, about 700x700 (Fig. 6, Tables 2-6)",
+            "https://sites.google.com/site/subjectiveqa",
+            20,
+            "for research; see the source",
+            pattern=r"cim\d+\.bmp",
+            advice="unpack the archive; the references cim1.bmp to cim20.bmp are taken, distorted images are left alone",
+        ),
+        Dataset(
+            "scid",
+            "SCID: reference screens of an image quality database, 1280x720 (Fig. 7)",
+            "https://eezkni.github.io/publications/ESIM.html",
+            40,
+            "for research; see the source",
+            pattern=r"SCI\d\d\.bmp",
+            advice="unpack the archive; ReferenceSCIs/SCI01.bmp to SCI40.bmp are taken, distorted images are left alone",
+        ),
+        Dataset(
+            "mlscid",
+            "MLSCID: a column of Table 1, for which the paper gives no reference",
+            "not known",
+            None,
+            "not known",
+            advice="if you know it, put your copy here",
+        ),
+        Dataset(
+            "openimages",
+            "Open Images: photographs (first training stage); the paper draws 300,000 and does not say which",
+            "https://storage.googleapis.com/openimages/web/index.html",
+            None,
+            "images CC-BY-2.0 as listed by their authors",
+            advice="download a choice of your own with the source's downloader",
+        ),
+    )
+}
 
 
 def known(name: str) -> Dataset:

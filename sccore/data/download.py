@@ -60,8 +60,7 @@ def fetch(name: str, out: Path | str | None = None, base: str = BASE, jobs: int 
     return _bring(items, out, jobs, f"fetching {name}", progress)
 
 
-def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Path | str | None = None,
-         progress: bool = True) -> dict:
+def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Path | str | None = None, progress: bool = True) -> dict:
     """Takes over images, and the masks beside them, from a user's folder: as links where the disk allows it, else as copies.
 
     Args:
@@ -81,8 +80,15 @@ def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Pa
     masks = Path(masks).expanduser() if masks else beside if beside.is_dir() else None
     mates = {p.stem: p for p in image_files(masks)} if masks else {}
     others = {masks, Path(out) / "images", Path(out) / "masks"} - {folder}
-    found = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES
-             and not p.name.startswith(".") and others.isdisjoint(p.parents) and pattern.fullmatch(p.name)]  # fmt: skip
+    found = [
+        p
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+        and p.suffix.lower() in SUFFIXES
+        and not p.name.startswith(".")
+        and others.isdisjoint(p.parents)
+        and pattern.fullmatch(p.name)
+    ]
     if not found:
         named = f" named as those of {name} ({dataset.pattern})" if dataset else ""
         raise InputError(f"{folder}: no images{named} in it")

@@ -115,8 +115,9 @@ def pair(images: Path | str, masks: Path | str | None = None, strict: bool = Tru
     return [(stem, image, mask or masks and Path(masks) / f"{stem}.png") for stem, image, mask in found]
 
 
-def match(images: Iterable[Where], masks: Iterable[Where] | None, images_dir: str, masks_dir: str,
-          strict: bool = True) -> list[tuple[str, Where, Where | None]]:  # fmt: skip
+def match(
+    images: Iterable[Where], masks: Iterable[Where] | None, images_dir: str, masks_dir: str, strict: bool = True
+) -> list[tuple[str, Where, Where | None]]:
     """Images and masks of the same stems, in the images' order; each is a path, or anything else with `name` and `stem`.
 
     Args:

@@ -37,8 +37,7 @@ class Samples:
     _there: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None,
-           sha256: str = "") -> "Samples":
+    def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None, sha256: str = "") -> "Samples":
         """From (name, uint8 (H, W, 3) image, bool (H, W) mask), each packed as it comes: no more than one is in memory twice."""
         names, sizes, end = [], [], 0
         pixels = np.empty((1, 4), np.uint8)
@@ -95,8 +94,10 @@ def load(*sources: Path | str, masks: Path | str | None = None, progress: bool =
 
     def items():
         for source, found in listed.items():
-            with ThreadPoolExecutor(workers := cores()) as pool, \
-                 tqdm(total=len(found), desc=f"reading {Path(source).name}", unit="image", disable=not progress) as bar:  # fmt: skip
+            with (
+                ThreadPoolExecutor(workers := cores()) as pool,
+                tqdm(total=len(found), desc=f"reading {Path(source).name}", unit="image", disable=not progress) as bar,
+            ):
                 for start in range(0, len(found), 4 * workers):  # no more than that is in memory twice
                     for entry, (contents, item) in zip(part := found[start : start + 4 * workers], pool.map(decoded, part)):
                         for content in contents:
@@ -162,8 +163,16 @@ class Crops(Batches):
         part: of the batch that this process takes, as a slice; all of it.
     """
 
-    def __init__(self, samples: Samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
-                 invert: float = 0.0, part: slice = slice(None)):
+    def __init__(
+        self,
+        samples: Samples,
+        size: int = 256,
+        batch: int = 8,
+        seed: int = 0,
+        device: str = "cpu",
+        invert: float = 0.0,
+        part: slice = slice(None),
+    ):
         self.choice = Choice(np.array(samples.sizes), size, batch, seed, invert, part)
         self.starts, self.device = samples.starts, device
         self.pixels = samples.on(device)  # (pixels of all images,)

@@ -107,7 +107,12 @@ def make_index(found: list[Entry], progress: bool) -> dict:
         rows.append(((number(entry.image), number(entry.mask)), spans, size))
     meta = {"places": list(numbers), "failed": failed, "sha256": digest.hexdigest()}
     files, spans, sizes = zip(*rows) if rows else ((), (), ())
-    return {"files": np.array(files, np.int32), "spans": np.array(spans, np.int64), "sizes": np.array(sizes, np.int64), "meta": json.dumps(meta)}
+    return {
+        "files": np.array(files, np.int32),
+        "spans": np.array(spans, np.int64),
+        "sizes": np.array(sizes, np.int64),
+        "meta": json.dumps(meta),
+    }
 
 
 def decoded_size(entry: Entry) -> tuple[list[bytes], tuple[int, int] | InputError]:
@@ -133,8 +138,16 @@ def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
 class StreamedCrops(Batches):
     """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by threads; one a core, less this one."""
 
-    def __init__(self, stream: Stream, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu",
-                 invert: float = 0.0, part: slice = slice(None)):
+    def __init__(
+        self,
+        stream: Stream,
+        size: int = 256,
+        batch: int = 8,
+        seed: int = 0,
+        device: str = "cpu",
+        invert: float = 0.0,
+        part: slice = slice(None),
+    ):
         self.reader, self.device = Reader(stream, Choice(stream.sizes, size, batch, seed, invert, part)), device
         self.threads = max(1, cores() - 1)
         self.ahead: Iterator[Tensor] | None = None

@@ -20,8 +20,9 @@ METRIC = "asiqe_r"
 COLUMNS = ("codec", "bpp", METRIC)
 
 
-def measure(images_dir: Path | str, codecs: Sequence[str], out: Path | str, limit: tuple[int, int] | None = None,
-            progress: bool = True) -> dict:  # fmt: skip
+def measure(
+    images_dir: Path | str, codecs: Sequence[str], out: Path | str, limit: tuple[int, int] | None = None, progress: bool = True
+) -> dict:
     """Scores and rates of a folder's images through codecs, in a record; what is in `out` already is kept.
 
     Args:

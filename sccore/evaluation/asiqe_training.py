@@ -44,8 +44,17 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
     scale = Weights(alpha, beta, low, high, empty, empty, empty, empty, {})
     regression = Regression(**SVR).fit(scale.scaled(raw), LABELS[label](table[label].to_numpy()))
     vectors = regression.support_vectors_.astype(np.float32).astype(np.float64)  # as a file holds them
-    return Weights(alpha, beta, low, high, vectors, regression.dual_coef_[0], np.array(SVR["gamma"]),
-                   regression.intercept_[0], {"format": index.FORMAT, "step": index.STEP} | (meta or {}))  # fmt: skip
+    return Weights(
+        alpha,
+        beta,
+        low,
+        high,
+        vectors,
+        regression.dual_coef_[0],
+        np.array(SVR["gamma"]),
+        regression.intercept_[0],
+        {"format": index.FORMAT, "step": index.STEP} | (meta or {}),
+    )
 
 
 def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
@@ -57,8 +66,14 @@ def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
     return {"srcc": float(spearmanr(truth, score)[0]), "plcc": float(pearsonr(truth, score)[0]), "images": len(truth)}
 
 
-def held_out(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUNT), without: Iterable[str] = (),
-             folds: int = FOLDS, seed: int = 0) -> pd.Series:  # fmt: skip
+def held_out(
+    table: pd.DataFrame,
+    label: str = LABEL,
+    use: Iterable[int] = range(COUNT),
+    without: Iterable[str] = (),
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> pd.Series:
     """The score of every row by weights that saw none of its scene; of the types `without`, if any, which they saw nothing of."""
     names = sorted(table["scene"].unique())
     order = np.random.default_rng(seed).permutation(len(names))
@@ -92,7 +107,8 @@ def evaluate(table: pd.DataFrame) -> dict:
         unseen["both learned codecs"] = correlations(truth[own], held_out(table, without=asiqe_training_set.LEARNED)[own])
     own_features = {name: set(range(COUNT)[part]) for name, part in FAMILIES.items()}
     families = {f"without {name}": set(range(COUNT)) - own for name, own in own_features.items()} | {
-        f"{name} alone": own for name, own in own_features.items()}  # fmt: skip
+        f"{name} alone": own for name, own in own_features.items()
+    }
     other = held_out(table, "gmsd")
     return {
         "held_out_scenes": correlations(truth, scores),
@@ -118,8 +134,16 @@ def ranked(rows: pd.DataFrame, scores: pd.Series) -> dict:
     return {"mean": float(np.mean(own)) if own else None, "scenes": len(own)}
 
 
-def train(sources: list[Path], out: Path | str, record: Path | str, work: Path | str, count: int = 60, learned_every: int = 4,
-          seed: int = 0, progress: bool = True) -> dict:  # fmt: skip
+def train(
+    sources: list[Path],
+    out: Path | str,
+    record: Path | str,
+    work: Path | str,
+    count: int = 60,
+    learned_every: int = 4,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict:
     """Makes the table, evaluates, trains on all of it; writes the weights and the record, which is given back.
 
     Args:
@@ -129,16 +153,37 @@ def train(sources: list[Path], out: Path | str, record: Path | str, work: Path |
 
     table = asiqe_training_set.make(sources, work, count, learned_every, seed, progress)
     found = evaluate(table)
-    data = {"sources": {name: int(n) for name, n in table.groupby("source")["scene"].nunique().items()},
-            "scenes": int(table["scene"].nunique()), "images": len(table), "seed": seed,
-            "types": {name: int(n) for name, n in table["type"].value_counts(sort=False).items()},
-            "table_sha256": file_hash(work)}  # fmt: skip
-    meta = {"name": "ASIQE-R (reconstructed, re-trained)", "label": "SQMS-like", "svr": SVR, "sklearn": sklearn.__version__,
-            "data": data, "held_out_scenes": found["held_out_scenes"]}  # fmt: skip
+    data = {
+        "sources": {name: int(n) for name, n in table.groupby("source")["scene"].nunique().items()},
+        "scenes": int(table["scene"].nunique()),
+        "images": len(table),
+        "seed": seed,
+        "types": {name: int(n) for name, n in table["type"].value_counts(sort=False).items()},
+        "table_sha256": file_hash(work),
+    }
+    meta = {
+        "name": "ASIQE-R (reconstructed, re-trained)",
+        "label": "SQMS-like",
+        "svr": SVR,
+        "sklearn": sklearn.__version__,
+        "data": data,
+        "held_out_scenes": found["held_out_scenes"],
+    }
     weights = fit(table, meta=meta)
     index.save(weights, out)
-    made = {"index": meta["name"], "weights": file_hash(out), "vectors": len(weights.dual), "svr": SVR, "folds": FOLDS,
-            "step": index.STEP, "data": data, "versions": provenance.versions() | {"scikit-learn": sklearn.__version__},
-            "machine": provenance.machine(), "date": provenance.now(), "command": provenance.command_line(), "evaluation": found}  # fmt: skip
+    made = {
+        "index": meta["name"],
+        "weights": file_hash(out),
+        "vectors": len(weights.dual),
+        "svr": SVR,
+        "folds": FOLDS,
+        "step": index.STEP,
+        "data": data,
+        "versions": provenance.versions() | {"scikit-learn": sklearn.__version__},
+        "machine": provenance.machine(),
+        "date": provenance.now(),
+        "command": provenance.command_line(),
+        "evaluation": found,
+    }
     save_record(record, made)
     return made

@@ -160,8 +160,9 @@ def learned(scene: np.ndarray, model) -> Iterator[tuple[float, np.ndarray]]:
         yield lmbda, sci.decode(sci.encode(scene, model, lmbda, latents=latents), model)
 
 
-def make(sources: list[Path], work: Path | str, count: int = 60, learned_every: int = 4, seed: int = 0,
-         progress: bool = True) -> pd.DataFrame:  # fmt: skip
+def make(
+    sources: list[Path], work: Path | str, count: int = 60, learned_every: int = 4, seed: int = 0, progress: bool = True
+) -> pd.DataFrame:
     """The training table, a row an image: scene, source, type, level, features x0, x1 ..., labels sqms and gmsd.
 
     Args:

@@ -84,8 +84,9 @@ def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> f
     return max(0.0, float((highs.min() - lows.max()) / ((highs - lows).min() or 1)))
 
 
-def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp",
-            resamples: int = 1000, seed: int = 0) -> dict:
+def compare(
+    anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", resamples: int = 1000, seed: int = 0
+) -> dict:
     """BD-rate of one codec against another on the same images, in percent, and how sure it is.
 
     Returns:
@@ -140,7 +141,9 @@ def _compare(names, anchor, test, metric, rate, resamples, seed):
     }
 
 
-def bootstrap(numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000, seed: int = 0) -> tuple[float, float, int]:
+def bootstrap(
+    numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float, int]:
     """The 95 % interval of a number that is made of `count` images, and how many resamples have it; NaN where none has.
 
     Args:
@@ -166,7 +169,9 @@ def _tables(frame, metric, rate):
         raise InputError(f"{codecs}: no image has {metric}")
     rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in (rate, metric))
     if gaps := qualities.index[qualities.isna().any(axis=1)].tolist():
-        raise InputError(f"{codecs}: not measured at every point of the curve: {', '.join(gaps)} (the PSNR of an exact picture is infinite)")
+        raise InputError(
+            f"{codecs}: not measured at every point of the curve: {', '.join(gaps)} (the PSNR of an exact picture is infinite)"
+        )
     return rates, qualities
 
 

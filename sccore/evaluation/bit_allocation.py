@@ -37,8 +37,7 @@ DATASET = "regions"  # folder of the records in data/results
 
 
 @torch.no_grad()
-def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None,
-         mask: np.ndarray | None = None) -> np.ndarray:
+def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask: np.ndarray | None = None) -> np.ndarray:
     """Estimated bits of y, (M, h, w): each channel at each position of the padded image.
 
     Args:
@@ -79,8 +78,9 @@ def spent(values: np.ndarray, kinds: np.ndarray) -> dict[str, float]:
     return {name: float(values[kinds == i].sum(dtype=np.float64)) for i, name in enumerate(REGIONS)}
 
 
-def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA, out: Path | str | None = None,
-            progress: bool = True) -> dict:
+def measure(
+    name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA, out: Path | str | None = None, progress: bool = True
+) -> dict:
     """The record of a checkpoint: for each image positions and bits by region, of all channels and of the loudest.
 
     Args:
@@ -100,10 +100,14 @@ def measure(name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA
         kinds, values = regions(image, mask, model.stride), bits(image, model, lmbda, mask)
         channel = loudest(values)
         yield {
-            "width": image.shape[1], "height": image.shape[0], "channel": channel,
-            "bits": float(values.sum(dtype=np.float64)), "positions": spent(np.ones(kinds.shape), kinds),
-            "all": spent(values.sum(0, dtype=np.float64), kinds), "loudest": spent(values[channel], kinds),
-        }  # fmt: skip
+            "width": image.shape[1],
+            "height": image.shape[0],
+            "channel": channel,
+            "bits": float(values.sum(dtype=np.float64)),
+            "positions": spent(np.ones(kinds.shape), kinds),
+            "all": spent(values.sum(0, dtype=np.float64), kinds),
+            "loudest": spent(values[channel], kinds),
+        }
 
     pairs = {image.name: (image, mask) for _, image, mask in pair(folder / "images", folder / "masks")}
     records.sweep(record, pairs, [{}], rows, out, progress)

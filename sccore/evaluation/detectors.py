@@ -27,9 +27,16 @@ COUNTS = ("mask", "truth", "both")  # of pixels, in every row
 COVERED = 0.5  # share of a word's box from which on it counts as found
 
 
-def evaluate_detector(folder: Path | str, detector: str = "craft", weights: Path | str | None = None, scale: float = 1.0,
-                      held_back: bool = False, out: Path | str | None = None, progress: bool = True,
-                      command: str | None = None) -> dict:
+def evaluate_detector(
+    folder: Path | str,
+    detector: str = "craft",
+    weights: Path | str | None = None,
+    scale: float = 1.0,
+    held_back: bool = False,
+    out: Path | str | None = None,
+    progress: bool = True,
+    command: str | None = None,
+) -> dict:
     """Measure a detector on a folder of pages STEM.png and their words STEM.json; what cannot be read is under "failed".
 
     Args:
@@ -60,9 +67,17 @@ def evaluate_detector(folder: Path | str, detector: str = "craft", weights: Path
     return _filled(record, pairs, [{}], rows, out, progress)
 
 
-def evaluate_stability(folder: Path | str, detector: str = "craft", weights: Path | str | None = None, scale: float = 1.0,
-                       codecs: Sequence[str] = ("jpeg",), qualities: Sequence[int] | None = None,
-                       out: Path | str | None = None, progress: bool = True, command: str | None = None) -> dict:
+def evaluate_stability(
+    folder: Path | str,
+    detector: str = "craft",
+    weights: Path | str | None = None,
+    scale: float = 1.0,
+    codecs: Sequence[str] = ("jpeg",),
+    qualities: Sequence[int] | None = None,
+    out: Path | str | None = None,
+    progress: bool = True,
+    command: str | None = None,
+) -> dict:
     """Measure how a detector's masks change when the images are compressed: a row an image, codec and quality.
 
     Args:
@@ -138,8 +153,11 @@ def total(rows: Iterable[dict]) -> dict:
     result = {"pages": len(rows)} | ratios(**{key: int(value) for key, value in counts.items()})
     if "words" in rows:
         megapixels = (rows["width"] * rows["height"]).sum() / 1e6
-        result |= {"words": int(rows["words"].sum()), "found": rows["found"].sum() / max(rows["words"].sum(), 1),
-                   "cpu_s": rows["cpu_s"].sum() / megapixels}  # fmt: skip
+        result |= {
+            "words": int(rows["words"].sum()),
+            "found": rows["found"].sum() / max(rows["words"].sum(), 1),
+            "cpu_s": rows["cpu_s"].sum() / megapixels,
+        }
     return result
 
 

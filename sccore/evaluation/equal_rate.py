@@ -44,8 +44,7 @@ def cut(layer: np.ndarray, left: int, top: int, width: int, height: int) -> np.n
     return np.ascontiguousarray(layer[top : top + height, left : left + width])
 
 
-def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None,
-         bpp: float | None = None) -> Coded:
+def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None, bpp: float | None = None) -> Coded:
     """Codes a crop with a classical codec, or with a shipped checkpoint of that name or a checkpoint file.
 
     Args:

@@ -20,14 +20,36 @@ from sccore.presets import LAMBDAS
 from sccore.text import altered_masks
 from sccore.utils.errors import InputError
 
-SUBJECT = ("codec", "model", "checkpoint", "settings", "dataset", "machine", "threads", "coded_with", "also", "lmbdas", "qualities",
-           "with_ms_ssim")  # what agrees in a record that is gone on with
+SUBJECT = (
+    "codec",
+    "model",
+    "checkpoint",
+    "settings",
+    "dataset",
+    "machine",
+    "threads",
+    "coded_with",
+    "also",
+    "lmbdas",
+    "qualities",
+    "with_ms_ssim",
+)  # what agrees in a record that is gone on with
 
 
-def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None, lmbdas: Sequence[float] | None = None,
-             out: Path | str | None = None, progress: bool = True, name: str | None = None,
-             command: str | None = None, position: int = 0, adapter_steps: int = 0, coded_with: str | None = None,
-             also: Sequence[str] | None = None) -> dict:
+def evaluate(
+    model,
+    images_dir: Path | str,
+    masks_dir: Path | str | None = None,
+    lmbdas: Sequence[float] | None = None,
+    out: Path | str | None = None,
+    progress: bool = True,
+    name: str | None = None,
+    command: str | None = None,
+    position: int = 0,
+    adapter_steps: int = 0,
+    coded_with: str | None = None,
+    also: Sequence[str] | None = None,
+) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
@@ -75,9 +97,17 @@ def evaluate(model, images_dir: Path | str, masks_dir: Path | str | None = None,
     return _fill(record, images_dir, masks_dir, [{"lmbda": lmbda} for lmbda in lmbdas], rows, out, also, progress, position)
 
 
-def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | None = None,
-                       qualities: Sequence[int] | None = None, out: Path | str | None = None, progress: bool = True,
-                       ms_ssim: bool = True, command: str | None = None, also: Sequence[str] | None = None) -> dict:
+def evaluate_classical(
+    codec,
+    images_dir: Path | str,
+    masks_dir: Path | str | None = None,
+    qualities: Sequence[int] | None = None,
+    out: Path | str | None = None,
+    progress: bool = True,
+    ms_ssim: bool = True,
+    command: str | None = None,
+    also: Sequence[str] | None = None,
+) -> dict:
     """Measure a codec of :mod:`sccore.codecs.classical` as `evaluate` does a model; what it cannot code is under "failed" too.
 
     Args:
@@ -98,9 +128,17 @@ def evaluate_classical(codec, images_dir: Path | str, masks_dir: Path | str | No
     return _fill(record, images_dir, masks_dir, [{"quality": quality} for quality in qualities], rows, out, also, progress)
 
 
-def _fill(record: dict, images_dir: Path | str, masks_dir: Path | str | None, points: list[dict],
-          rows: Callable[..., Iterable[tuple[dict, np.ndarray]]], out: Path | str | None, also: Sequence[str] | None,
-          progress: bool, position: int = 0) -> dict:  # fmt: skip
+def _fill(
+    record: dict,
+    images_dir: Path | str,
+    masks_dir: Path | str | None,
+    points: list[dict],
+    rows: Callable[..., Iterable[tuple[dict, np.ndarray]]],
+    out: Path | str | None,
+    also: Sequence[str] | None,
+    progress: bool,
+    position: int = 0,
+) -> dict:
     """Fills a record with what `rows(image, mask, points)` measures, and further metrics."""
     pairs = {path.name: (path, mask) for _, path, mask in pair(images_dir, masks_dir, strict=False)}
     if names := metrics.further(also):
@@ -128,8 +166,14 @@ class Latents:
         self.seconds = perf_counter() - start
 
 
-def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None,
-            latents: Latents | None = None, adapter_steps: int = 0) -> tuple[dict, np.ndarray]:
+def measure(
+    model,
+    image: np.ndarray,
+    mask: np.ndarray | None = None,
+    lmbda: float | None = None,
+    latents: Latents | None = None,
+    adapter_steps: int = 0,
+) -> tuple[dict, np.ndarray]:
     """Code and decode one image (H, W, 3); a row of a record without the name, and the decoded image.
 
     Times are those of the whole way: the analysis counts for every lambda. With `adapter_steps` the row has the bytes
@@ -143,16 +187,19 @@ def measure(model, image: np.ndarray, mask: np.ndarray | None = None, lmbda: flo
     end = perf_counter()
     adapters = len(sci.open_seal(stream)[-1])
     estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
-    row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {
-        "bpp_estimated": estimated / (image.shape[0] * image.shape[1]),
-        "encode_s": latents.seconds + encoded - start,
-        "decode_s": end - encoded,
-    }  # fmt: skip
+    row = (
+        {"lmbda": lmbda}
+        | _score(image, mask, decoded, stream)
+        | {
+            "bpp_estimated": estimated / (image.shape[0] * image.shape[1]),
+            "encode_s": latents.seconds + encoded - start,
+            "decode_s": end - encoded,
+        }
+    )
     return row | ({"adapter_bytes": adapters} if adapter_steps else {}), decoded
 
 
-def measure_classical(codec, image: np.ndarray, mask: np.ndarray | None, quality: int,
-                      ms_ssim: bool = True) -> tuple[dict, np.ndarray]:
+def measure_classical(codec, image: np.ndarray, mask: np.ndarray | None, quality: int, ms_ssim: bool = True) -> tuple[dict, np.ndarray]:
     """As `measure`, with a codec of :mod:`sccore.codecs.classical` at one quality."""
     start = perf_counter()
     stream = codec.encode(image, quality)

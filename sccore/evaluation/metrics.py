@@ -167,27 +167,51 @@ class Metric:
     words: bool = False
     weight: Callable[..., float] | None = None
 
-    def __call__(self, original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None = None,
-                 words: list[dict] | None = None) -> float | None:
+    def __call__(
+        self, original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None = None, words: list[dict] | None = None
+    ) -> float | None:
         check(original, decoded)
         return self.function(original, decoded, mask, *([words] if self.words else []))
 
 
 _piq_metric = {"needs": "piq", "missing": _piq_missing, "versions": lambda: {"piq": metadata.version("piq")}}
-METRICS = {ruler.name: ruler for ruler in (
-    Metric("psnr", "PSNR [dB], 8-bit RGB", "higher", "", lambda a, b, mask: psnr(a, b)),
-    Metric("psnr_text", "text-region PSNR [dB], 8-bit RGB", "higher", "mask",
-          lambda a, b, mask: None if mask is None else psnr_text(a, b, mask)),
-    Metric("ms_ssim", "MS-SSIM", "higher", "161 pixels a side", lambda a, b, mask: ms_ssim(a, b)),
-    Metric("ms_ssim_text", "MS-SSIM of text regions", "higher", "mask, 161 pixels a side", ms_ssim_text),
-    Metric("gmsd", "GMSD", "lower", function=_piq("gmsd"), **_piq_metric),
-    Metric("vsi", "VSI", "higher", function=_piq("vsi"), **_piq_metric),
-    Metric("mdsi", "MDSI", "lower", function=_piq("mdsi"), **_piq_metric),
-    Metric("cer", "character error rate", "lower", "mask, tesseract, pytesseract, rapidfuzz", ocr.cer, ocr.missing, ocr.versions,
-          words=True, weight=ocr.characters),
-    Metric("asiqe_r", "ASIQE-R", "higher", "sccore.evaluation.asiqe.index",
-          lambda a, b, mask: import_module("sccore.evaluation.asiqe.index").asiqe_r(b), _asiqe_missing),
-)}  # fmt: skip
+METRICS = {
+    ruler.name: ruler
+    for ruler in (
+        Metric("psnr", "PSNR [dB], 8-bit RGB", "higher", "", lambda a, b, mask: psnr(a, b)),
+        Metric(
+            "psnr_text",
+            "text-region PSNR [dB], 8-bit RGB",
+            "higher",
+            "mask",
+            lambda a, b, mask: None if mask is None else psnr_text(a, b, mask),
+        ),
+        Metric("ms_ssim", "MS-SSIM", "higher", "161 pixels a side", lambda a, b, mask: ms_ssim(a, b)),
+        Metric("ms_ssim_text", "MS-SSIM of text regions", "higher", "mask, 161 pixels a side", ms_ssim_text),
+        Metric("gmsd", "GMSD", "lower", function=_piq("gmsd"), **_piq_metric),
+        Metric("vsi", "VSI", "higher", function=_piq("vsi"), **_piq_metric),
+        Metric("mdsi", "MDSI", "lower", function=_piq("mdsi"), **_piq_metric),
+        Metric(
+            "cer",
+            "character error rate",
+            "lower",
+            "mask, tesseract, pytesseract, rapidfuzz",
+            ocr.cer,
+            ocr.missing,
+            ocr.versions,
+            words=True,
+            weight=ocr.characters,
+        ),
+        Metric(
+            "asiqe_r",
+            "ASIQE-R",
+            "higher",
+            "sccore.evaluation.asiqe.index",
+            lambda a, b, mask: import_module("sccore.evaluation.asiqe.index").asiqe_r(b),
+            _asiqe_missing,
+        ),
+    )
+}
 ALWAYS = ("psnr", "psnr_text", "ms_ssim")  # in every record
 
 
@@ -222,8 +246,9 @@ def truth(names: Sequence[str], image: Path) -> list[dict] | None:
     return read_words(beside)
 
 
-def columns(names: Sequence[str], original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None,
-            words: list[dict] | None = None) -> dict[str, float | None]:
+def columns(
+    names: Sequence[str], original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None, words: list[dict] | None = None
+) -> dict[str, float | None]:
     """What these rulers say of a decoded image; a ruler that weighs images has a column `NAME_weight` too."""
     row = {}
     for ruler in map(METRICS.get, names):

@@ -80,8 +80,15 @@ def resume(record: dict, out: Path | str | None, same: Iterable[str], columns: I
     return before if subject(before) == subject(record) else record
 
 
-def sweep(record: dict, images: dict[str, Any], points: Sequence[dict], rows: Callable[[Any, list[dict]], Iterable[dict]],
-          out: Path | str | None, progress: bool, position: int = 0) -> dict:
+def sweep(
+    record: dict,
+    images: dict[str, Any],
+    points: Sequence[dict],
+    rows: Callable[[Any, list[dict]], Iterable[dict]],
+    out: Path | str | None,
+    progress: bool,
+    position: int = 0,
+) -> dict:
     """Fills a record image by image with what it does not have yet. An image that cannot be measured is named under "failed".
 
     Args:

@@ -24,8 +24,11 @@ def record() -> dict:
 def data_table() -> str:
     """Which scenes and distortions the weights come from."""
     data = record()["data"]
-    return table(["what", "how many"], [[f"scenes from `{name}`", n] for name, n in data["sources"].items()] +
-                        [[f"images, {kind}", n] for kind, n in data["types"].items()])  # fmt: skip
+    return table(
+        ["what", "how many"],
+        [[f"scenes from `{name}`", n] for name, n in data["sources"].items()]
+        + [[f"images, {kind}", n] for kind, n in data["types"].items()],
+    )
 
 
 def summary() -> str:
@@ -45,19 +48,25 @@ def types_table() -> str:
     unseen = lambda kind: e["held_out_types"].get(kind, {}).get("srcc")
     mark = lambda value: "" if value is None else "yes" if value >= GOALS["held_out_types"] else "no"
     kinds = [kind for kind in [*asiqe_training_set.DISTORTIONS, *asiqe_training_set.LEARNED] if kind in e["by_type"]]
-    rows = [[kind, value["images"], number(value["srcc"], ".3f"), within(kind), number(unseen(kind), ".3f"), mark(unseen(kind))]
-            for kind in kinds for value in [e["by_type"][kind]]]  # fmt: skip
+    rows = [
+        [kind, value["images"], number(value["srcc"], ".3f"), within(kind), number(unseen(kind), ".3f"), mark(unseen(kind))]
+        for kind in kinds
+        for value in [e["by_type"][kind]]
+    ]
     if both := e["held_out_types"].get("both learned codecs"):
         rows.append(["both learned codecs, neither seen", both["images"], None, None, number(both["srcc"], ".3f"), mark(both["srcc"])])
-    return table(["type", "images", "SRCC, type seen", "SRCC within a scene", "SRCC, type unseen",
-                         f"goal {GOALS['held_out_types']:g} met"], rows)  # fmt: skip
+    return table(
+        ["type", "images", "SRCC, type seen", "SRCC within a scene", "SRCC, type unseen", f"goal {GOALS['held_out_types']:g} met"], rows
+    )
 
 
 def ablation_table() -> str:
     """SRCC and PLCC without a family of features, and with one alone."""
     e = record()["evaluation"]
-    return table(["features", "SRCC", "PLCC", "images"], [["all", *_cells(e["held_out_scenes"])]] +
-                        [[name, *_cells(value)] for name, value in e["ablation"].items()])  # fmt: skip
+    return table(
+        ["features", "SRCC", "PLCC", "images"],
+        [["all", *_cells(e["held_out_scenes"])]] + [[name, *_cells(value)] for name, value in e["ablation"].items()],
+    )
 
 
 def order_table() -> str:
@@ -68,8 +77,15 @@ def order_table() -> str:
         with_rate = np.mean([spearmanr(image["bpp"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
         with_psnr = np.mean([spearmanr(image["psnr"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
         up, every = sum((step > 0).sum() for step in steps), sum(map(len, steps))
-        rows.append([title(codec), f"{sum((step > 0).all() for step in steps)} of {len(steps)}", f"{up} of {every}",
-                     f"{with_rate:.3f}", f"{with_psnr:.3f}"])  # fmt: skip
+        rows.append(
+            [
+                title(codec),
+                f"{sum((step > 0).all() for step in steps)} of {len(steps)}",
+                f"{up} of {every}",
+                f"{with_rate:.3f}",
+                f"{with_psnr:.3f}",
+            ]
+        )
     return table(["codec", "images that rise at every step", "steps that rise", "SRCC with rate", "SRCC with PSNR"], rows)
 
 
@@ -82,8 +98,9 @@ def score_curves() -> Figure:
         return nothing(f"ASIQE-R against rate: {MISSING}")
     frame = pd.DataFrame(scores["images"])
     names, codecs = sorted(frame["name"].unique()), sorted(frame["codec"].unique(), key=rank)
-    figure, axes = plt.subplots((len(names) + 4) // 5, min(len(names), 5), figsize=(10, 2.2 * ((len(names) + 4) // 5)), sharex=True, sharey=True,
-                                squeeze=False)  # fmt: skip
+    figure, axes = plt.subplots(
+        (len(names) + 4) // 5, min(len(names), 5), figsize=(10, 2.2 * ((len(names) + 4) // 5)), sharex=True, sharey=True, squeeze=False
+    )
     for name, ax in zip(names, axes.flat):
         for codec in codecs:
             own = frame[(frame["name"] == name) & (frame["codec"] == codec)].sort_values("bpp")

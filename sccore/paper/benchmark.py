@@ -39,8 +39,7 @@ class Benchmark:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", measure: bool = False,
-            detector: str = "") -> Benchmark:
+def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", measure: bool = False, detector: str = "") -> Benchmark:
     """The benchmark of a data set: of its records if there are any, else measured.
 
     Args:
@@ -80,9 +79,12 @@ def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -
     recorded = recorded[recorded["codec"].isin(codecs.split()) & recorded["name"].isin(samples.names)]
     if not set(samples.names) <= set(recorded["name"]):
         here, _ = usable(codecs.split())
-        recorded = pd.DataFrame({"codec": codec.name, "name": name} | measure_classical(codec, image, mask, quality, ms_ssim=False)[0]
-                                for codec in here for name, (image, mask) in zip(samples.names, samples)
-                                for quality in codec.qualities)  # fmt: skip
+        recorded = pd.DataFrame(
+            {"codec": codec.name, "name": name} | measure_classical(codec, image, mask, quality, ms_ssim=False)[0]
+            for codec in here
+            for name, (image, mask) in zip(samples.names, samples)
+            for quality in codec.qualities
+        )
     return pd.concat([pd.DataFrame(rows), recorded], ignore_index=True)
 
 
@@ -134,6 +136,9 @@ def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     if not records:
         raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {relative(folder)}")
     wanted = codecs or CODECS
-    missing = {codec: "not recorded; " + (CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
-               for codec in wanted if codec in CODECS and codec not in records}  # fmt: skip
+    missing = {
+        codec: "not recorded; " + (CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
+        for codec in wanted
+        if codec in CODECS and codec not in records
+    }
     return Benchmark(name, frame, records, missing, failed)

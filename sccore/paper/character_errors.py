@@ -27,8 +27,11 @@ def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
     """
     own = of_codec(frame, codec).dropna(subset=["cer"])
     setting = settings(own)[0]
-    points = own.assign(edits=own["cer"] * own["cer_weight"]).groupby(setting).agg(
-        bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))  # fmt: skip
+    points = (
+        own.assign(edits=own["cer"] * own["cer_weight"])
+        .groupby(setting)
+        .agg(bpp=("bpp", "mean"), edits=("edits", "sum"), characters=("cer_weight", "sum"), images=("name", "nunique"))
+    )
     return points.assign(cer=points["edits"] / points["characters"]).drop(columns="edits").sort_values("bpp").reset_index(names="setting")
 
 
@@ -41,8 +44,11 @@ def read_codecs(frame: pd.DataFrame) -> list[str]:
 
 def reading_table(found: Benchmark) -> str:
     """Character error rate by codec and rate, a Markdown table."""
-    rows = [[f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
-            for codec in read_codecs(found.frame) for point in curve(found.frame, codec).itertuples()]  # fmt: skip
+    rows = [
+        [f"`{codec}`", f"{point.setting:g}", f"{point.bpp:.3f}", f"{100 * point.cer:.1f} %", f"{point.characters:,.0f}", point.images]
+        for codec in read_codecs(found.frame)
+        for point in curve(found.frame, codec).itertuples()
+    ]
     return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
 
 
@@ -66,8 +72,15 @@ def monotone_table(found: Benchmark) -> str:
     for codec in read_codecs(found.frame):
         seen = monotone(found.frame, codec)
         rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
-        rows.append([f"`{codec}`", "yes" if seen["mean"] else "**no**", f"{sum(seen['images'].values())} of {len(seen['images'])}",
-                     f"{seen['rises']} of {seen['steps']}", rises or "none"])  # fmt: skip
+        rows.append(
+            [
+                f"`{codec}`",
+                "yes" if seen["mean"] else "**no**",
+                f"{sum(seen['images'].values())} of {len(seen['images'])}",
+                f"{seen['rises']} of {seen['steps']}",
+                rises or "none",
+            ]
+        )
     return table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"], rows)
 
 

@@ -57,10 +57,18 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
             rows.append([*head, MISSING, *[None] * 5])
             continue
         t = total(own)
-        rows.append([*head, f"{t['pages']} of {len(names)}", *(percent(t[key]) for key in ("found", "recall", "precision", "iou")),
-                     f"{t['cpu_s']:.2g}"])  # fmt: skip
-    return table(["record", "detector", "pages", "words found (%)", "recall of pixels (%)", "precision (%)", "IoU (%)",
-                         "processor s / megapixel"], rows)  # fmt: skip
+        rows.append(
+            [
+                *head,
+                f"{t['pages']} of {len(names)}",
+                *(percent(t[key]) for key in ("found", "recall", "precision", "iou")),
+                f"{t['cpu_s']:.2g}",
+            ]
+        )
+    return table(
+        ["record", "detector", "pages", "words found (%)", "recall of pixels (%)", "precision (%)", "IoU (%)", "processor s / megapixel"],
+        rows,
+    )
 
 
 def price_of_scale(dataset: str = "textdet", name: str = "craft", larger: str = "craft-1.5") -> str:
@@ -69,9 +77,11 @@ def price_of_scale(dataset: str = "textdet", name: str = "craft", larger: str = 
     if not {name, larger} <= measured.keys():
         return f"`{name}` beside `{larger}`: {MISSING}."
     native, enlarged = (total(measured[key]["images"]) for key in (name, larger))
-    return (f"`{name}` finds {native['found']:.1%} of the words at native scale and {enlarged['found']:.1%} on images enlarged "
-            f"{measured[larger]['scale']:g} times, for {enlarged['cpu_s'] / native['cpu_s']:.1f} times the work; its masks cover "
-            f"{native['recall']:.1%} and {enlarged['recall']:.1%} of the words' boxes.")  # fmt: skip
+    return (
+        f"`{name}` finds {native['found']:.1%} of the words at native scale and {enlarged['found']:.1%} on images enlarged "
+        f"{measured[larger]['scale']:g} times, for {enlarged['cpu_s'] / native['cpu_s']:.1f} times the work; its masks cover "
+        f"{native['recall']:.1%} and {enlarged['recall']:.1%} of the words' boxes."
+    )
 
 
 @styled

@@ -76,8 +76,15 @@ def by_region(codecs: tuple[str, str], part: str = "all") -> str:
     if not area.equals(shares(second, "positions")) or first["lmbda"] != second["lmbda"]:
         raise InputError(f"{' and '.join(codecs)} were not measured on the same images at the same λ")
     before, after = (shares(record, part) for record in records)
-    rows = [[region, f"{area[region].mean():.1f}", *(_mean(values[region]) for values in (before, after)),
-             _mean(after[region] - before[region], "+")] for region in REGIONS]  # fmt: skip
+    rows = [
+        [
+            region,
+            f"{area[region].mean():.1f}",
+            *(_mean(values[region]) for values in (before, after)),
+            _mean(after[region] - before[region], "+"),
+        ]
+        for region in REGIONS
+    ]
     head = ["region", "area (%)", *(f"{title(codec)}, bits (%)" for codec in codecs), "difference (points)"]
     return table(head, rows)
 
@@ -95,5 +102,7 @@ def described(codecs: tuple[str, str]) -> str:
         return ""
     record = found[0]
     kept = [relative(bit_allocation.record_path(codec)) for codec in codecs]
-    return (f"{len(record['images'])} images, λ = {record['lmbda']:g}; means of the images' own shares, in brackets "
-            f"95 % intervals by bootstrap over images. From `{'` and `'.join(kept)}`.")  # fmt: skip
+    return (
+        f"{len(record['images'])} images, λ = {record['lmbda']:g}; means of the images' own shares, in brackets "
+        f"95 % intervals by bootstrap over images. From `{'` and `'.join(kept)}`."
+    )

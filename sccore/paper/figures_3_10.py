@@ -93,6 +93,9 @@ def _caption(coded):
 
 def numbers(coded: dict[str, list[Coded]]) -> str:
     """A Markdown table: setting, bytes, rate and quality of each coded crop."""
-    rows = [[label, title(c.codec), c.setting, c.size, f"{c.bpp:.3f}", number(c.psnr, ".2f"), number(c.psnr_text, ".2f")]
-            for label, both in coded.items() for c in both]  # fmt: skip
+    rows = [
+        [label, title(c.codec), c.setting, c.size, f"{c.bpp:.3f}", number(c.psnr, ".2f"), number(c.psnr_text, ".2f")]
+        for label, both in coded.items()
+        for c in both
+    ]
     return table(["crop", "codec", "setting", "bytes", "bpp", "PSNR (dB)", "text PSNR (dB)"], rows)

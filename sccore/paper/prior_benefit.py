@@ -31,8 +31,13 @@ X = {"text": "share of text in the picture", "word_height": "median height of it
 MIN_IMAGES = 5  # for a rank correlation
 
 
-def measure(folder: Path | str, other_masks: str = "", count: int | None = None, records: Path | str | None = None,
-            codecs: tuple[str, ...] = (ANCHOR, CODEC)) -> None:
+def measure(
+    folder: Path | str,
+    other_masks: str = "",
+    count: int | None = None,
+    records: Path | str | None = None,
+    codecs: tuple[str, ...] = (ANCHOR, CODEC),
+) -> None:
     """Measures shipped models on rendered pages with the true mask, and the full model told other masks.
 
     Args:
@@ -69,8 +74,7 @@ def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[st
         (place / "images" / f"{stem}.png").symlink_to((folder / f"{stem}.png").resolve())
         with replacing(place / "masks" / f"{stem}.png") as part:
             Image.fromarray(mask).save(part, "PNG")
-        about[stem] = {"text": float(mask.mean()),
-                       "word_height": float(np.median([word["box"][3] - word["box"][1] for word in words]))}  # fmt: skip
+        about[stem] = {"text": float(mask.mean()), "word_height": float(np.median([word["box"][3] - word["box"][1] for word in words]))}
     return place / "images", place / "masks", about
 
 
@@ -136,8 +140,9 @@ def seconds() -> pd.DataFrame:
     for codec in (ANCHOR, CODEC):
         own = of_codec(measured("samples"), codec)
         if len(own):
-            rows.append({"what": f"encoding with {style.title(codec)}",
-                         "seconds": (1e6 * own["encode_s"] / own["width"] / own["height"]).mean()})  # fmt: skip
+            rows.append(
+                {"what": f"encoding with {style.title(codec)}", "seconds": (1e6 * own["encode_s"] / own["width"] / own["height"]).mean()}
+            )
     return pd.DataFrame(rows, columns=["what", "seconds"]).sort_values("seconds")
 
 

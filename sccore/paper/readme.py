@@ -27,19 +27,38 @@ def findings() -> str:
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
     claim = f"{paper_numbers()['headline']['saving']:g} %"
-    return table(["Question", "Answer"], [
-        ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: verdict(f, model, BASELINE))],
-        ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
-        ["Is that the prior's doing? Compared with the same network, given a constant prior:", each(lambda f: verdict(f, model, control))],
-        [f"Is the paper's saving of {claim} reproduced?", "Not tested. It takes days on GPUs for a network six times as large. Ours were trained for minutes, from one common start, one seed each"],
-        ["Is it a good codec? Bits at equal PSNR against others:",
-         each(lambda f: ", ".join(f"{title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")))],
-    ])  # fmt: skip
+    return table(
+        ["Question", "Answer"],
+        [
+            ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: verdict(f, model, BASELINE))],
+            ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
+            [
+                "Is that the prior's doing? Compared with the same network, given a constant prior:",
+                each(lambda f: verdict(f, model, control)),
+            ],
+            [
+                f"Is the paper's saving of {claim} reproduced?",
+                "Not tested. It takes days on GPUs for a network six times as large. Ours were trained for minutes, from one common start, one seed each",
+            ],
+            [
+                "Is it a good codec? Bits at equal PSNR against others:",
+                each(
+                    lambda f: ", ".join(f"{title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif"))
+                ),
+            ],
+        ],
+    )
 
 
 @styled
-def crop(name: str = "windows", left: int = 700, top: int = 300, size: tuple[int, int] = (384, 512), shown: tuple[slice, slice] = (slice(100, 220), slice(100, 420)),
-         lmbda: float = 0.0018) -> Figure:  # fmt: skip
+def crop(
+    name: str = "windows",
+    left: int = 700,
+    top: int = 300,
+    size: tuple[int, int] = (384, 512),
+    shown: tuple[slice, slice] = (slice(100, 220), slice(100, 420)),
+    lmbda: float = 0.0018,
+) -> Figure:
     """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes."""
     folder = paths.SAMPLES
     image = read_image(folder / "images" / f"{name}.png")
@@ -66,7 +85,11 @@ def with_card(card: str) -> str:
     """The model card's text with its numbers made anew."""
     sets = {name: complete(measured(name)) for name in ("samples", "validation")}
     what = "Files of real size, PSNR of 8-bit RGB; means over the ten samples and over the 30 validation screens."
-    return between_marks(card, "results", [what, by_lambda(sets, ["sftip", BASELINE]), "BD-rate against classical codecs, negative is better:", beside_classical(sets)])
+    return between_marks(
+        card,
+        "results",
+        [what, by_lambda(sets, ["sftip", BASELINE]), "BD-rate against classical codecs, negative is better:", beside_classical(sets)],
+    )
 
 
 def with_results(readme: str, dataset: str = "samples") -> str:

@@ -40,15 +40,21 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
 
 def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples") -> str:
     """The classical codecs of a table: settings, range of mean rate and PSNR, BD-rate against one of them."""
-    rows = [[f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of_codec(frame, codec)), bd_rate_cell(frame, codec, anchor)]
-            for codec in CODECS if len(of_codec(frame, codec))]  # fmt: skip
+    rows = [
+        [f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of_codec(frame, codec)), bd_rate_cell(frame, codec, anchor)]
+        for codec in CODECS
+        if len(of_codec(frame, codec))
+    ]
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
 def beside_classical(sets: dict[str, pd.DataFrame], codec: str = "sftip") -> str:
     """BD-rate of a codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
-    rows = [[style.title(name), *(bd_rate_cell(frame, codec, name) for frame in sets.values())]
-            for name in CODECS if any(len(of_codec(frame, name)) for frame in sets.values())]  # fmt: skip
+    rows = [
+        [style.title(name), *(bd_rate_cell(frame, codec, name) for frame in sets.values())]
+        for name in CODECS
+        if any(len(of_codec(frame, name)) for frame in sets.values())
+    ]
     return table([f"`{codec}` against", *sets], rows)
 
 
@@ -69,8 +75,10 @@ def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
     """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
     chosen = lambda frame: frame[frame["codec"].isin([*codecs, anchor])]
     sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
-    rows = [[f"`{codec}`", *(bd_rate_cell(own, codec, anchor, metric) for own in sets.values() for metric in ("psnr", "psnr_text"))]
-            for codec in codecs]  # fmt: skip
+    rows = [
+        [f"`{codec}`", *(bd_rate_cell(own, codec, anchor, metric) for own in sets.values() for metric in ("psnr", "psnr_text"))]
+        for codec in codecs
+    ]
     return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
 
 

@@ -19,8 +19,14 @@ from sccore.utils import paths
 def runs(folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> list[Planned]:
     """Finished variable-rate runs with start, steps and loss of the baseline, whose held-out losses can be compared."""
     first = next(run for run in RUNS if run.name == baseline)
-    return [run for run in RUNS if run.start == first.start and run.lmbda is None and run.change.items() - {("seed", seed(run))} == first.change.items()
-            and (folder / f"{run.name}.csv").exists()]  # fmt: skip
+    return [
+        run
+        for run in RUNS
+        if run.start == first.start
+        and run.lmbda is None
+        and run.change.items() - {("seed", seed(run))} == first.change.items()
+        and (folder / f"{run.name}.csv").exists()
+    ]
 
 
 def measured_runs(dataset: str) -> pd.DataFrame:
@@ -58,9 +64,19 @@ def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str 
         loss = held_out(own, folder)["val_loss"] if own in known else None
         gain = change(last["val_loss"], loss) if loss is not None and run.name != own else None
         rates = [None, None] if run.name == own else [bd_rate_cell(frame, run.name, own, metric) for metric in ("psnr", "psnr_text")]
-        rows.append([f"`{run.name}`", seed(run), f"{last['val_loss']:.3f}", gain, f"{last['val_bpp']:.3f}", f"{last['val_psnr']:.2f}", *rates])
-    head = ["run", "seed", "held-out loss", "against WACNN of the same seed", "held-out bpp", "held-out PSNR (dB)",
-            "BD-rate of the picture", "of text regions"]  # fmt: skip
+        rows.append(
+            [f"`{run.name}`", seed(run), f"{last['val_loss']:.3f}", gain, f"{last['val_bpp']:.3f}", f"{last['val_psnr']:.2f}", *rates]
+        )
+    head = [
+        "run",
+        "seed",
+        "held-out loss",
+        "against WACNN of the same seed",
+        "held-out bpp",
+        "held-out PSNR (dB)",
+        "BD-rate of the picture",
+        "of text regions",
+    ]
     return table(head, rows)
 
 
@@ -72,8 +88,10 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: st
         twin = name.removesuffix(f"-seed{seed(run)}")
         if twin != name and twin in known:
             loss = change(held_out(name, folder)["val_loss"], held_out(twin, folder)["val_loss"])
-            parts.append(f"`{twin}`: held-out loss {loss}, BD-rate of the picture {bd_rate_cell(frame, name, twin)}, "
-                         f"of text regions {bd_rate_cell(frame, name, twin, 'psnr_text')}")  # fmt: skip
+            parts.append(
+                f"`{twin}`: held-out loss {loss}, BD-rate of the picture {bd_rate_cell(frame, name, twin)}, "
+                f"of text regions {bd_rate_cell(frame, name, twin, 'psnr_text')}"
+            )
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {MISSING}."
 
 
@@ -84,7 +102,9 @@ def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = BASELINE) -> tup
     both = [suffix for suffix in dict.fromkeys(suffixes) if {codec + suffix, baseline + suffix} <= there]
     twins = {name + suffix: name for name in (codec, baseline) for suffix in both}
     own = frame[frame["codec"].isin(twins)]
-    return own.assign(codec=own["codec"].map(twins)).groupby(["codec", "name", "lmbda"], as_index=False)[["bpp", "psnr", "psnr_text"]].mean(), len(both)
+    return own.assign(codec=own["codec"].map(twins)).groupby(["codec", "name", "lmbda"], as_index=False)[
+        ["bpp", "psnr", "psnr_text"]
+    ].mean(), len(both)
 
 
 def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:

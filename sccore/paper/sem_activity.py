@@ -56,8 +56,13 @@ def bars(models: dict[str, SFTIP], image: np.ndarray, mask: np.ndarray) -> Figur
     figure, axes = plt.subplots(figsize=(8, 3.2))
     width = 0.8 / len(found)
     for i, ((name, change), colour) in enumerate(zip(found.items(), colours(list(found)))):
-        axes.bar(np.arange(len(sites)) + (i - (len(found) - 1) / 2) * width, [100 * change[s] for s in sites], width, color=colour,
-                 label=title(name))  # fmt: skip
+        axes.bar(
+            np.arange(len(sites)) + (i - (len(found) - 1) / 2) * width,
+            [100 * change[s] for s in sites],
+            width,
+            color=colour,
+            label=title(name),
+        )
     axes.set_xticks(range(len(sites)), sites, rotation=40, ha="right")
     axes.set_ylabel("moved from the identity [%]")
     axes.grid(axis="x", visible=False)
@@ -71,7 +76,9 @@ def extremes(models: dict[str, SFTIP], image: np.ndarray, mask: np.ndarray) -> s
     for name, model in models.items():
         change = moved(model, image, mask)
         most = max(change, key=change.get)
-        parts.append(f"- `{name}`: most at {most} ({100 * change[most]:.1f} %), in the median over its sites {100 * np.median([*change.values()]):.1f} %.")
+        parts.append(
+            f"- `{name}`: most at {most} ({100 * change[most]:.1f} %), in the median over its sites {100 * np.median([*change.values()]):.1f} %."
+        )
     return "\n".join(parts) or "No weights are here."
 
 

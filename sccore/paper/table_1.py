@@ -37,8 +37,16 @@ REASONS = {  # row of the paper -> why ours differs
     "ms2020-2-Decoder": "The paper took the published weights. Here all is trained anew, with targets of ours for the second task.",
     "Dec-Adapter": "The paper took the numbers over from that method's article. It has no public code: here is a reconstruction, over our WACNN.",
 }
-HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR, mean curve", "against {other}", "curves shared",
-        "seconds a megapixel: encode, decode"]  # fmt: skip
+HEAD = [
+    "codec",
+    "paper",
+    "PSNR, mean curve",
+    "PSNR, mean of images",
+    "text PSNR, mean curve",
+    "against {other}",
+    "curves shared",
+    "seconds a megapixel: encode, decode",
+]
 
 
 def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[dict]:
@@ -50,9 +58,17 @@ def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[
     for codec in sorted(found.records, key=style.rank):
         own, shared = of_codec(found.frame, codec), common(found.frame, [codec, anchor])
         bd = lambda metric, to=anchor: compare(found.frame, codec, to, metric)
-        made.append({"codec": codec, "images": shared["name"].nunique(), "psnr": bd("psnr"), "psnr_text": bd("psnr_text"),
-                     "other": bd("psnr", other), "overlap": shares(shared, codec, anchor),
-                     **{key: seconds(own, key) for key in ("encode_s", "decode_s")}})  # fmt: skip
+        made.append(
+            {
+                "codec": codec,
+                "images": shared["name"].nunique(),
+                "psnr": bd("psnr"),
+                "psnr_text": bd("psnr_text"),
+                "other": bd("psnr", other),
+                "overlap": shares(shared, codec, anchor),
+                **{key: seconds(own, key) for key in ("encode_s", "decode_s")},
+            }
+        )
     return made
 
 
@@ -103,14 +119,19 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
             return trace(with_interval(value, key), sources(codec, to), basis(value, key, images))
 
         times = [row[key] for key in ("encode_s", "decode_s")]
-        lines.append([
-            f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
-            f"{span(own, 'psnr', 1)} dB</small>",
-            paper_cell(paper, name, column),
-            cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other),
-            None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
-            None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
-        ])  # fmt: skip
+        lines.append(
+            [
+                f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
+                f"{span(own, 'psnr', 1)} dB</small>",
+                paper_cell(paper, name, column),
+                cell(row["psnr"]),
+                cell(row["psnr"], "per_image_"),
+                cell(row["psnr_text"]),
+                cell(row["other"], to=other),
+                None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
+                None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
+            ]
+        )
         notes.append(escape(REASONS.get(name, "Not in the paper.") + why(row["psnr"], codec, anchor)))
     present = {PAPER.get(codec) for codec in found.records}
     for name in (name for name in paper["rows"] if name not in present):
@@ -118,8 +139,13 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         notes.append(escape(REASONS.get(name, "")))
     head = [text.format(other=style.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
-    return traced_table(head, lines, f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
-                        "95 % intervals; negative numbers are savings. Click a number for the records behind it.", notes)  # fmt: skip
+    return traced_table(
+        head,
+        lines,
+        f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
+        "95 % intervals; negative numbers are savings. Click a number for the records behind it.",
+        notes,
+    )
 
 
 def why(value: dict | str, codec: str, anchor: str) -> str:
@@ -140,8 +166,10 @@ def basis(value: dict, key: str, images: str) -> str:
     if key:
         left = f"; {len(value['refused'])} have none" if value["refused"] else ""
         return f"Mean of the BD-rates of {len(value['per_image'])} of {images}{left}; the interval is a bootstrap over them."
-    return (f"BD-rate of the mean curves over {images}, which share {value['overlap']:.0%} of the narrower one's range; the interval is a "
-            f"bootstrap over images, {value['resamples']} of whose mixtures have a BD-rate.")  # fmt: skip
+    return (
+        f"BD-rate of the mean curves over {images}, which share {value['overlap']:.0%} of the narrower one's range; the interval is a "
+        f"bootstrap over images, {value['resamples']} of whose mixtures have a BD-rate."
+    )
 
 
 def paper_cell(paper: dict, name: str | None, column: str) -> str | None:

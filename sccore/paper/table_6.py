@@ -143,5 +143,10 @@ def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
             cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
         lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
         notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
-    return traced_table(head, lines, f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
-                        f"<b>{escape(found.name)}</b>, with 95 % intervals; negative numbers are savings.", notes)  # fmt: skip
+    return traced_table(
+        head,
+        lines,
+        f"BD-rate in percent of {escape(style.title(codec))} against {escape(style.title(against))} on "
+        f"<b>{escape(found.name)}</b>, with 95 % intervals; negative numbers are savings.",
+        notes,
+    )

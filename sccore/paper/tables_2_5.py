@@ -106,9 +106,17 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     for row in chosen(tables):
         cell = lambda codec, metric: bd_rate_cell(frame, codec, row.anchor, metric) if codec != row.anchor else None
         claim = claims.get(row.part)
-        rows.append([row.table, row.part, f"`{row.anchor}`", claim and f"{number(claim)} %",
-                     cell(row.codec, "psnr"), cell(row.codec, "psnr_text"),
-                     None if row.table == "5" else cell(CONTROL, "psnr")])  # fmt: skip
+        rows.append(
+            [
+                row.table,
+                row.part,
+                f"`{row.anchor}`",
+                claim and f"{number(claim)} %",
+                cell(row.codec, "psnr"),
+                cell(row.codec, "psnr_text"),
+                None if row.table == "5" else cell(CONTROL, "psnr"),
+            ]
+        )
     where = paper_numbers()["ablations"]["dataset"]
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
@@ -116,8 +124,10 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
 def other_masks(dataset: str = f"{EARLIER}/pages") -> str:
     """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
     frame = measured(dataset)
-    rows = [[f"`{name}`", what, *(bd_rate_cell(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
-            for name, what in OTHER_MASKS.items()]  # fmt: skip
+    rows = [
+        [f"`{name}`", what, *(bd_rate_cell(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
+        for name, what in OTHER_MASKS.items()
+    ]
     return table(["mask", "what the model is told", "picture", "text"], rows)
 
 
@@ -160,7 +170,12 @@ def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dic
     if known:
         axes.plot(list(known.values()), list(known), "D", color="0.4", fillstyle="none", label="paper, on its data")
     axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.set(yticks=range(len(rows)), yticklabels=[label for label, *_ in rows], xlabel="BD-rate [%], negative is a saving", ylim=(len(rows) - 0.5, -0.5))
+    axes.set(
+        yticks=range(len(rows)),
+        yticklabels=[label for label, *_ in rows],
+        xlabel="BD-rate [%], negative is a saving",
+        ylim=(len(rows) - 0.5, -0.5),
+    )
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

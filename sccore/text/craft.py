@@ -28,9 +28,13 @@ class Upward(nn.Module):
     def __init__(self, in_ch: int, middle: int, out_ch: int):
         super().__init__()
         self.conv = nn.Sequential(
-            nn.Conv2d(in_ch, middle, 1), nn.BatchNorm2d(middle), nn.ReLU(inplace=True),
-            nn.Conv2d(middle, out_ch, 3, padding=1), nn.BatchNorm2d(out_ch), nn.ReLU(inplace=True),
-        )  # fmt: skip
+            nn.Conv2d(in_ch, middle, 1),
+            nn.BatchNorm2d(middle),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(middle, out_ch, 3, padding=1),
+            nn.BatchNorm2d(out_ch),
+            nn.ReLU(inplace=True),
+        )
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         if deep.shape != shallow.shape:
@@ -51,21 +55,23 @@ class CRAFT(nn.Module):
         cuts = {"slice1": vgg[:13], "slice2": vgg[13:20], "slice3": vgg[20:30], "slice4": vgg[30:39]}
         self.basenet = nn.ModuleDict(cuts)
         self.basenet["slice5"] = nn.Sequential(
-            nn.MaxPool2d(3, stride=1, padding=1),
-            nn.Conv2d(512, 1024, 3, padding=6, dilation=6),
-            nn.Conv2d(1024, 1024, 1),
+            nn.MaxPool2d(3, stride=1, padding=1), nn.Conv2d(512, 1024, 3, padding=6, dilation=6), nn.Conv2d(1024, 1024, 1)
         )
         self.upconv1 = Upward(1024 + 512, 512, 256)
         self.upconv2 = Upward(256 + 512, 256, 128)
         self.upconv3 = Upward(128 + 256, 128, 64)
         self.upconv4 = Upward(64 + 128, 64, 32)
         self.conv_cls = nn.Sequential(
-            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(32, 16, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(16, 16, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, 16, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 16, 1),
+            nn.ReLU(inplace=True),
             nn.Conv2d(16, 2, 1),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, 3, H, W), normalised, H and W multiples of 32 -> region and affinity (B, 2, H/2, W/2)."""

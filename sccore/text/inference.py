@@ -23,8 +23,9 @@ def padded(image: np.ndarray) -> tuple[int, int]:
     return tuple(-(-n // STEP) * STEP for n in image.shape[:2])
 
 
-def tiles(image: np.ndarray, device: torch.device, mean: tuple, std: tuple,
-          area: int = AREA) -> Iterator[tuple[Tensor, tuple[int, int], tuple[int, int, int, int]]]:  # fmt: skip
+def tiles(
+    image: np.ndarray, device: torch.device, mean: tuple, std: tuple, area: int = AREA
+) -> Iterator[tuple[Tensor, tuple[int, int], tuple[int, int, int, int]]]:
     """The tiles of an image, with black below and right of it up to multiples of STEP.
 
     Args:

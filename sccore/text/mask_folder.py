@@ -24,8 +24,14 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
 
-def make_masks(images: Path | str, out: Path | str, detector: str = "craft", weights: Path | str | None = None,
-               scale: float = 1.0, progress: bool = True) -> dict:
+def make_masks(
+    images: Path | str,
+    out: Path | str,
+    detector: str = "craft",
+    weights: Path | str | None = None,
+    scale: float = 1.0,
+    progress: bool = True,
+) -> dict:
     """Masks for all images of a folder; can be killed at any moment and started again with the same arguments.
 
     Args:
@@ -51,8 +57,13 @@ def make_masks(images: Path | str, out: Path | str, detector: str = "craft", wei
     summary = {"made": 0, "kept": 0, "failed": {}}
     for stem, path, _ in tqdm(pairs, desc=f"masks by {detector}", unit="image", disable=not progress):
         try:
-            record = {"detector": detector, "weights": finder.weights, "scale": scale, "image": path.name,
-                      "image_sha256": sha256(Piece(path).read())}  # fmt: skip
+            record = {
+                "detector": detector,
+                "weights": finder.weights,
+                "scale": scale,
+                "image": path.name,
+                "image_sha256": sha256(Piece(path).read()),
+            }
             if is_kept(out / stem, record):
                 summary["kept"] += 1
             else:
@@ -71,8 +82,7 @@ def remask(samples: Samples, detector: str, folder: Path | str, progress: bool =
     folder.mkdir(parents=True, exist_ok=True)
     bar = tqdm(zip(samples.names, samples), f"masks by {detector}", len(samples), unit="image", disable=not progress)
     for name, (image, _) in bar:
-        record = {"detector": detector, "weights": finder.weights, "scale": 1.0, "image": name,
-                  "image_sha256": sha256(image.tobytes())}  # fmt: skip
+        record = {"detector": detector, "weights": finder.weights, "scale": 1.0, "image": name, "image_sha256": sha256(image.tobytes())}
         if not is_kept(folder / name, record):
             keep(folder / name, masks.mask(image, finder), record)
         remade.append(read_mask(folder / f"{name}.png", image.shape[:2]))

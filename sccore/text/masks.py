@@ -130,8 +130,9 @@ class CraftTextDetector:
         self.weights = craft_weights.SHA256
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        result = self.predict(image, self.net, text_threshold=TEXT, link_threshold=LINK, low_text=LOW_TEXT,
-                              long_size=max(image.shape), poly=False)  # fmt: skip
+        result = self.predict(
+            image, self.net, text_threshold=TEXT, link_threshold=LINK, low_text=LOW_TEXT, long_size=max(image.shape), poly=False
+        )
         return result["boxes"]
 
 
@@ -175,8 +176,14 @@ def trained(name: str, weights: Path | str | None = None):
     return Detector(name, weights)
 
 
-DETECTORS = {"craft": Craft, "craft-text-detector": CraftTextDetector, "ppocr": PPOCR, "east": partial(trained, "east"),
-             "rrd": partial(trained, "rrd"), "heuristic": Heuristic}  # fmt: skip
+DETECTORS = {
+    "craft": Craft,
+    "craft-text-detector": CraftTextDetector,
+    "ppocr": PPOCR,
+    "east": partial(trained, "east"),
+    "rrd": partial(trained, "rrd"),
+    "heuristic": Heuristic,
+}
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,15 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
 
 
-def find_official(path: Path | str | None, what: str, hashes: Container[str], variable: str, places: list[tuple[str, str]],
-                  caches: tuple[str, ...], command: str) -> Path:
+def find_official(
+    path: Path | str | None,
+    what: str,
+    hashes: Container[str],
+    variable: str,
+    places: list[tuple[str, str]],
+    caches: tuple[str, ...],
+    command: str,
+) -> Path:
     """An official file: `path`, or the one that an environment variable names, or that of an installed package or a cache.
 
     Args:
@@ -30,7 +37,9 @@ def find_official(path: Path | str | None, what: str, hashes: Container[str], va
         if file_hash(named) not in hashes:
             raise InputError(f"{named}: not the official {what} (its sha256 is another)")
         return named
-    inside = [Path(folder) / file for package, file in places if (spec := find_spec(package)) for folder in spec.submodule_search_locations or ()]
+    inside = [
+        Path(folder) / file for package, file in places if (spec := find_spec(package)) for folder in spec.submodule_search_locations or ()
+    ]
     found = [file for file in (*inside, *(Path(os.path.expanduser(cache)) for cache in caches)) if file.is_file()]
     for file in found:
         if file_hash(file) in hashes:

@@ -43,8 +43,9 @@ class Head(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (B, C, h, w) -> (B, h * w * priors, 2 + 12)."""
         x = F.relu(self.turn(F.relu(self.lift(x))))
-        parts = [part.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, n))
-                 for part, n in ((self.classes(orpool(x)), 2), (self.places(x), 12))]  # fmt: skip
+        parts = [
+            part.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, n)) for part, n in ((self.classes(orpool(x)), 2), (self.places(x), 12))
+        ]
         return torch.cat(parts, 2)
 
 

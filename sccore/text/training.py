@@ -22,9 +22,22 @@ from sccore.utils.files import replacing
 WARMUP = 50  # steps
 
 
-def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000, minutes: float | None = None,
-          seed: int = 0, batch: int = 8, size: int = 256, lr: float = 2e-3, licence: str = "", device: str = "cpu",
-          save_every: float = 60.0, progress: bool = True) -> dict:  # fmt: skip
+def train(
+    name: str,
+    folders: list[Path],
+    out: Path | str,
+    *,
+    steps: int = 2000,
+    minutes: float | None = None,
+    seed: int = 0,
+    batch: int = 8,
+    size: int = 256,
+    lr: float = 2e-3,
+    licence: str = "",
+    device: str = "cpu",
+    save_every: float = 60.0,
+    progress: bool = True,
+) -> dict:
     """Trains a companion on random crops until the last step, or for some minutes; started again, it goes on.
 
     Args:
@@ -52,8 +65,7 @@ def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000,
         plans.append([step, steps])
     started = saved = time.monotonic()
     bf16 = native_bf16(device)
-    bar = tqdm(total=steps, initial=step, unit="step", desc=f"train {name}", disable=not progress, dynamic_ncols=True,
-               mininterval=2)  # fmt: skip
+    bar = tqdm(total=steps, initial=step, unit="step", desc=f"train {name}", disable=not progress, dynamic_ncols=True, mininterval=2)
     while step < steps and (minutes is None or time.monotonic() - started < 60 * minutes):
         begun = time.perf_counter()
         rise, fall = min(1, (step + 1) / WARMUP), 0.5 + 0.5 * math.cos(math.pi * step / steps)
@@ -75,19 +87,26 @@ def train(name: str, folders: list[Path], out: Path | str, *, steps: int = 2000,
             store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
             saved = time.monotonic()
     bar.close()
-    meta = {"steps": step, "seconds": round(seconds), "recipe": recipe, "plans": plans, "data": pages.sha256,
-            "pages": len(pages), "licence": licence}  # fmt: skip
+    meta = {
+        "steps": step,
+        "seconds": round(seconds),
+        "recipe": recipe,
+        "plans": plans,
+        "data": pages.sha256,
+        "pages": len(pages),
+        "licence": licence,
+    }
     save(net, name, out, meta)
     if step < steps:
         store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
     else:
         state_file.unlink(missing_ok=True)
-    return {"step": step, "finished": step >= steps, "seconds": round(seconds),
-            "loss": float(np.mean(losses)) if losses else None}  # fmt: skip
+    return {"step": step, "finished": step >= steps, "seconds": round(seconds), "loss": float(np.mean(losses)) if losses else None}
 
 
-def make_batch(detector, net: nn.Module, pages: Pages, batch: int, size: int, rng: np.random.Generator,
-               device: str) -> tuple[Tensor, tuple[Tensor, ...]]:  # fmt: skip
+def make_batch(
+    detector, net: nn.Module, pages: Pages, batch: int, size: int, rng: np.random.Generator, device: str
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """x (B, 3, size, size), normalised, and the detector's targets, each (B, ...)."""
     images, targets = [], []
     for _ in range(batch):

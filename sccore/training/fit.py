@@ -36,7 +36,9 @@ LOG_EVERY = 10  # steps; and all of the first ten
 COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")
 
 
-def fit(model: Hyperprior, data: Data | Path | str, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options) -> dict:
+def fit(
+    model: Hyperprior, data: Data | Path | str, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options
+) -> dict:
     """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on (Section 4.1).
 
     Args:
@@ -121,10 +123,25 @@ class Training:
         position, desc: line and name of the progress bar.
     """
 
-    def __init__(self, model: Hyperprior, data: Data, out: Path | str, *, lmbda: float | None = None, recipe: Recipe = Recipe(),
-                 validation: Samples | None = None, minutes: float | None = None, resume: bool = True,
-                 save_every: float = 120.0, device: str = "cpu", bf16: bool | None = None, ranks: Ranks = ALONE,
-                 progress: bool = True, position: int = 0, desc: str | None = None):
+    def __init__(
+        self,
+        model: Hyperprior,
+        data: Data,
+        out: Path | str,
+        *,
+        lmbda: float | None = None,
+        recipe: Recipe = Recipe(),
+        validation: Samples | None = None,
+        minutes: float | None = None,
+        resume: bool = True,
+        save_every: float = 120.0,
+        device: str = "cpu",
+        bf16: bool | None = None,
+        ranks: Ranks = ALONE,
+        progress: bool = True,
+        position: int = 0,
+        desc: str | None = None,
+    ):
         self.model, self.data, self.out, self.lmbda, self.recipe, self.ranks = model, data, Path(out), lmbda, recipe, ranks
         self.minutes, self.save_every = minutes, save_every
         self.out.mkdir(parents=True, exist_ok=True)
@@ -134,16 +151,29 @@ class Training:
         crops = data.batches(recipe.crop, recipe.batch, recipe.seed, device, recipe.invert, part)
         bf16 = trains_in_bf16(device, recipe.crop) if bf16 is None else bf16
         self.run = run = Run(model, recipe, lmbda, device, bf16, crops, ranks=ranks)
-        self.identity = {"engine": ENGINE, "spec": model.spec, "recipe": jsonable(recipe), "lmbda": lmbda, "data": data.sha256,
-                         "start": [stage["sha256"] for stage in model.meta.get("history", [])]}  # fmt: skip
+        self.identity = {
+            "engine": ENGINE,
+            "spec": model.spec,
+            "recipe": jsonable(recipe),
+            "lmbda": lmbda,
+            "data": data.sha256,
+            "start": [stage["sha256"] for stage in model.meta.get("history", [])],
+        }
         if resume and (self.out / "last.pt").exists():
             run.restore(self.out / "last.pt", self.identity)
         self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
         self.saved, self.spent = time.monotonic(), 0.0
         self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
-        self.bar = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=not (progress and ranks.first), dynamic_ncols=True,
-                        desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}", position=position,
-                        mininterval=0.5 if sys.stderr.isatty() else 20)  # fmt: skip
+        self.bar = tqdm(
+            total=recipe.steps,
+            initial=run.step,
+            unit="step",
+            disable=not (progress and ranks.first),
+            dynamic_ncols=True,
+            desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}",
+            position=position,
+            mininterval=0.5 if sys.stderr.isatty() else 20,
+        )
         if run.step == 0:
             self.validate()
 
@@ -196,9 +226,18 @@ class Training:
         self.log.flush()
         with whole(self.out / "last.pt") as part:
             run.store(part, self.identity)
-        meta = dict(lmbda=self.lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds),
-                    recipe=jsonable(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data), skipped=run.skipped,
-                    history=model.meta.get("history", []))  # fmt: skip
+        meta = dict(
+            lmbda=self.lmbda,
+            lambdas=model.lambdas,
+            steps=run.step,
+            seconds=round(run.seconds),
+            recipe=jsonable(self.recipe),
+            bf16=run.bf16,
+            data=self.data.sha256,
+            images=len(self.data),
+            skipped=run.skipped,
+            history=model.meta.get("history", []),
+        )
         with whole(self.out / "model.safetensors") as part:
             save_model(model, part, **meta)
         self.saved = time.monotonic()
@@ -212,12 +251,29 @@ class Training:
             self.save()
         self.bar.close()
         finished = run.step >= self.recipe.steps or run.stopped or (self.minutes is not None and run.seconds >= 60 * self.minutes)
-        return {"step": run.step, "finished": finished, "skipped": run.skipped,
-                "seconds": run.seconds, "first": run.validations[:1], "last": run.validations[-1:]}  # fmt: skip
+        return {
+            "step": run.step,
+            "finished": finished,
+            "skipped": run.skipped,
+            "seconds": run.seconds,
+            "first": run.validations[:1],
+            "last": run.validations[-1:],
+        }
 
 
-def begin(name: str, preset: str, data: Data | None, recipe: Recipe, lmbda: float | None, warm_start: Path | str | None,
-          out: Path | str | None = None, device: str = "cpu", from_klt: bool = True, progress: bool = True, **switches) -> Hyperprior:
+def begin(
+    name: str,
+    preset: str,
+    data: Data | None,
+    recipe: Recipe,
+    lmbda: float | None,
+    warm_start: Path | str | None,
+    out: Path | str | None = None,
+    device: str = "cpu",
+    from_klt: bool = True,
+    progress: bool = True,
+    **switches,
+) -> Hyperprior:
     """A new model with its start: trained weights, or the KLT of the images.
 
     Args:
@@ -239,8 +295,15 @@ def begin(name: str, preset: str, data: Data | None, recipe: Recipe, lmbda: floa
     return from_images(model, data, recipe, lmbda, out, device, progress) if from_klt and data else model
 
 
-def from_images(model: Hyperprior, data: Data, recipe: Recipe, lmbda: float | None, out: Path | str | None = None, device: str = "cpu",
-                progress: bool = True) -> Hyperprior:
+def from_images(
+    model: Hyperprior,
+    data: Data,
+    recipe: Recipe,
+    lmbda: float | None,
+    out: Path | str | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Hyperprior:
     """The KLT of the images in a model of :func:`begin` that has no trained weights and no run in `out` to go on with."""
     begun = model.meta.get("history") or (out and (Path(out) / "last.pt").exists())
     if isinstance(model, SliceEntropyModel) and not begun:

@@ -79,8 +79,7 @@ FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))
 
 RUNS = (
     Planned("wacnn-klt", "start of the next, from the KLT", "wacnn", start=None, measured=False),
-    Planned(BASE, "start of all others", "wacnn", start="wacnn-klt", change={"steps": 3257, "invert": 0.0}, measured=False,
-            ships=True),
+    Planned(BASE, "start of all others", "wacnn", start="wacnn-klt", change={"steps": 3257, "invert": 0.0}, measured=False, ships=True),
     Planned("wacnn", "Table 1, Fig. 5-8; baseline of every comparison", "wacnn", ships=True),
     Planned("sftip", "Table 1, Fig. 5-8; the paper's model", ships=True),
     Planned("sftip-uniform", "Table 3; the same capacity without prior", switches={"prior": "uniform"}),
@@ -94,12 +93,29 @@ RUNS = (
     Planned("sftip-east", "Table 5", detector="east"),
     Planned("sftip-rrd", "Table 5", detector="rrd"),
     Planned("sftip-signed", "the Laplacian with its sign", switches={"laplacian": "signed"}),
-    *(Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
-      for lmbda in FIXED for model in ("wacnn", "sftip")),
-    *(run for model in ("cheng2020", "ms2020") for run in (
-        Planned(f"{model}-base", "start of the next", model, start=None, measured=False),
-        Planned(model, "Table 1", model, start=f"{model}-base"),
-    )),
-    *(Planned(f"{model}-paper", "the same at the paper's size", model, switches={"preset": "paper"}, start=None,
-              change={"batch": 8, "lr": 1e-3, "min_lr": 0.0}, device="cuda") for model in ("wacnn", "sftip")),
-)  # fmt: skip
+    *(
+        Planned(f"{model}-{lmbda}", "one model a lambda, as in the paper", model, lmbda=lmbda)
+        for lmbda in FIXED
+        for model in ("wacnn", "sftip")
+    ),
+    *(
+        run
+        for model in ("cheng2020", "ms2020")
+        for run in (
+            Planned(f"{model}-base", "start of the next", model, start=None, measured=False),
+            Planned(model, "Table 1", model, start=f"{model}-base"),
+        )
+    ),
+    *(
+        Planned(
+            f"{model}-paper",
+            "the same at the paper's size",
+            model,
+            switches={"preset": "paper"},
+            start=None,
+            change={"batch": 8, "lr": 1e-3, "min_lr": 0.0},
+            device="cuda",
+        )
+        for model in ("wacnn", "sftip")
+    ),
+)

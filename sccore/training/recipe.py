@@ -66,8 +66,12 @@ def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
         raise InputError("a variable-rate model trains all its lambdas; leave lmbda out")
     if recipe.crop % model.stride or recipe.crop <= 0:
         raise InputError(f"crop {recipe.crop} is not a multiple of {model.stride}")
-    for name, known in (("metric", METRICS), ("masks", ("text", "ones")), ("schedule", ("plateau", "decay")),
-                        ("optimizer", ("adam", "muon"))):  # fmt: skip
+    for name, known in (
+        ("metric", METRICS),
+        ("masks", ("text", "ones")),
+        ("schedule", ("plateau", "decay")),
+        ("optimizer", ("adam", "muon")),
+    ):
         if getattr(recipe, name) not in known:
             raise InputError(f"unknown {name} {getattr(recipe, name)!r}; known: {', '.join(known)}")
     if recipe.steps < 1 or recipe.batch < 1:

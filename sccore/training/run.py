@@ -58,8 +58,17 @@ class Run:
         ranks: the processes that share the batch.
     """
 
-    def __init__(self, model: Hyperprior, recipe: Recipe, lmbda: float | None, device: str, bf16: bool, crops: Batches,
-                 graph: bool = True, ranks: Ranks = ALONE):
+    def __init__(
+        self,
+        model: Hyperprior,
+        recipe: Recipe,
+        lmbda: float | None,
+        device: str,
+        bf16: bool,
+        crops: Batches,
+        graph: bool = True,
+        ranks: Ranks = ALONE,
+    ):
         self.model = model.to(device, memory_format=torch.channels_last).train()
         ranks.share((*model.parameters(), *model.buffers()))
         self.recipe, self.device, self.bf16, self.crops, self.ranks = recipe, device, bf16, crops, ranks
@@ -178,8 +187,11 @@ class Run:
     def store(self, path: Path, identity: dict):
         """Writes all that is needed to go on."""
         state = {k: getattr(self, k) for k in (*COUNTERS, "left_out")}
-        state |= {"identity": identity, "model": torch.nn.Module.state_dict(self.model),
-                  "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}}  # fmt: skip
+        state |= {
+            "identity": identity,
+            "model": torch.nn.Module.state_dict(self.model),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
         torch.save(state, path)
 
     def restore(self, path: Path, identity: dict):

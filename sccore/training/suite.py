@@ -92,9 +92,12 @@ class Suite:
             return "done", "all that begins with it is here"
         if run.start and not (start := self.trained(named(run.start))):
             return "waiting", run.start
-        for wanted, there in ((f"model {run.model}", run.model in MODELS), (run.device, run.device in (None, self.device)),
-                              (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
-                              (f"weights of {run.start}", not run.start or start["path"])):  # fmt: skip
+        for wanted, there in (
+            (f"model {run.model}", run.model in MODELS),
+            (run.device, run.device in (None, self.device)),
+            (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
+            (f"weights of {run.start}", not run.start or start["path"]),
+        ):
             if not there:
                 return "waiting", wanted
         return ("begun" if (paths.RUNS / run.name / "last.pt").exists() else "ready"), ""
@@ -128,10 +131,30 @@ class Suite:
             samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
         recipe = options.pop("recipe", run.recipe)
         start = self.trained(named(run.start))["path"] if run.start else None
-        model = begin(run.model, data=samples, recipe=recipe, lmbda=run.lmbda, warm_start=start, out=paths.RUNS / run.name,
-                      device=self.device, **{"preset": "companion"} | run.switches)  # fmt: skip
-        new = partial(Training, model, samples, paths.RUNS / run.name, lmbda=run.lmbda, recipe=recipe, validation=validation,
-                      device=self.device, bf16=self.bf16, position=position, desc=run.name, **options)  # fmt: skip
+        model = begin(
+            run.model,
+            data=samples,
+            recipe=recipe,
+            lmbda=run.lmbda,
+            warm_start=start,
+            out=paths.RUNS / run.name,
+            device=self.device,
+            **{"preset": "companion"} | run.switches,
+        )
+        new = partial(
+            Training,
+            model,
+            samples,
+            paths.RUNS / run.name,
+            lmbda=run.lmbda,
+            recipe=recipe,
+            validation=validation,
+            device=self.device,
+            bf16=self.bf16,
+            position=position,
+            desc=run.name,
+            **options,
+        )
         try:
             return new()
         except OtherRun:  # begun by another plan, or from a start that is no more
@@ -142,8 +165,15 @@ class Suite:
 
         model = checkpoint.load_model(weights)
         folder = self.sets[name]
-        evaluate(model, folder / "images", folder / "masks", out=record_path(name, run), name=run.codec,
-                 position=position, coded_with=run.coded_with)  # fmt: skip
+        evaluate(
+            model,
+            folder / "images",
+            folder / "masks",
+            out=record_path(name, run),
+            name=run.codec,
+            position=position,
+            coded_with=run.coded_with,
+        )
 
 
 def named(name: str) -> Planned:
@@ -211,8 +241,9 @@ def work(suite: Suite, samples, validation, deadline: float, only: list[str] | N
     Returns the names of those that failed.
     """
     failed: set[str] = set()
-    open_runs = lambda: [r for r in RUNS if r.name not in failed and not (only and r.name not in only)
-                         and suite.state(r)[0] not in ("done", "waiting")]  # fmt: skip
+    open_runs = lambda: [
+        r for r in RUNS if r.name not in failed and not (only and r.name not in only) and suite.state(r)[0] not in ("done", "waiting")
+    ]
     while (left := deadline - time.monotonic()) > 0 and (ready := open_runs()):
         with ExitStack() as locks:
             mine = []

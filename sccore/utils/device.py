@@ -10,7 +10,7 @@ RUNS_ON_A_GPU = 6  # companions that train side by side; one alone does not fill
 
 
 def best() -> str:
-    """"cuda" if there is a GPU, else "cpu". The driver is not woken for the answer, so that processes can still be forked."""
+    """ "cuda" if there is a GPU, else "cpu". The driver is not woken for the answer, so that processes can still be forked."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     return "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -19,8 +19,9 @@ ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def run(*arguments, threads="1"):
-    return subprocess.run([sys.executable, "-m", "sccore", *map(str, arguments)], capture_output=True, text=True,
-                          env=ENV | {"OMP_NUM_THREADS": threads})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "sccore", *map(str, arguments)], capture_output=True, text=True, env=ENV | {"OMP_NUM_THREADS": threads}
+    )
 
 
 def refused(*arguments):
@@ -50,8 +51,7 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     result = run("encode", tmp_path / "images" / "x.png", tmp_path / "x.sci", "--mask", tmp_path / "masks" / "x.png", *options)
     assert result.returncode == 0, result.stderr
     assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", *options[:2], threads="2").returncode == 0
-    result = run("evaluate", "--images", tmp_path / "images", "--masks", tmp_path / "masks", "--out",
-                 tmp_path / "r.json", *options)  # fmt: skip
+    result = run("evaluate", "--images", tmp_path / "images", "--masks", tmp_path / "masks", "--out", tmp_path / "r.json", *options)
     assert result.returncode == 0, result.stderr
     row = json.loads((tmp_path / "r.json").read_text())["images"][0]
     decoded = np.array(Image.open(tmp_path / "y.png")).astype(float)
@@ -90,8 +90,12 @@ def test_bad_files_and_weights_are_one_line(tmp_path, saved, screen):
     model, weights = saved("wacnn")
     data = sci.encode(screen(20, 20)[0], model, 0.0067)
     out = tmp_path / "y.png"
-    for name, content, message in (("cut.sci", data[:-3], "damaged"), ("png.sci", b"\x89PNG....", "not a .sci file"),
-                                   ("new.sci", data[:4] + b"\x09" + data[5:], "version 9"), ("empty.sci", b"", "not a .sci")):  # fmt: skip
+    for name, content, message in (
+        ("cut.sci", data[:-3], "damaged"),
+        ("png.sci", b"\x89PNG....", "not a .sci file"),
+        ("new.sci", data[:4] + b"\x09" + data[5:], "version 9"),
+        ("empty.sci", b"", "not a .sci"),
+    ):
         (tmp_path / name).write_bytes(content)
         line = refused("decode", tmp_path / name, out, "--checkpoint", weights)
         assert f"{name}: " in line and message in line
@@ -160,8 +164,9 @@ def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, save
     (tmp_path / "images").mkdir()
     Image.fromarray(screen(40, 40)[0]).save(tmp_path / "images" / "good.png")
     (tmp_path / "images" / "bad.png").write_bytes(b"nothing")
-    result = run("evaluate", "--images", tmp_path / "images", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067,
-                 "--out", tmp_path / "r.json")  # fmt: skip
+    result = run(
+        "evaluate", "--images", tmp_path / "images", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067, "--out", tmp_path / "r.json"
+    )
     record = json.loads((tmp_path / "r.json").read_text())
     assert result.returncode == 3 and "bad.png: not an image" in result.stderr
     assert [r["name"] for r in record["images"]] == ["good.png"] and record["failed"][0]["name"] == "bad.png"

@@ -21,23 +21,40 @@ from sccore.utils.files import replacing, writable
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 
 
-@pytest.mark.parametrize("line, why", [
-    ("encode x.png y.sci --lmbda nan", "--lmbda: must be finite"),
-    ("encode x.png y.sci --lmbda 0", "--lmbda: must be more than 0"),
-    ("encode x.png . ", "file: .: is a folder"),
-    ("evaluate --images samples --lmbda 0.0067 --lmbda 0.0067", "--lmbda 0.0067 is given twice"),
-    ("anchors --images samples --out r --codec jpeg --quality 101", "jpeg: quality 101 is outside its scale, 1 to 100"),
-    ("suite --budget xyz", "--budget: 'xyz' is no number"),
-    ("suite --jobs 0", "--jobs: must be 1 or more"),
-    ("suite --validation nowhere", "nowhere: no such folder"),
-    *((f"train --data samples --out r --{option}", f"--{option.split()[0]}") for option in (
-        "steps 0", "batch -1", "crop 0", "lr nan", "lr inf", "min-lr -1", "decay 2", "seed -1", "minutes nan", "lmbda -inf", "steps 1.5")),
-    ("train --data samples --out /dev/null/r", "--out"),
-    ("masks samples --out m --scale 0", "--scale: must be more than 0"),
-    ("score --images samples --codec jpeg --out r.json --limit 0 5", "--limit: must be 1 or more"),
-    ("nonsense", "invalid choice"),
-    ("train", "required: --data, --out"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line, why",
+    [
+        ("encode x.png y.sci --lmbda nan", "--lmbda: must be finite"),
+        ("encode x.png y.sci --lmbda 0", "--lmbda: must be more than 0"),
+        ("encode x.png . ", "file: .: is a folder"),
+        ("evaluate --images samples --lmbda 0.0067 --lmbda 0.0067", "--lmbda 0.0067 is given twice"),
+        ("anchors --images samples --out r --codec jpeg --quality 101", "jpeg: quality 101 is outside its scale, 1 to 100"),
+        ("suite --budget xyz", "--budget: 'xyz' is no number"),
+        ("suite --jobs 0", "--jobs: must be 1 or more"),
+        ("suite --validation nowhere", "nowhere: no such folder"),
+        *(
+            (f"train --data samples --out r --{option}", f"--{option.split()[0]}")
+            for option in (
+                "steps 0",
+                "batch -1",
+                "crop 0",
+                "lr nan",
+                "lr inf",
+                "min-lr -1",
+                "decay 2",
+                "seed -1",
+                "minutes nan",
+                "lmbda -inf",
+                "steps 1.5",
+            )
+        ),
+        ("train --data samples --out /dev/null/r", "--out"),
+        ("masks samples --out m --scale 0", "--scale: must be more than 0"),
+        ("score --images samples --codec jpeg --out r.json --limit 0 5", "--limit: must be 1 or more"),
+        ("nonsense", "invalid choice"),
+        ("train", "required: --data, --out"),
+    ],
+)
 def test_options_are_checked_before_any_work(line, why, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert parser.main(line.split()) == 1
@@ -59,8 +76,13 @@ def test_files_are_replaced_with_care(tmp_path):
     old.chmod(0o440)
     (tmp_path / "shut").mkdir(mode=0o555)
     (tmp_path / "round").symlink_to("round")
-    for path, why in ((old, "is read-only"), (tmp_path / "shut/x", "is read-only"), (tmp_path, "is a folder"), (old / "x", "is a file"),
-                      (tmp_path / "round", "symbolic links")):  # fmt: skip
+    for path, why in (
+        (old, "is read-only"),
+        (tmp_path / "shut/x", "is read-only"),
+        (tmp_path, "is a folder"),
+        (old / "x", "is a file"),
+        (tmp_path / "round", "symbolic links"),
+    ):
         with pytest.raises(InputError, match=why):
             writable(path)
 

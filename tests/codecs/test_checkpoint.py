@@ -14,8 +14,14 @@ from sccore.utils.files import replacing
 def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
     model, path = saved("sftip", "variable")
     again = sccore.load_model(path)
-    assert again.spec == {"name": "sftip", "preset": "companion", "sem": "nesft", "prior": "text+structure",
-                          "laplacian": "magnitude", "rate": "variable"}  # fmt: skip
+    assert again.spec == {
+        "name": "sftip",
+        "preset": "companion",
+        "sem": "nesft",
+        "prior": "text+structure",
+        "laplacian": "magnitude",
+        "rate": "variable",
+    }
     assert again.meta["sccore"] == sccore.__version__ and again.checkpoint_hash == checkpoint.file_hash(path)
     original = lively("sftip", rate="variable").state_dict()
     for name, value in again.state_dict().items():
@@ -56,9 +62,9 @@ def test_fixed_rate_starts_from_a_variable_rate_near_its_middle(saved):
     assert torch.isclose(own, middle, rtol=0.05) and not torch.isclose(own, low, rtol=0.05)
 
 
-@pytest.mark.parametrize("damage, message", [
-    (lambda b: b"", "damaged"), (lambda b: b[: len(b) // 2], "damaged"), (lambda b: b"PK" + b, "damaged"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage, message", [(lambda b: b"", "damaged"), (lambda b: b[: len(b) // 2], "damaged"), (lambda b: b"PK" + b, "damaged")]
+)
 def test_damaged_checkpoints_are_named(saved, tmp_path, damage, message):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(damage(saved("wacnn", "fixed")[1].read_bytes()))
@@ -109,22 +115,25 @@ def rewritten(path, target, change, header=None):
 CDF, LENGTH = "entropy_bottleneck._quantized_cdf", "entropy_bottleneck._cdf_length"
 
 
-@pytest.mark.parametrize("change", [
-    lambda s: {"g_s.1.weight": s["g_s.1.weight"] * float("nan")},
-    lambda s: {"h_mean_s.0.weight.scale": s["h_mean_s.0.weight.scale"] * 1e9},
-    lambda s: {"h_mean_s.0.weight.scale": torch.ones(3)},
-    lambda s: {CDF: s[CDF].flip(1)},
-    lambda s: {CDF: s[CDF][:, :2].contiguous()},
-    lambda s: {CDF: s[CDF].float() / 2},
-    lambda s: {CDF: torch.zeros(10**6, 2, dtype=torch.int32)},
-    lambda s: {LENGTH: s[LENGTH] + 1000},
-    lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS] - 5},
-    lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS].float()},
-    lambda s: {checkpoint.TABLE: s[checkpoint.TABLE].flip(0)},
-    lambda s: {"gaussian_conditional.scale_table": -s["gaussian_conditional.scale_table"]},
-    lambda s: {"gaussian_conditional._offset": s["gaussian_conditional._offset"] * 10**9},
-    lambda s: {"no such layer": torch.zeros(1)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: {"g_s.1.weight": s["g_s.1.weight"] * float("nan")},
+        lambda s: {"h_mean_s.0.weight.scale": s["h_mean_s.0.weight.scale"] * 1e9},
+        lambda s: {"h_mean_s.0.weight.scale": torch.ones(3)},
+        lambda s: {CDF: s[CDF].flip(1)},
+        lambda s: {CDF: s[CDF][:, :2].contiguous()},
+        lambda s: {CDF: s[CDF].float() / 2},
+        lambda s: {CDF: torch.zeros(10**6, 2, dtype=torch.int32)},
+        lambda s: {LENGTH: s[LENGTH] + 1000},
+        lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS] - 5},
+        lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS].float()},
+        lambda s: {checkpoint.TABLE: s[checkpoint.TABLE].flip(0)},
+        lambda s: {"gaussian_conditional.scale_table": -s["gaussian_conditional.scale_table"]},
+        lambda s: {"gaussian_conditional._offset": s["gaussian_conditional._offset"] * 10**9},
+        lambda s: {"no such layer": torch.zeros(1)},
+    ],
+)
 def test_hostile_weights_are_one_line(saved, tmp_path, change):
     path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", change)
     with pytest.raises(InputError, match="x.safetensors: weights do not fit") as caught:
@@ -138,9 +147,20 @@ def test_an_index_in_the_file_is_not_used(saved, tmp_path):
     assert sccore.load_model(path).state_dict()[name].max() < 1000
 
 
-@pytest.mark.parametrize("header", ["[", "[" * 100000, "3", "{}", '{"format": "sccore-3"}', '{"format": "sccore-3", "spec": 3, "meta": {}}',
-    '{"format": "sccore-3", "spec": {"name": "wacnn", "x": 1}, "meta": {}}', '{"format": "sccore-3", "spec": {"name": []}, "meta": {}}',
-    '{"format": "sccore-3", "spec": {"name": "wacnn", "preset": "paper", "rate": "fixed"}, "meta": {}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[",
+        "[" * 100000,
+        "3",
+        "{}",
+        '{"format": "sccore-3"}',
+        '{"format": "sccore-3", "spec": 3, "meta": {}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn", "x": 1}, "meta": {}}',
+        '{"format": "sccore-3", "spec": {"name": []}, "meta": {}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn", "preset": "paper", "rate": "fixed"}, "meta": {}}',
+    ],
+)
 def test_hostile_headers_are_one_line(saved, tmp_path, header):
     path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", lambda s: {}, header)
     with pytest.raises(InputError, match="x.safetensors: ") as caught:
@@ -197,8 +217,9 @@ def published_shapes(N=192, M=320, heads=8) -> dict[str, tuple]:
                 conv(f"{name}.{unit}.conv.{i}", out_ch, in_ch, k)
         conv(f"{name}.conv_b.4", c, c, 1)
         attention = f"{name}.conv_b.0.attn"
-        shapes.update({f"{attention}.relative_position_bias_table": ((2 * w - 1) ** 2, heads),
-                       f"{attention}.relative_position_index": (w * w, w * w)})  # fmt: skip
+        shapes.update(
+            {f"{attention}.relative_position_bias_table": ((2 * w - 1) ** 2, heads), f"{attention}.relative_position_index": (w * w, w * w)}
+        )
         for layer, out_ch in (("qkv", 3 * c), ("proj", c)):
             shapes.update({f"{attention}.{layer}.weight": (out_ch, c), f"{attention}.{layer}.bias": (out_ch,)})
 
@@ -226,12 +247,20 @@ def published_shapes(N=192, M=320, heads=8) -> dict[str, tuple]:
         shapes[f"entropy_bottleneck._bias{i}"] = (192, filters[i + 1], 1)
         if i < 4:
             shapes[f"entropy_bottleneck._factor{i}"] = (192, filters[i + 1], 1)
-    tables = lambda name, n, longest: {f"{name}._offset": (n,), f"{name}._cdf_length": (n,), f"{name}._quantized_cdf": (n, longest),
-                                       f"{name}.likelihood_lower_bound.bound": (1,)}  # fmt: skip
+    tables = lambda name, n, longest: {
+        f"{name}._offset": (n,),
+        f"{name}._cdf_length": (n,),
+        f"{name}._quantized_cdf": (n, longest),
+        f"{name}.likelihood_lower_bound.bound": (1,),
+    }
     shapes |= tables("entropy_bottleneck", 192, 77) | tables("gaussian_conditional", 64, 3133)
-    return shapes | {"entropy_bottleneck.target": (3,), "entropy_bottleneck.quantiles": (192, 1, 3),
-                     "gaussian_conditional.scale_table": (64,), "gaussian_conditional.scale_bound": (1,),
-                     "gaussian_conditional.lower_bound_scale.bound": (1,)}  # fmt: skip
+    return shapes | {
+        "entropy_bottleneck.target": (3,),
+        "entropy_bottleneck.quantiles": (192, 1, 3),
+        "gaussian_conditional.scale_table": (64,),
+        "gaussian_conditional.scale_bound": (1,),
+        "gaussian_conditional.lower_bound_scale.bound": (1,),
+    }
 
 
 def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):

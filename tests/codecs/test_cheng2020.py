@@ -17,8 +17,12 @@ def test_a_front_finds_its_whole_context_decoded(height, width):
     done = torch.zeros(height, width, dtype=torch.bool)
     for rows, columns in fronts(height, width, "cpu"):
         for i, j in zip(rows.tolist(), columns.tolist()):
-            earlier = [(a, b) for a in range(max(0, i - REACH), i + 1) for b in range(max(0, j - REACH), min(width, j + REACH + 1))
-                       if (a, b) < (i, j)]  # fmt: skip
+            earlier = [
+                (a, b)
+                for a in range(max(0, i - REACH), i + 1)
+                for b in range(max(0, j - REACH), min(width, j + REACH + 1))
+                if (a, b) < (i, j)
+            ]
             assert all(done[a, b] for a, b in earlier) and not done[i, j]
         done[rows, columns] = True
     assert done.all()

@@ -239,8 +239,9 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
     record = load_record(paths.RESULTS / "shots" / "avif.json")
     assert record["versions"]["libavif"] and "tune=psnr" in record["settings"] and record["failed"] == []
     assert record["dataset"] == provenance.dataset(images, masks) and record["date"].endswith("+00:00") and record["machine"]
-    assert {"name", "width", "height", "quality", "bytes", "bpp", "psnr", "psnr_text", "ms_ssim", "encode_s",
-            "decode_s"} == record["images"][0].keys()  # fmt: skip
+    assert {"name", "width", "height", "quality", "bytes", "bpp", "psnr", "psnr_text", "ms_ssim", "encode_s", "decode_s"} == record[
+        "images"
+    ][0].keys()
     frame = load_dataset("shots")
     found = bd_rate.compare(*(frame[frame["codec"] == name] for name in ("jpeg", "avif")), resamples=20)
     assert -90 < found["bd_rate"] < -20 and found["overlap"] > 0.5
@@ -252,8 +253,18 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
 
 def test_an_unreadable_image_is_named_and_the_others_measured(folders, tmp_path, monkeypatch, capsys):
     (folders[0] / "0.png").write_bytes(b"nothing")
-    arguments = ["anchors", "--codec", "jpeg", "--quality", "10", "--images", str(folders[0]), "--no-ms-ssim",
-                 "--out", str(tmp_path / "out")]  # fmt: skip
+    arguments = [
+        "anchors",
+        "--codec",
+        "jpeg",
+        "--quality",
+        "10",
+        "--images",
+        str(folders[0]),
+        "--no-ms-ssim",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
     assert parser.main(arguments) == 3
     assert capsys.readouterr().err.splitlines()[-1] == "error: jpeg: 0.png: not an image"

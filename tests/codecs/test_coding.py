@@ -49,23 +49,36 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
     assert text_mask(image, mask=~mask)[1] == "given"
 
 
-@pytest.mark.parametrize("image, options, message", [
-    (np.zeros((8, 8)), {}, r"uint8 \(H, W, 3\), this array float64 \(8, 8\)"),
-    (np.zeros((0, 8, 3), np.uint8), {}, "uint8"),
-    (7, {}, "an array, the path of a file or an image of Pillow, not int"),
-    ("none.png", {}, "none.png: no such file"),
-    (np.zeros((8, 8, 3), np.uint8), {"model": "none"}, "none: no such checkpoint; shipped: .*sftip"),
-    (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((9, 8), bool)}, "mask is 8x9, its image 8x8"),
-    (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((8, 8), bool), "detector": "craft"}, "exclude each other"),
-    (np.zeros((8, 8, 3), np.uint8), {"detector": "other"}, "unknown detector 'other'"),
-    (np.zeros((8, 8, 3), np.uint8), {"detector": "none", "lmbda": 3.0}, "outside"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "image, options, message",
+    [
+        (np.zeros((8, 8)), {}, r"uint8 \(H, W, 3\), this array float64 \(8, 8\)"),
+        (np.zeros((0, 8, 3), np.uint8), {}, "uint8"),
+        (7, {}, "an array, the path of a file or an image of Pillow, not int"),
+        ("none.png", {}, "none.png: no such file"),
+        (np.zeros((8, 8, 3), np.uint8), {"model": "none"}, "none: no such checkpoint; shipped: .*sftip"),
+        (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((9, 8), bool)}, "mask is 8x9, its image 8x8"),
+        (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((8, 8), bool), "detector": "craft"}, "exclude each other"),
+        (np.zeros((8, 8, 3), np.uint8), {"detector": "other"}, "unknown detector 'other'"),
+        (np.zeros((8, 8, 3), np.uint8), {"detector": "none", "lmbda": 3.0}, "outside"),
+    ],
+)
 def test_what_cannot_be_used_is_one_line(image, options, message):
     with pytest.raises(InputError, match=message):
         sccore.encode(image, **options)
 
 
-NEVER = {"pandas", "matplotlib", "torchvision", "torch_geometric", "torch._dynamo", "scipy.stats._stats_py", "sympy", "compressai.models.base", "sccore.evaluation.records"}
+NEVER = {
+    "pandas",
+    "matplotlib",
+    "torchvision",
+    "torch_geometric",
+    "torch._dynamo",
+    "scipy.stats._stats_py",
+    "sympy",
+    "compressai.models.base",
+    "sccore.evaluation.records",
+}
 
 
 @pytest.mark.parametrize("command, more", [("encode", set()), ("decode", {"cv2", "sccore.text.masks"})])

@@ -21,8 +21,9 @@ from sccore.utils.paths import ROOT
 SIZES = [(1, 1), (33, 17), (480, 640)]
 
 
-@pytest.mark.parametrize("name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"),
-                                        ("cheng2020", "variable"), ("ms2020", "fixed")])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"), ("cheng2020", "variable"), ("ms2020", "fixed")]
+)
 @pytest.mark.parametrize("height, width", SIZES)
 def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
@@ -91,15 +92,22 @@ def test_every_damage_is_refused(saved, screen):
         sci.decode(data[:4] + b"\x03" + data[5:], model)
 
 
-@pytest.mark.parametrize("width, height, lmbda, strings, message", [
-    (0, 10, 0.0067, 0, "impossible lengths"),
-    (11585, 11585, 0.0067, 0, "too short for a picture"),
-    (11585, 11585, 0.0067, 8, "too short for a picture"),
-    (640, 400, 0.0067, 8, "too short for a picture"),
-    (65535, 65535, 0.0067, 10**6, "above the limit of 67108864"),
-    (64, 64, float("nan"), 100, "lambda nan"), (64, 64, float("inf"), 100, "lambda inf"), (64, 64, -1.0, 100, "lambda -1"),
-    (64, 64, 0.5, 100, "0.5 is outside"), (64, 64, 0.0067, 7, "too short|impossible length"), (64, 64, 0.0067, 1001, "impossible length"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "width, height, lmbda, strings, message",
+    [
+        (0, 10, 0.0067, 0, "impossible lengths"),
+        (11585, 11585, 0.0067, 0, "too short for a picture"),
+        (11585, 11585, 0.0067, 8, "too short for a picture"),
+        (640, 400, 0.0067, 8, "too short for a picture"),
+        (65535, 65535, 0.0067, 10**6, "above the limit of 67108864"),
+        (64, 64, float("nan"), 100, "lambda nan"),
+        (64, 64, float("inf"), 100, "lambda inf"),
+        (64, 64, -1.0, 100, "lambda -1"),
+        (64, 64, 0.5, 100, "0.5 is outside"),
+        (64, 64, 0.0067, 7, "too short|impossible length"),
+        (64, 64, 0.0067, 1001, "impossible length"),
+    ],
+)
 def test_headers_are_not_believed(saved, width, height, lmbda, strings, message):
     """A well-sealed file with impossible contents ends in an error, not in time and memory."""
     model, _ = saved("wacnn")

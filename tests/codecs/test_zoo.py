@@ -21,7 +21,10 @@ def test_weights_that_are_not_shipped_are_refused_and_those_that_are_named(asked
 
 def test_a_model_made_by_hand_computes_but_is_neither_saved_nor_trained(tmp_path):
     model = sccore.SFTIP(sccore.PRESETS["companion"])
-    for refused in (lambda: sccore.save_model(model, tmp_path / "x.safetensors"), lambda: sccore.fit(model, None, tmp_path / "run", lmbda=0.0067)):
+    for refused in (
+        lambda: sccore.save_model(model, tmp_path / "x.safetensors"),
+        lambda: sccore.fit(model, None, tmp_path / "run", lmbda=0.0067),
+    ):
         with pytest.raises(InputError, match="only a model of create_model"):
             refused()
     assert not (tmp_path / "x.safetensors").exists()

@@ -35,10 +35,13 @@ def test_copy_is_near_the_float_network_and_on_the_grid():
     assert (out - net(to_grid(x).float())).abs().max() < 4 / ACT
 
 
-@pytest.mark.parametrize("net", [
-    nn.Sequential(nn.ConvTranspose2d(6, 5, 5, stride=2, padding=2, output_padding=1), nn.ReLU(), nn.Conv2d(5, 3, 5)),
-    nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.LeakyReLU(), nn.PixelShuffle(2), nn.Conv2d(2, 3, 1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Sequential(nn.ConvTranspose2d(6, 5, 5, stride=2, padding=2, output_padding=1), nn.ReLU(), nn.Conv2d(5, 3, 5)),
+        nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.LeakyReLU(), nn.PixelShuffle(2), nn.Conv2d(2, 3, 1)),
+    ],
+)
 def test_layers_of_the_other_codecs_have_copies(net):
     torch.manual_seed(0)
     x = to_grid(torch.randn(2, 6, 7, 9))

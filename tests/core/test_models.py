@@ -18,12 +18,21 @@ from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 PINNED = {  # counts known of the published models and of the paper's
-    "wacnn": {"total": 75_235_779, "g_a": 6_928_528, "g_s": 6_928_211, "h_a": 3_319_040, "h_mean_s": 5_882_624,
-              "h_scale_s": 5_882_624, "cc_mean_transforms": 15_212_640, "cc_scale_transforms": 15_212_640,
-              "lrp_transforms": 15_857_760, "entropy_bottleneck": 11_712},
+    "wacnn": {
+        "total": 75_235_779,
+        "g_a": 6_928_528,
+        "g_s": 6_928_211,
+        "h_a": 3_319_040,
+        "h_mean_s": 5_882_624,
+        "h_scale_s": 5_882_624,
+        "cc_mean_transforms": 15_212_640,
+        "cc_scale_transforms": 15_212_640,
+        "lrp_transforms": 15_857_760,
+        "entropy_bottleneck": 11_712,
+    },
     "sftip": {"total": 95_495_043, "fem": 4_448_064, "g_a": 12_438_544, "g_s": 12_438_227, "h_a": 8_110_208},
     "cheng2020": {"total": sum(p.numel() for p in Cheng2020Attention(192).parameters())},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -61,20 +70,54 @@ def test_a_tuned_model_begins_as_the_variable_rate_one_at_its_lambda():
 
 def test_names_of_wacnn_are_the_published_ones():
     names = set(create_model("wacnn", "paper").state_dict())
-    for name in ("g_a.0.weight", "g_a.1.beta", "g_a.4.conv_a.0.conv.4.bias", "g_a.8.conv_b.0.attn.qkv.weight",
-                 "g_s.0.conv_b.0.attn.relative_position_bias_table", "g_s.5.conv_b.0.attn.relative_position_index",
-                 "g_s.8.weight", "g_a.4.conv_b.4.weight", "h_a.8.bias", "h_mean_s.2.0.weight", "h_scale_s.8.weight",
-                 "cc_mean_transforms.9.8.weight", "cc_scale_transforms.0.0.weight", "lrp_transforms.5.2.bias",
-                 "entropy_bottleneck.quantiles", "gaussian_conditional.scale_table"):  # fmt: skip
+    for name in (
+        "g_a.0.weight",
+        "g_a.1.beta",
+        "g_a.4.conv_a.0.conv.4.bias",
+        "g_a.8.conv_b.0.attn.qkv.weight",
+        "g_s.0.conv_b.0.attn.relative_position_bias_table",
+        "g_s.5.conv_b.0.attn.relative_position_index",
+        "g_s.8.weight",
+        "g_a.4.conv_b.4.weight",
+        "h_a.8.bias",
+        "h_mean_s.2.0.weight",
+        "h_scale_s.8.weight",
+        "cc_mean_transforms.9.8.weight",
+        "cc_scale_transforms.0.0.weight",
+        "lrp_transforms.5.2.bias",
+        "entropy_bottleneck.quantiles",
+        "gaussian_conditional.scale_table",
+    ):
         assert name in names
-    assert not [n for n in names if n.split(".")[0] not in {
-        "g_a", "g_s", "h_a", "h_mean_s", "h_scale_s", "cc_mean_transforms", "cc_scale_transforms", "lrp_transforms",
-        "entropy_bottleneck", "gaussian_conditional"}]  # fmt: skip
+    assert not [
+        n
+        for n in names
+        if n.split(".")[0]
+        not in {
+            "g_a",
+            "g_s",
+            "h_a",
+            "h_mean_s",
+            "h_scale_s",
+            "cc_mean_transforms",
+            "cc_scale_transforms",
+            "lrp_transforms",
+            "entropy_bottleneck",
+            "gaussian_conditional",
+        }
+    ]
 
 
-SWITCHES = [("wacnn", {}), ("sftip", {}), ("sftip", {"sem": "sft"}), ("sftip", {"prior": "structure"}),
-            ("sftip", {"prior": "uniform"}), ("sftip", {"laplacian": "signed"}), ("sftip", {"rate": "variable"}),
-            *((name, {"rate": rate}) for name in ("cheng2020", "ms2020") for rate in RATES)]  # fmt: skip
+SWITCHES = [
+    ("wacnn", {}),
+    ("sftip", {}),
+    ("sftip", {"sem": "sft"}),
+    ("sftip", {"prior": "structure"}),
+    ("sftip", {"prior": "uniform"}),
+    ("sftip", {"laplacian": "signed"}),
+    ("sftip", {"rate": "variable"}),
+    *((name, {"rate": rate}) for name in ("cheng2020", "ms2020") for rate in RATES),
+]
 
 
 @pytest.mark.parametrize("name, switches", SWITCHES)
@@ -134,8 +177,9 @@ def test_level_is_geometric_between_lambdas():
             model.level(wrong)
 
 
-@pytest.mark.parametrize("key, value", [("preset", "huge"), ("sem", "x"), ("prior", "text"), ("laplacian", "abs"),
-                                        ("rate", "free"), ("name", "jpeg")])  # fmt: skip
+@pytest.mark.parametrize(
+    "key, value", [("preset", "huge"), ("sem", "x"), ("prior", "text"), ("laplacian", "abs"), ("rate", "free"), ("name", "jpeg")]
+)
 def test_unknown_switches_are_named(key, value):
     with pytest.raises(InputError, match=f"unknown {key} '{value}'"):
         sccore.create_model(**{key: value})

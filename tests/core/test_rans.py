@@ -36,7 +36,9 @@ def test_the_least_bits_are_a_bound():
     assert rans.LEAST < bits
 
 
-@pytest.mark.parametrize("string", [b"", b"1234", b"123456789", bytes(8), b"\xff" * 8, b"abcdefgh" + b"\xff" * 8, b"abcdefgh" + b"\xff" * 10**5])
+@pytest.mark.parametrize(
+    "string", [b"", b"1234", b"123456789", bytes(8), b"\xff" * 8, b"abcdefgh" + b"\xff" * 8, b"abcdefgh" + b"\xff" * 10**5]
+)
 def test_what_no_encoder_writes_is_refused(string):
     """Full words count an escape's length: the decoder would read fifteen times as much as the string holds, and does not look."""
     with pytest.raises(InputError, match="damaged: a string"):
@@ -51,11 +53,22 @@ def test_sound_tables_pass():
     rans.check_tables(*tables(), 2)
 
 
-@pytest.mark.parametrize("change", [
-    dict(lengths=(6, 5)), dict(lengths=(7, 4)), dict(lengths=(6, 2)), dict(lengths=(6, -1)), dict(lengths=(6,)), dict(offsets=(0, 2**31 - 1)),
-    dict(cdf=([0, 1, 1, 3, 4, 65536],) * 2), dict(cdf=([1, 2, 3, 4, 5, 65536],) * 2), dict(cdf=([0, 9, 3, 4, 5, 65536],) * 2),
-    dict(cdf=([0, 1, 2, 3, 4, 65535],) * 2), dict(cdf=TABLE),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(lengths=(6, 5)),
+        dict(lengths=(7, 4)),
+        dict(lengths=(6, 2)),
+        dict(lengths=(6, -1)),
+        dict(lengths=(6,)),
+        dict(offsets=(0, 2**31 - 1)),
+        dict(cdf=([0, 1, 1, 3, 4, 65536],) * 2),
+        dict(cdf=([1, 2, 3, 4, 5, 65536],) * 2),
+        dict(cdf=([0, 9, 3, 4, 5, 65536],) * 2),
+        dict(cdf=([0, 1, 2, 3, 4, 65535],) * 2),
+        dict(cdf=TABLE),
+    ],
+)
 def test_other_tables_are_refused(change):
     with pytest.raises(ValueError, match="tables"):
         rans.check_tables(*tables(**change), 2)

@@ -28,7 +28,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def png(depth: int, colours: int, size: tuple[int, int], row: bytes, *extra: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", *size, depth, colours, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    )
 
 
 def saved(image, format: str, **options) -> bytes:
@@ -60,30 +62,35 @@ WIDE = lambda mode: Image.fromarray(RGB).convert(mode)
 LAB = ImageCms.profileToProfile(WIDE("RGB"), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
 
 
-@pytest.mark.parametrize("content, pixels, note", [
-    (png(16, 2, (2, 1), SHORTS), [[0, 255, 0], [1, 78, 156]], "16 bits"),
-    (png(16, 2, (2, 1), SHORTS, chunk(b"tRNS", SHORTS[:6])), [[255] * 3, [1, 78, 156]], "put on white"),
-    (png(16, 0, (2, 1), struct.pack(">2H", 255, 65535)), [[1] * 3, [255] * 3], "rounded to 8"),
-    (png(16, 0, (2, 1), struct.pack(">2H", 255, 514), chunk(b"tRNS", b"\0\xff")), [[255] * 3, [2] * 3], "put on white"),
-    (png(8, 0, (2, 1), b"\7\t", chunk(b"tRNS", b"\0\7")), [[255] * 3, [9] * 3], "put on white"),
-    (png(8, 3, (2, 1), b"\0\1", chunk(b"PLTE", bytes(range(6))), chunk(b"tRNS", b"\0\xff")), [[255] * 3, [3, 4, 5]], "put on white"),
-    (png(1, 0, (2, 1), b"\x40"), [[0] * 3, [255] * 3], ""),
-    (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(b"nothing"))), [[1, 2, 3]], "profile damaged, ignored"),
-    (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("LAB")))), [[1, 2, 3]], "ignored"),
-    (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB")))), [[1, 2, 3]], ""),
-    (png(8, 0, (1, 1), b"\x64", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB")))), [[100] * 3], ""),
-    (b"P5 3 1 1023\n" + struct.pack(">3H", 0, 255, 1023), [[0] * 3, [64] * 3, [255] * 3], "rounded to 8"),
-    (saved(np.array([[0, 255, 65535]], np.uint16), "TIFF"), [[0] * 3, [1] * 3, [255] * 3], "rounded to 8"),
-    (saved(np.array([[0, 0.5, 1]], np.float32), "TIFF"), [[0] * 3, [128] * 3, [255] * 3], "floats"),
-    (saved(np.dstack([RGB[..., 0], RGB[..., 0] * 0]), "PNG"), [[255] * 3] * 72, "put on white"),
-    (saved(WIDE("CMYK"), "TIFF"), None, "CMYK without a usable colour profile"),
-    (saved(WIDE("YCbCr"), "TIFF"), None, ""),
-    (saved(LAB, "TIFF"), None, "colours converted from its profile"),
-    (saved(RGB, "JPEG", quality=100, subsampling=0, exif=b"Exif\0\0garbage"), None, ""),
-    (saved(RGB, "DDS"), RGB.reshape(-1, 3).tolist(), ""),
-    *((saved(RGB, kind, exif=turned(6), **options), np.rot90(RGB, -1).reshape(-1, 3).tolist(), "turned as its EXIF orientation says")
-      for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, pixels, note",
+    [
+        (png(16, 2, (2, 1), SHORTS), [[0, 255, 0], [1, 78, 156]], "16 bits"),
+        (png(16, 2, (2, 1), SHORTS, chunk(b"tRNS", SHORTS[:6])), [[255] * 3, [1, 78, 156]], "put on white"),
+        (png(16, 0, (2, 1), struct.pack(">2H", 255, 65535)), [[1] * 3, [255] * 3], "rounded to 8"),
+        (png(16, 0, (2, 1), struct.pack(">2H", 255, 514), chunk(b"tRNS", b"\0\xff")), [[255] * 3, [2] * 3], "put on white"),
+        (png(8, 0, (2, 1), b"\7\t", chunk(b"tRNS", b"\0\7")), [[255] * 3, [9] * 3], "put on white"),
+        (png(8, 3, (2, 1), b"\0\1", chunk(b"PLTE", bytes(range(6))), chunk(b"tRNS", b"\0\xff")), [[255] * 3, [3, 4, 5]], "put on white"),
+        (png(1, 0, (2, 1), b"\x40"), [[0] * 3, [255] * 3], ""),
+        (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(b"nothing"))), [[1, 2, 3]], "profile damaged, ignored"),
+        (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("LAB")))), [[1, 2, 3]], "ignored"),
+        (png(8, 2, (1, 1), b"\1\2\3", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB")))), [[1, 2, 3]], ""),
+        (png(8, 0, (1, 1), b"\x64", chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB")))), [[100] * 3], ""),
+        (b"P5 3 1 1023\n" + struct.pack(">3H", 0, 255, 1023), [[0] * 3, [64] * 3, [255] * 3], "rounded to 8"),
+        (saved(np.array([[0, 255, 65535]], np.uint16), "TIFF"), [[0] * 3, [1] * 3, [255] * 3], "rounded to 8"),
+        (saved(np.array([[0, 0.5, 1]], np.float32), "TIFF"), [[0] * 3, [128] * 3, [255] * 3], "floats"),
+        (saved(np.dstack([RGB[..., 0], RGB[..., 0] * 0]), "PNG"), [[255] * 3] * 72, "put on white"),
+        (saved(WIDE("CMYK"), "TIFF"), None, "CMYK without a usable colour profile"),
+        (saved(WIDE("YCbCr"), "TIFF"), None, ""),
+        (saved(LAB, "TIFF"), None, "colours converted from its profile"),
+        (saved(RGB, "JPEG", quality=100, subsampling=0, exif=b"Exif\0\0garbage"), None, ""),
+        (saved(RGB, "DDS"), RGB.reshape(-1, 3).tolist(), ""),
+        *(
+            (saved(RGB, kind, exif=turned(6), **options), np.rot90(RGB, -1).reshape(-1, 3).tolist(), "turned as its EXIF orientation says")
+            for kind, options in (("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {}))
+        ),
+    ],
+)
 def test_what_each_kind_decodes_to(content, pixels, note):
     image, said = read(content)
     assert note in said and (note or not said) and said.count("x: " + note) <= 1
@@ -97,23 +104,26 @@ def moving() -> bytes:
     return saved(WIDE("P"), "GIF", save_all=True, append_images=[WIDE("P").rotate(180)])
 
 
-@pytest.mark.parametrize("content, why", [
-    (b"", "empty file"),
-    (b"hello", "not an image"),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "not an image"),
-    (b"\x89PNG\r\n\x1a\n", "damaged image"),
-    (png(8, 0, (2, 1), b"\1\2", chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(10**8)))), "damaged image (Decompressed data too large"),
-    (png(8, 0, (2, 1), b"\1\2").replace(b"IDAT", b"IDAU"), "damaged image"),
-    (png(8, 0, (60000, 60000), b"\1\2"), "larger than 134217728 pixels; --max-pixels lifts this limit"),
-    (saved(np.array([[0, 2]], np.float32), "TIFF"), "float values from 0 to 2; 0 to 1"),
-    (saved(np.array([[0, np.nan]], np.float32), "TIFF"), "float values from nan to nan"),
-    (saved(np.array([[0, 2]], np.int32), "TIFF"), "signed integers"),
-    (saved(RGB, "DDS")[:100], "damaged image"),
-    (saved(RGB, "TIFF")[:60], "damaged image"),
-    (saved(RGB, "TIFF", compression="tiff_lzw")[:130], "damaged image"),
-    (saved(RGB, "WEBP")[:40], "damaged image"),
-    (moving()[:40], "damaged image"),
-])
+@pytest.mark.parametrize(
+    "content, why",
+    [
+        (b"", "empty file"),
+        (b"hello", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "not an image"),
+        (b"\x89PNG\r\n\x1a\n", "damaged image"),
+        (png(8, 0, (2, 1), b"\1\2", chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(10**8)))), "damaged image (Decompressed data too large"),
+        (png(8, 0, (2, 1), b"\1\2").replace(b"IDAT", b"IDAU"), "damaged image"),
+        (png(8, 0, (60000, 60000), b"\1\2"), "larger than 134217728 pixels; --max-pixels lifts this limit"),
+        (saved(np.array([[0, 2]], np.float32), "TIFF"), "float values from 0 to 2; 0 to 1"),
+        (saved(np.array([[0, np.nan]], np.float32), "TIFF"), "float values from nan to nan"),
+        (saved(np.array([[0, 2]], np.int32), "TIFF"), "signed integers"),
+        (saved(RGB, "DDS")[:100], "damaged image"),
+        (saved(RGB, "TIFF")[:60], "damaged image"),
+        (saved(RGB, "TIFF", compression="tiff_lzw")[:130], "damaged image"),
+        (saved(RGB, "WEBP")[:40], "damaged image"),
+        (moving()[:40], "damaged image"),
+    ],
+)
 def test_what_cannot_be_decoded_is_one_line(content, why):
     with pytest.raises(InputError) as error:
         read(content)
@@ -155,20 +165,23 @@ STEPS = BOTH(0, 255)
 STEPS[0, 0], STEPS[0, 1] = 100, 200
 
 
-@pytest.mark.parametrize("content, text, note", [
-    *((saved(BOTH(low, high), "PNG"), TEXT, "") for low, high in ((0, 1), (0, 127), (0, 255), (3, 4), (200, 255))),
-    (saved(TEXT, "PNG"), TEXT, ""),
-    (saved(BOTH(0, 1, np.uint16), "PNG"), TEXT, ""),
-    (saved(BOTH(0, 1, np.float32), "TIFF"), TEXT, ""),
-    (saved(np.dstack([BOTH(0, 9)] * 3), "PNG"), TEXT, ""),
-    (saved(PALETTE, "PNG"), TEXT, ""),
-    (saved(BLACK_ON_CLEAR, "PNG"), TEXT, "transparency in a mask"),
-    (saved(np.dstack([BOTH(0, 255), BOTH(255, 255)]), "PNG"), TEXT, ""),
-    (saved(BOTH(0, 0), "PNG"), TEXT & False, ""),
-    (saved(BOTH(1, 1), "PNG"), TEXT | True, ""),
-    (saved(STEPS, "PNG"), STEPS > 127, "more than two grey levels"),
-    (saved(TEXT.T[::-1], "PNG", exif=turned(6)), TEXT, "turned"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, text, note",
+    [
+        *((saved(BOTH(low, high), "PNG"), TEXT, "") for low, high in ((0, 1), (0, 127), (0, 255), (3, 4), (200, 255))),
+        (saved(TEXT, "PNG"), TEXT, ""),
+        (saved(BOTH(0, 1, np.uint16), "PNG"), TEXT, ""),
+        (saved(BOTH(0, 1, np.float32), "TIFF"), TEXT, ""),
+        (saved(np.dstack([BOTH(0, 9)] * 3), "PNG"), TEXT, ""),
+        (saved(PALETTE, "PNG"), TEXT, ""),
+        (saved(BLACK_ON_CLEAR, "PNG"), TEXT, "transparency in a mask"),
+        (saved(np.dstack([BOTH(0, 255), BOTH(255, 255)]), "PNG"), TEXT, ""),
+        (saved(BOTH(0, 0), "PNG"), TEXT & False, ""),
+        (saved(BOTH(1, 1), "PNG"), TEXT | True, ""),
+        (saved(STEPS, "PNG"), STEPS > 127, "more than two grey levels"),
+        (saved(TEXT.T[::-1], "PNG", exif=turned(6)), TEXT, "turned"),
+    ],
+)
 def test_masks_of_every_kind(content, text, note):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -182,13 +195,18 @@ def test_places_that_hold_no_picture(tmp_path):
     (tmp_path / "lost.png").symlink_to("nowhere.png")
     (tmp_path / "round.png").symlink_to("round.png")
     os.mkfifo(tmp_path / "pipe.png")
-    for name, why in (("c.png", "is a folder"), ("lost.png", "a link to nothing"), ("pipe.png", "not a regular file"),
-                      ("round.png", "too many levels"), ("none.png", "no such file")):  # fmt: skip
+    for name, why in (
+        ("c.png", "is a folder"),
+        ("lost.png", "a link to nothing"),
+        ("pipe.png", "not a regular file"),
+        ("round.png", "too many levels"),
+        ("none.png", "no such file"),
+    ):
         with pytest.raises(InputError, match=f"{name}: {why}"):
             read_image(tmp_path / name)
 
 
-MUTATIONS = '''
+MUTATIONS = """
 import io, random, resource, sys, time, warnings
 import numpy as np
 from PIL import Image
@@ -232,14 +250,19 @@ for content in seeds:
             outcomes[False] += 1
         slowest = max(slowest, time.process_time() - start)
 print(len(seeds), slowest, outcomes[True], outcomes[False])
-'''
+"""
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from Linux's /proc")
 def test_altered_files_decode_or_are_one_line_each(count=2000):
     """Bits turned, bytes put in, ends cut off, in a process that has 500 MB for it."""
-    result = subprocess.run([sys.executable, "-c", MUTATIONS, str(count)], capture_output=True, text=True, timeout=300,
-                            env=os.environ | {"PYTHONPATH": str(paths.ROOT), "OMP_NUM_THREADS": "1"})  # fmt: skip
+    result = subprocess.run(
+        [sys.executable, "-c", MUTATIONS, str(count)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT), "OMP_NUM_THREADS": "1"},
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     kinds, slowest, decoded, refused = map(float, result.stdout.split())
     assert kinds >= 4 and slowest < 1.0 and decoded > 100 and refused > 1000

@@ -58,9 +58,12 @@ def little(server, tmp_path, monkeypatch):
     Image.fromarray(noise(2, (24, 40))).save(folder / "big.png")
     Image.fromarray(noise(2, (24, 40))).resize((20, 12), Image.LANCZOS).save(tmp_path / "half.webp", quality=95)
     Image.fromarray(noise(3)).save(folder / "with blank #1.png")
-    rows = [("plain", "plain.png", noise(0), "lossless WebP"), ("clear", "clear.png", white, "alpha flattened on white"),
-            ("big", "big.png", read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
-            ("blank", "with blank #1.png", noise(3), "lossless WebP")]  # fmt: skip
+    rows = [
+        ("plain", "plain.png", noise(0), "lossless WebP"),
+        ("clear", "clear.png", white, "alpha flattened on white"),
+        ("big", "big.png", read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
+        ("blank", "with blank #1.png", noise(3), "lossless WebP"),
+    ]
     with open(tmp_path / "little.tsv", "w", newline="") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(HEAD)

@@ -18,8 +18,11 @@ def records(tmp_path, monkeypatch):
     """Two codecs on two images at four points each, one by lambda and one by quality."""
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     for codec, setting, points, shift in (("ours", "lmbda", (0.0018, 0.0035, 0.0067, 0.013), 1), ("jpeg", "quality", (5, 10, 20, 40), 2)):
-        rows = [{"name": name, setting: point, "bpp": shift * 0.1 * 2**i, "psnr": 30 + 3 * i}
-                for name in ("a.png", "b.png") for i, point in enumerate(points)]  # fmt: skip
+        rows = [
+            {"name": name, setting: point, "bpp": shift * 0.1 * 2**i, "psnr": 30 + 3 * i}
+            for name in ("a.png", "b.png")
+            for i, point in enumerate(points)
+        ]
         save_record(tmp_path / "samples" / f"{codec}.json", {"codec": codec, "images": rows})
     return load_dataset("samples")
 

@@ -67,7 +67,9 @@ def test_a_run_goes_on_where_it_stopped(pages, tmp_path, monkeypatch):
     lines = work.read_text().splitlines(keepends=True)
     work.write_text("".join(lines[:5]) + lines[5][:40])  # killed while it wrote the fifth scene
     made = []
-    monkeypatch.setattr(asiqe_training_set, "distorted", lambda scene, seed, own=asiqe_training_set.distorted: made.append(seed) or own(scene, seed))
+    monkeypatch.setattr(
+        asiqe_training_set, "distorted", lambda scene, seed, own=asiqe_training_set.distorted: made.append(seed) or own(scene, seed)
+    )
     pd.testing.assert_frame_equal(asiqe_training_set.make(pages, work, 10, 0, progress=False), whole)
     assert made == [4, 5, 6, 7, 8, 9]
     with pytest.raises(InputError, match="another run"):
@@ -82,8 +84,10 @@ def table(scenes=12, seed=0):
             quality = 1.0 if kind == "pristine" else rng.uniform()
             x = rng.normal(size=index.COUNT) * 0.1
             x[17:20] += quality * (1 if kind == "blur" else 0.7)
-            rows.append({"scene": f"s{scene}", "source": "a", "type": kind, "level": None, "sqms": quality, "gmsd": (1 - quality) / 3}
-                        | {f"x{i}": value for i, value in enumerate(x)})  # fmt: skip
+            rows.append(
+                {"scene": f"s{scene}", "source": "a", "type": kind, "level": None, "sqms": quality, "gmsd": (1 - quality) / 3}
+                | {f"x{i}": value for i, value in enumerate(x)}
+            )
     return pd.DataFrame(rows)
 
 

@@ -180,7 +180,12 @@ def test_the_bootstrap_holds_the_mean_and_narrows():
 
 
 def test_an_exact_picture_is_named():
-    frame = pd.DataFrame([{"codec": "a", "name": name, "lmbda": i, "bpp": 0.1 * i, "psnr": None if name == "blank.png" else 30.0 + i}
-                          for name in ("blank.png", "b.png") for i in range(1, 5)])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {"codec": "a", "name": name, "lmbda": i, "bpp": 0.1 * i, "psnr": None if name == "blank.png" else 30.0 + i}
+            for name in ("blank.png", "b.png")
+            for i in range(1, 5)
+        ]
+    )
     with pytest.raises(InputError, match="at every point of the curve: blank.png .the PSNR of an exact"):
         bd_rate.curve(frame)

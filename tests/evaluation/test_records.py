@@ -105,7 +105,9 @@ def test_a_record_comes_back_as_it_was(tmp_path):
 
 def test_records_are_strict_json(tmp_path):
     path = tmp_path / "a.json"
-    made = sweep({"codec": "a", "images": []}, {"1.png": 1}, [{}], lambda *_: [{"bpp": 0.1, "psnr": math.inf, "gmsd": math.nan}], path, False)
+    made = sweep(
+        {"codec": "a", "images": []}, {"1.png": 1}, [{}], lambda *_: [{"bpp": 0.1, "psnr": math.inf, "gmsd": math.nan}], path, False
+    )
     assert load_record(path) == made and (made["images"][0]["psnr"], made["images"][0]["gmsd"]) == (None, None)
     with pytest.raises(ValueError):
         save_record(path, {"codec": "a", "images": [{"psnr": math.inf}]})

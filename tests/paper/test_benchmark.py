@@ -65,7 +65,10 @@ def test_the_table_gives_both_averages_seconds_and_reasons(shots):
     assert avif["psnr"]["bd_rate"] != avif["psnr"]["per_image_mean"] and 0.5 < avif["overlap"] <= 1
     assert avif["encode_s"] > jpeg["encode_s"] > 0
     shown = plain(table_1.html(found, "jpeg", "webp"))
-    assert table_1.with_interval(avif["psnr"]).split("\n")[0] in shown and table_1.with_interval(avif["psnr"], "per_image_").split("\n")[0] in shown
+    assert (
+        table_1.with_interval(avif["psnr"]).split("\n")[0] in shown
+        and table_1.with_interval(avif["psnr"], "per_image_").split("\n")[0] in shown
+    )
     assert "Dec-Adapter" in shown and "not measured" in shown  # a row of the paper that is not here
 
 
@@ -97,8 +100,14 @@ def test_behind_a_number_are_its_records(shots):
     html = table_1.html(benchmark.collect("samples", codecs="wacnn sftip"))
     for codec in ("wacnn", "sftip"):
         record = load_record(paths.RESULTS / "samples" / f"{codec}.json")
-        for value in (record["checkpoint"]["sha256"], record["dataset"]["sha256"], record["dataset"]["masks_sha256"],
-                      record["machine"], record["date"], record["command"].split(" --")[0]):  # fmt: skip
+        for value in (
+            record["checkpoint"]["sha256"],
+            record["dataset"]["sha256"],
+            record["dataset"]["masks_sha256"],
+            record["machine"],
+            record["date"],
+            record["command"].split(" --")[0],
+        ):
             assert value in html
     assert "<script" not in html and "http" not in html
 
@@ -123,9 +132,31 @@ def test_names_that_lead_nowhere(shots):
 def test_the_notebook_measures_a_folder_in_one_go(shots, tmp_path):
     papermill = Path(sys.executable).with_name("papermill")
     out = tmp_path / "out.ipynb"
-    done = subprocess.run([papermill, ROOT / "notebooks/table-1.ipynb", out, "-p", "dataset", shots, "-p", "codecs",
-                           "jpeg avif bpg", "-p", "anchor", "jpeg", "-p", "other", "jpeg", "-p", "records", tmp_path / "records"],
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)  # fmt: skip
+    done = subprocess.run(
+        [
+            papermill,
+            ROOT / "notebooks/table-1.ipynb",
+            out,
+            "-p",
+            "dataset",
+            shots,
+            "-p",
+            "codecs",
+            "jpeg avif bpg",
+            "-p",
+            "anchor",
+            "jpeg",
+            "-p",
+            "other",
+            "jpeg",
+            "-p",
+            "records",
+            tmp_path / "records",
+        ],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for cell in nbformat.read(out, 4).cells for o in cell.get("outputs", [])]
     said = "".join(o.data.get("text/markdown", "") + o.data.get("text/html", "") for o in outputs if "data" in o)

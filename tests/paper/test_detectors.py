@@ -23,8 +23,17 @@ def record(tmp_path, monkeypatch):
 
 
 def row(name, **other):
-    return {"name": name, "width": 1000, "height": 1000, "mask": 200, "truth": 100, "both": 80, "words": 10, "found": 9,
-            "cpu_s": 2.0} | other  # fmt: skip
+    return {
+        "name": name,
+        "width": 1000,
+        "height": 1000,
+        "mask": 200,
+        "truth": 100,
+        "both": 80,
+        "words": 10,
+        "found": 9,
+        "cpu_s": 2.0,
+    } | other
 
 
 def test_table_of_all_pages_or_of_those_held_back(record):

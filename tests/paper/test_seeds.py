@@ -20,8 +20,14 @@ def folder(tmp_path):
 def frame():
     """The twin needs 10 % more for the same quality, the full model 10 % less."""
     factor = {"wacnn": 1.0, "wacnn-seed1": 1.1, "sftip": 0.9}
-    return pd.DataFrame([{"codec": codec, "name": name, "lmbda": k, "bpp": f * k, "psnr": 20.0 + 3 * k, "psnr_text": 18.0 + 3 * k}
-                         for codec, f in factor.items() for name in "ab" for k in (1, 2, 3, 4)])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {"codec": codec, "name": name, "lmbda": k, "bpp": f * k, "psnr": 20.0 + 3 * k, "psnr_text": 18.0 + 3 * k}
+            for codec, f in factor.items()
+            for name in "ab"
+            for k in (1, 2, 3, 4)
+        ]
+    )
 
 
 def test_losses_and_rates_are_against_the_baseline_of_the_same_seed(folder, frame):

@@ -21,9 +21,20 @@ def picture(screen):
 
 def test_sites_begin_as_the_identity(model, picture):
     found = sem_activity.moved(model, *picture)
-    assert list(found) == ["encoder 0, H/2", "encoder 2, H/4", "encoder 5, H/8", "encoder 8, H/16", "hyper-encoder 0, H/16",
-                           "hyper-encoder 2, H/16", "hyper-encoder 4, H/32", "hyper-encoder 6, H/32", "decoder start, H/16",
-                           "decoder 2, H/8", "decoder 5, H/4", "decoder 7, H/2"]  # fmt: skip
+    assert list(found) == [
+        "encoder 0, H/2",
+        "encoder 2, H/4",
+        "encoder 5, H/8",
+        "encoder 8, H/16",
+        "hyper-encoder 0, H/16",
+        "hyper-encoder 2, H/16",
+        "hyper-encoder 4, H/32",
+        "hyper-encoder 6, H/32",
+        "decoder start, H/16",
+        "decoder 2, H/8",
+        "decoder 5, H/4",
+        "decoder 7, H/2",
+    ]
     assert not any(found.values())
 
 
@@ -33,7 +44,9 @@ def test_a_site_that_doubles_its_input_has_moved_by_as_much_as_it(model, picture
         affine.bias[: len(affine.bias) // 2] = 1.0  # gamma
     found = sem_activity.moved(model, *picture)
     assert found["encoder 2, H/4"] == pytest.approx(1.0, rel=1e-5) and np.count_nonzero([*found.values()]) == 1
-    assert "`mine`: most at encoder 2, H/4 (100.0 %), in the median over its sites 0.0 %." in sem_activity.extremes({"mine": model}, *picture)
+    assert "`mine`: most at encoder 2, H/4 (100.0 %), in the median over its sites 0.0 %." in sem_activity.extremes(
+        {"mine": model}, *picture
+    )
     assert len(sem_activity.bars({"mine": model}, *picture).axes[0].patches) == 12
 
 

@@ -20,9 +20,20 @@ RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
 def row(name, rate, gain=0.0):
     """A row whose every ruler is better with rate, and with `gain` more."""
     step = rate + gain
-    return {"name": name, "lmbda": rate, "bpp": rate, "psnr": 20 + 10 * step, "psnr_text": 15 + 10 * step, "ms_ssim": 0.8 + 0.1 * step,
-            "ms_ssim_text": 0.7 + 0.1 * step, "gmsd": 0.3 - 0.2 * step, "vsi": 0.9 + 0.1 * step, "mdsi": 0.5 - 0.2 * step,
-            "cer": 0.6 - 0.5 * step, "cer_weight": 100 if name == "a.png" else 300}  # fmt: skip
+    return {
+        "name": name,
+        "lmbda": rate,
+        "bpp": rate,
+        "psnr": 20 + 10 * step,
+        "psnr_text": 15 + 10 * step,
+        "ms_ssim": 0.8 + 0.1 * step,
+        "ms_ssim_text": 0.7 + 0.1 * step,
+        "gmsd": 0.3 - 0.2 * step,
+        "vsi": 0.9 + 0.1 * step,
+        "mdsi": 0.5 - 0.2 * step,
+        "cer": 0.6 - 0.5 * step,
+        "cer_weight": 100 if name == "a.png" else 300,
+    }
 
 
 def record(codec, rows):
@@ -112,7 +123,12 @@ def test_error_rates_are_of_all_characters_together(found):
 
 
 def test_what_rises_is_named(found):
-    assert character_errors.monotone(found.frame, table_6.PLAIN) == {"mean": True, "images": {"a.png": True, "b.png": True}, "steps": 8, "rises": 0}
+    assert character_errors.monotone(found.frame, table_6.PLAIN) == {
+        "mean": True,
+        "images": {"a.png": True, "b.png": True},
+        "steps": 8,
+        "rises": 0,
+    }
     found.frame.loc[(found.frame["name"] == "a.png") & (found.frame["lmbda"] == 0.5), "cer"] = 1.0
     seen = character_errors.monotone(found.frame, table_6.PLAIN)
     assert seen["images"] == {"a.png": False, "b.png": True} and (seen["steps"], seen["rises"]) == (8, 1)

@@ -136,7 +136,9 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     for codec, names, shift in (("bpg", ("a.png", "b.png"), 0), ("vtm", ("a.png",), -1), ("vtm-scc", ("a.png", "b.png"), -2)):
         classical = record(codec, shift) | {"settings": f"of {codec}"}
-        classical["images"] = [{**row, "quality": i % 4, "lmbda": None} for i, row in enumerate(classical["images"]) if row["name"] in names]
+        classical["images"] = [
+            {**row, "quality": i % 4, "lmbda": None} for i, row in enumerate(classical["images"]) if row["name"] in names
+        ]
         if codec == "vtm-scc":
             classical["images"].pop()  # killed before the last point of the last image
         save_record(tmp_path / f"samples/{codec}.json", classical)

@@ -13,12 +13,16 @@ from sccore.utils.paths import ROOT
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 HTML = ROOT / "book" / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGES = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if path.parts[len(HTML.parts)] not in ("_static", "_modules"))
+PAGES = sorted(
+    path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html") if path.parts[len(HTML.parts)] not in ("_static", "_modules")
+)
 SOURCES = [path for path in (ROOT / "book").rglob("*.*") if "_build" not in path.parts]
 STALE = bool(PAGES) and (HTML / PAGES[0]).stat().st_mtime < max(path.stat().st_mtime for path in SOURCES)
-pytestmark = [pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH"),
-              pytest.mark.skipif(not PAGES, reason="the book is not built: jupyter-book build book"),
-              pytest.mark.skipif(STALE, reason="the book is older than its sources: jupyter-book build book")]  # fmt: skip
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the PATH"),
+    pytest.mark.skipif(not PAGES, reason="the book is not built: jupyter-book build book"),
+    pytest.mark.skipif(STALE, reason="the book is older than its sources: jupyter-book build book"),
+]
 
 WIDE = """() => [...document.querySelectorAll('body *')].filter(e => {
     if (!e.offsetParent || !e.innerText) return false;

@@ -25,9 +25,23 @@ def cells(notebook):
 
 
 def test_every_notebook_has_its_text():
-    assert {path.stem for path in NOTEBOOKS} == {path.stem for path in TEXTS.glob("*.md")} == {
-        "train", "evaluate", "explore", "detectors", "table-1", "table-6", "figure-4", "figure-8", "figures-3-10", "ablations",
-        "beyond"}  # fmt: skip
+    assert (
+        {path.stem for path in NOTEBOOKS}
+        == {path.stem for path in TEXTS.glob("*.md")}
+        == {
+            "train",
+            "evaluate",
+            "explore",
+            "detectors",
+            "table-1",
+            "table-6",
+            "figure-4",
+            "figure-8",
+            "figures-3-10",
+            "ablations",
+            "beyond",
+        }
+    )
 
 
 @named(NOTEBOOKS)

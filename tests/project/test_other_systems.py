@@ -25,8 +25,13 @@ assert device.cores() >= 1
 for line in sys.argv[1:]:
     print(main(line.split()))
 """
-LINES = ["encode in/shot.png shot.sci --detector none", "decode shot.sci back.png", "evaluate --images in --lmbda 0.0067 --out record.json",
-         "train --data in --out run --steps 2 --batch 1 --crop 64 --device cpu", "render page.html --out pages"]  # fmt: skip
+LINES = [
+    "encode in/shot.png shot.sci --detector none",
+    "decode shot.sci back.png",
+    "evaluate --images in --lmbda 0.0067 --out record.json",
+    "train --data in --out run --steps 2 --batch 1 --crop 64 --device cpu",
+    "render page.html --out pages",
+]
 
 
 def test_everything_but_the_browser_works_without_what_linux_alone_has(tmp_path):

@@ -27,7 +27,10 @@ def built(tmp_path_factory):
 
     def build(kind, source):
         code = f"import sys; from hatchling import build; print(build.build_{kind}(sys.argv[1]))"
-        return folder / subprocess.run([sys.executable, "-c", code, folder], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+        return (
+            folder
+            / subprocess.run([sys.executable, "-c", code, folder], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+        )
 
     sdist = build("sdist", ROOT)
     shutil.unpack_archive(sdist, folder, filter="data")
@@ -58,7 +61,9 @@ def test_a_wheel_brings_weights_and_samples_and_only_what_is_meant(built):
         assert wheel.read("sccore/shipped/checkpoints/sftip.safetensors") == (CHECKPOINTS / "sftip.safetensors").read_bytes()
         code = {name for name in wheel.namelist() if name.endswith((".py", ".pyi", "py.typed"))}
     assert code == {p.relative_to(ROOT).as_posix() for p in (ROOT / "sccore").rglob("*") if p.suffix in (".py", ".pyi", ".typed")}
-    assert {name for name in brought if name.startswith("samples")} == {p.relative_to(ROOT / "data").as_posix() for p in SAMPLES.rglob("*") if p.is_file()}
+    assert {name for name in brought if name.startswith("samples")} == {
+        p.relative_to(ROOT / "data").as_posix() for p in SAMPLES.rglob("*") if p.is_file()
+    }
     assert {name.split("/")[0] for name in brought} == {"asiqe", "catalogue.tsv", "checkpoints", "detectors", "kodak.tsv", "samples"}
     assert "sccore = sccore.__main__:main" in scripts
     assert built["wheel"].stat().st_size < 32 * 2**20 and built["sdist"].stat().st_size < 32 * 2**20
@@ -81,11 +86,28 @@ def test_installed_it_works_without_a_checkout_and_without_a_home(installed, tmp
 
     run("encode", "images/gr\u00fcn.png", "gr\u00fcn.sci", "--detector", "none")
     assert "192x128" in run("decode", "gr\u00fcn.sci", "zur\u00fcck.png")
-    assert np.abs(read_image(folder / "zur\u00fcck.png").astype(int) - read_image(folder / "images" / "gr\u00fcn.png")).mean() < 16  # a dithered picture
+    assert (
+        np.abs(read_image(folder / "zur\u00fcck.png").astype(int) - read_image(folder / "images" / "gr\u00fcn.png")).mean() < 16
+    )  # a dithered picture
     run("evaluate", "--images", "images", "--lmbda", "0.0067", "--out", "\u00fc.json")
     assert len(load_json(folder / "\u00fc.json")["images"]) == 1
     if as_module:
-        run("train", "--data", "images", "--out", "lauf \u00fc", "--steps", "2", "--batch", "1", "--crop", "64", "--device", "cpu", "--stream")
+        run(
+            "train",
+            "--data",
+            "images",
+            "--out",
+            "lauf \u00fc",
+            "--steps",
+            "2",
+            "--batch",
+            "1",
+            "--crop",
+            "64",
+            "--device",
+            "cpu",
+            "--stream",
+        )
         assert (folder / "lauf \u00fc" / "model.safetensors").exists()
         assert list((tmp_path / "own").rglob("index/*.npz"))  # what it keeps for itself
     else:
@@ -97,5 +119,12 @@ def test_installed_it_works_without_a_checkout_and_without_a_home(installed, tmp
 def test_without_a_home_a_folder_is_found_all_the_same(installed, tmp_path):
     """The folder of a user whom nobody knows lies among the temporary files, not in a folder called ~."""
     code = "import os; os.path.expanduser = lambda path: path; from sccore.utils import paths; print(paths.ROOT, paths.INSTALLED)"
-    done = subprocess.run([installed / "python", "-c", code], cwd=tmp_path, env=NO_HOME | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [installed / "python", "-c", code],
+        cwd=tmp_path,
+        env=NO_HOME | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == f"{tmp_path / 'sccore'} True\n"

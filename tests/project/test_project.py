@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
 import yaml
 
 from sccore.utils.paths import ROOT
@@ -46,8 +47,13 @@ def test_environment_has_a_python_that_the_package_allows():
     assert int(low) <= minor < int(high)
 
 
-def test_the_code_is_clean():
-    result = subprocess.run([sys.executable, "-m", "ruff", "check", ROOT / "sccore", ROOT / "tests", ROOT / "benchmarks"], capture_output=True, text=True)
+@pytest.mark.parametrize("command", [("check",), ("format", "--check")], ids=lambda c: c[0])
+def test_the_code_is_clean(command):
+    result = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, *(ROOT / part for part in ("sccore", "tests", "benchmarks"))],
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stdout
 
 
@@ -75,8 +81,14 @@ def test_pins_satisfy_the_requirements():
 
 def imported(folder):
     """Distributions that the Python files of a folder import, the standard library and the project left out."""
-    packages = {"PIL": "pillow", "yaml": "pyyaml", "pytorch_msssim": "pytorch-msssim", "cv2": "opencv-python", "sklearn": "scikit-learn",
-                "lazy_loader": "lazy-loader"}
+    packages = {
+        "PIL": "pillow",
+        "yaml": "pyyaml",
+        "pytorch_msssim": "pytorch-msssim",
+        "cv2": "opencv-python",
+        "sklearn": "scikit-learn",
+        "lazy_loader": "lazy-loader",
+    }
     found = set()
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -16,20 +16,40 @@ from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
 CONVS = {  # of the official file: name -> weight's shape; those in NORMED have a normalisation behind them
-    **{f"basenet.slice{s}.{i}": (o, n, 3, 3) for s, i, n, o in [
-        (1, 0, 3, 64), (1, 3, 64, 64), (1, 7, 64, 128), (1, 10, 128, 128), (2, 14, 128, 256), (2, 17, 256, 256),
-        (3, 20, 256, 256), (3, 24, 256, 512), (3, 27, 512, 512),
-        (4, 30, 512, 512), (4, 34, 512, 512), (4, 37, 512, 512)]},
-    "basenet.slice5.1": (1024, 512, 3, 3), "basenet.slice5.2": (1024, 1024, 1, 1),
-    "upconv1.conv.0": (512, 1536, 1, 1), "upconv1.conv.3": (256, 512, 3, 3),
-    "upconv2.conv.0": (256, 768, 1, 1), "upconv2.conv.3": (128, 256, 3, 3),
-    "upconv3.conv.0": (128, 384, 1, 1), "upconv3.conv.3": (64, 128, 3, 3),
-    "upconv4.conv.0": (64, 192, 1, 1), "upconv4.conv.3": (32, 64, 3, 3),
-    "conv_cls.0": (32, 32, 3, 3), "conv_cls.2": (32, 32, 3, 3), "conv_cls.4": (16, 32, 3, 3),
-    "conv_cls.6": (16, 16, 1, 1), "conv_cls.8": (2, 16, 1, 1),
-}  # fmt: skip
-NORMED = [name for name in CONVS if name.startswith(("basenet.slice1", "basenet.slice2", "basenet.slice3",
-                                                     "basenet.slice4", "upconv"))]  # fmt: skip
+    **{
+        f"basenet.slice{s}.{i}": (o, n, 3, 3)
+        for s, i, n, o in [
+            (1, 0, 3, 64),
+            (1, 3, 64, 64),
+            (1, 7, 64, 128),
+            (1, 10, 128, 128),
+            (2, 14, 128, 256),
+            (2, 17, 256, 256),
+            (3, 20, 256, 256),
+            (3, 24, 256, 512),
+            (3, 27, 512, 512),
+            (4, 30, 512, 512),
+            (4, 34, 512, 512),
+            (4, 37, 512, 512),
+        ]
+    },
+    "basenet.slice5.1": (1024, 512, 3, 3),
+    "basenet.slice5.2": (1024, 1024, 1, 1),
+    "upconv1.conv.0": (512, 1536, 1, 1),
+    "upconv1.conv.3": (256, 512, 3, 3),
+    "upconv2.conv.0": (256, 768, 1, 1),
+    "upconv2.conv.3": (128, 256, 3, 3),
+    "upconv3.conv.0": (128, 384, 1, 1),
+    "upconv3.conv.3": (64, 128, 3, 3),
+    "upconv4.conv.0": (64, 192, 1, 1),
+    "upconv4.conv.3": (32, 64, 3, 3),
+    "conv_cls.0": (32, 32, 3, 3),
+    "conv_cls.2": (32, 32, 3, 3),
+    "conv_cls.4": (16, 32, 3, 3),
+    "conv_cls.6": (16, 16, 1, 1),
+    "conv_cls.8": (2, 16, 1, 1),
+}
+NORMED = [name for name in CONVS if name.startswith(("basenet.slice1", "basenet.slice2", "basenet.slice3", "basenet.slice4", "upconv"))]
 
 
 def official_like(seed=0):
@@ -42,9 +62,13 @@ def official_like(seed=0):
         if name in NORMED:
             place, _, index = name.rpartition(".")
             norm, n = f"module.{place}.{int(index) + 1}", shape[0]
-            state |= {f"{norm}.weight": torch.rand(n, generator=rng) + 0.5, f"{norm}.bias": torch.zeros(n),
-                      f"{norm}.running_mean": torch.zeros(n), f"{norm}.running_var": torch.rand(n, generator=rng) + 0.5,
-                      f"{norm}.num_batches_tracked": torch.tensor(0)}  # fmt: skip
+            state |= {
+                f"{norm}.weight": torch.rand(n, generator=rng) + 0.5,
+                f"{norm}.bias": torch.zeros(n),
+                f"{norm}.running_mean": torch.zeros(n),
+                f"{norm}.running_var": torch.rand(n, generator=rng) + 0.5,
+                f"{norm}.num_batches_tracked": torch.tensor(0),
+            }
     return state
 
 

@@ -71,8 +71,7 @@ def answer(net, quads, size):
 
 @pytest.mark.parametrize("preset", ["paper", "companion"])
 def test_decoding_inverts_targets(preset):
-    sides = np.float32([[60, 40, 70, 16, 0], [150, 90, 60, 14, 0.25], [60, 150, 5, 9, 0], [150, 200, 120, 40, -0.3],
-                        [30, 100, 8, 7, 0]])  # fmt: skip
+    sides = np.float32([[60, 40, 70, 16, 0], [150, 90, 60, 14, 0.25], [60, 150, 5, 9, 0], [150, 200, 120, 40, -0.3], [30, 100, 8, 7, 0]])
     quads = to_quads(sides)
     with torch.device("meta"):
         net = east.create(preset)

@@ -84,10 +84,32 @@ def test_side_by_side_is_each_alone(samples, tmp_path):
 
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
-    command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out",
-               str(tmp_path), "--batch", "1", "--crop", "64", "--steps", "60", "--initial", "noise", "--optimizer", "adam"]  # fmt: skip
-    script = ("import sys; from sccore.cli import parser as cli; from sccore.training import fit as training; fit = training.fit;"
-              "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))")  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "sccore",
+        "train",
+        "--model",
+        "wacnn",
+        "--data",
+        str(SAMPLES),
+        "--out",
+        str(tmp_path),
+        "--batch",
+        "1",
+        "--crop",
+        "64",
+        "--steps",
+        "60",
+        "--initial",
+        "noise",
+        "--optimizer",
+        "adam",
+    ]
+    script = (
+        "import sys; from sccore.cli import parser as cli; from sccore.training import fit as training; fit = training.fit;"
+        "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))"
+    )
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
@@ -191,11 +213,17 @@ def test_first_stage_sees_masks_of_ones(samples, tmp_path):
     assert [m.item() for m in seen] == [1, 1, 0, 0]
 
 
-@pytest.mark.parametrize("change, message", [
-    (dict(lmbda=0.01), "leave lmbda out"), (dict(recipe=Recipe(crop=100)), "crop 100 is not a multiple of 64"),
-    (dict(recipe=Recipe(metric="ssim")), "unknown metric 'ssim'"), (dict(recipe=Recipe(invert=2)), "invert is a share"),
-    (dict(recipe=Recipe(lr=float("nan"))), "lr must be positive"), (dict(recipe=Recipe(steps=0)), "at least 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(lmbda=0.01), "leave lmbda out"),
+        (dict(recipe=Recipe(crop=100)), "crop 100 is not a multiple of 64"),
+        (dict(recipe=Recipe(metric="ssim")), "unknown metric 'ssim'"),
+        (dict(recipe=Recipe(invert=2)), "invert is a share"),
+        (dict(recipe=Recipe(lr=float("nan"))), "lr must be positive"),
+        (dict(recipe=Recipe(steps=0)), "at least 1"),
+    ],
+)
 def test_impossible_training_is_refused_at_once(samples, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         fit(fresh(), samples, tmp_path, **change)
@@ -276,8 +304,26 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_files(tmp_path):
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_command_says_no_more_than_that(tmp_path, sent, code):
-    command = [sys.executable, "-m", "sccore", "train", "--model", "wacnn", "--data", str(SAMPLES), "--out", str(tmp_path / "run"),
-               "--batch", "1", "--crop", "64", "--initial", "noise", "--validate-every", "1000000"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "sccore",
+        "train",
+        "--model",
+        "wacnn",
+        "--data",
+        str(SAMPLES),
+        "--out",
+        str(tmp_path / "run"),
+        "--batch",
+        "1",
+        "--crop",
+        "64",
+        "--initial",
+        "noise",
+        "--validate-every",
+        "1000000",
+    ]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "log.csv").exists() and time.monotonic() < deadline:

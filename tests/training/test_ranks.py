@@ -34,14 +34,40 @@ def train(out, count, *more, noise="quiet", steps=4):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = ["train", "--model", "wacnn", "--data", str(SAMPLES), "--validation", str(SAMPLES), "--out", str(out), "--batch", "4",
-                 "--crop", "64", "--steps", str(steps), "--initial", "noise", "--optimizer", "adam", "--validate-every", "2", *more]  # fmt: skip
+    arguments = [
+        "train",
+        "--model",
+        "wacnn",
+        "--data",
+        str(SAMPLES),
+        "--validation",
+        str(SAMPLES),
+        "--out",
+        str(out),
+        "--batch",
+        "4",
+        "--crop",
+        "64",
+        "--steps",
+        str(steps),
+        "--initial",
+        "noise",
+        "--optimizer",
+        "adam",
+        "--validate-every",
+        "2",
+        *more,
+    ]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if count > 1:
         env |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     of = lambda i: env | ({"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {})
-    return [subprocess.Popen([sys.executable, "-c", TRAIN, noise, *arguments], env=of(i), stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True) for i in range(count)]  # fmt: skip
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN, noise, *arguments], env=of(i), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for i in range(count)
+    ]
 
 
 def finish(processes):

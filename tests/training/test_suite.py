@@ -64,8 +64,12 @@ def test_the_plan_is_sound():
         if run.model in MODELS and run.device is None:
             model = create_model(**run.spec)
             check(model, run.lmbda, run.recipe)
-            twins = [other.name for other in plan.RUNS if (other.spec, other.lmbda, other.change, other.detector, other.start)
-                     == (run.spec, run.lmbda, run.change, run.detector, run.start)]  # fmt: skip
+            twins = [
+                other.name
+                for other in plan.RUNS
+                if (other.spec, other.lmbda, other.change, other.detector, other.start)
+                == (run.spec, run.lmbda, run.change, run.detector, run.start)
+            ]
             assert twins == [run.name]
 
 
@@ -106,8 +110,7 @@ def test_killed_ten_times_it_still_does_everything_once(project):
     process = start(project)
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
-    assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-base", "wacnn-0.0035",
-                                                                                   "sftip-0.0035"])  # fmt: skip
+    assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-base", "wacnn-0.0035", "sftip-0.0035"])
     assert output.count("done") == 3
     base = checkpoint.file_hash(project / "data/checkpoints/wacnn-base.safetensors")
     assert [path.stem for path in project.glob("data/checkpoints/*.safetensors")] == [plan.BASE]  # it alone ships
@@ -184,10 +187,28 @@ def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
 def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/checkpoints").symlink_to(paths.CHECKPOINTS)
-    line = ["--device", "cpu", "--data", str(paths.SAMPLES), "--batch", "1", "--crop", "64", "--steps", "2", "--seconds", "60", "--runs", "sftip-sft"]
+    line = [
+        "--device",
+        "cpu",
+        "--data",
+        str(paths.SAMPLES),
+        "--batch",
+        "1",
+        "--crop",
+        "64",
+        "--steps",
+        "2",
+        "--seconds",
+        "60",
+        "--runs",
+        "sftip-sft",
+    ]
     env = os.environ | {"SCCORE_ROOT": str(tmp_path), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
     script = [sys.executable, str(paths.ROOT / "benchmarks/rented_gpu.py"), *line]
     result = subprocess.run(script, env=env, capture_output=True, text=True, timeout=300)
     report = json.loads((tmp_path / "data/runs/report.json").read_text())
-    assert result.returncode == 0 and report["checks"] == {"graph and single kernels": True, "a step that is not finite leaves the weights alone": True}, result.stderr
+    assert result.returncode == 0 and report["checks"] == {
+        "graph and single kernels": True,
+        "a step that is not finite leaves the weights alone": True,
+    }, result.stderr
     assert report["trained"]["sftip-sft"]["step"] == 2 and (tmp_path / "data/runs/sftip-sft/model.safetensors").exists()

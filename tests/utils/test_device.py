@@ -24,8 +24,14 @@ def test_small_crops_are_not_trained_in_bfloat16_on_a_processor(monkeypatch):
     assert not device.trains_in_bf16("cpu", 128)
 
 
-@pytest.mark.parametrize("asked, message", [("tpu", "unknown device 'tpu'; known: cpu, cuda"), ("cuda", "no GPU that this torch can use"),
-                                           ("cuda:1", "leave --device out, or give cpu")])  # fmt: skip
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        ("tpu", "unknown device 'tpu'; known: cpu, cuda"),
+        ("cuda", "no GPU that this torch can use"),
+        ("cuda:1", "leave --device out, or give cpu"),
+    ],
+)
 def test_a_device_that_is_not_here_is_refused(monkeypatch, asked, message):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert device.chosen(None) == device.chosen("cpu") == "cpu"
@@ -77,7 +83,9 @@ def test_a_step_stays_on_its_device_and_reads_nothing_back(name, monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *a, **k: nullcontext())
     samples = screens(3, np.zeros((150, 140, 3), np.uint8))
     recipe = Recipe(crop=128, batch=2, optimizer="muon", schedule="decay", steps=10)
-    run = Run(sccore.create_model(name, rate="variable"), recipe, None, "meta", False, samples.batches(recipe.crop, recipe.batch, 0, "meta"))
+    run = Run(
+        sccore.create_model(name, rate="variable"), recipe, None, "meta", False, samples.batches(recipe.crop, recipe.batch, 0, "meta")
+    )
     for _ in range(2):
         values = run.train_step()
     assert run.step == 2 and {value.device.type for value in (*values.values(), *run.main, run.left_out)} == {"meta"}

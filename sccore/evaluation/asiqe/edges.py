@@ -31,6 +31,8 @@ def surroundings(grey: np.ndarray) -> np.ndarray:
     edges = (magnitude > max(0.5 * strong, FAINTEST)).astype(np.uint8)
     near = cv2.dilate(edges, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)) > 0
     values = np.sort(magnitude[near])
-    spread = [np.diff(np.searchsorted(values, limits), prepend=0) / max(len(values), 1)
-              for limits in (np.array(LEVELS), strong * np.array(SHARES))]  # fmt: skip
+    spread = [
+        np.diff(np.searchsorted(values, limits), prepend=0) / max(len(values), 1)
+        for limits in (np.array(LEVELS), strong * np.array(SHARES))
+    ]
     return np.array([np.log2(1 + strong), near.mean(), *spread[0], *spread[1]])

@@ -43,9 +43,7 @@ def predict(grey: np.ndarray, step: int = 1) -> np.ndarray:
     """The hybrid prediction of every `step`-th pixel, float (ceil(H / step), ceil(W / step))."""
     padded = np.pad(np.asarray(grey, np.float32), MARGIN, "symmetric")
     windows = sliding_window_view(padded, (2 * MARGIN + 1, 2 * MARGIN + 1))[::step, ::step]  # (h, w, 9, 9)
-    return np.stack([
-        (autoregressive(row) + BILATERAL_WEIGHT * bilateral(row)) / (1 + BILATERAL_WEIGHT) for row in windows
-    ])  # fmt: skip
+    return np.stack([(autoregressive(row) + BILATERAL_WEIGHT * bilateral(row)) / (1 + BILATERAL_WEIGHT) for row in windows])
 
 
 def autoregressive(windows: np.ndarray) -> np.ndarray:

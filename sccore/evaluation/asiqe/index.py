@@ -27,7 +27,13 @@ FORMAT = "asiqe-r-1"
 STEP = 7  # of the accelerated free energy; 7 meets all columns and rows of 8x8 blocks alike
 NOISY = 5.0  # bits of free energy, above which structure terms count as negative (NFERM)
 SMALLEST = 50  # pixels a side
-FAMILIES = {"complexity": slice(0, 1), "statistics": slice(1, 13), "brightness": slice(13, 17), "sharpness": slice(17, 20), "edges": slice(20, 35)}
+FAMILIES = {
+    "complexity": slice(0, 1),
+    "statistics": slice(1, 13),
+    "brightness": slice(13, 17),
+    "sharpness": slice(17, 20),
+    "edges": slice(20, 35),
+}
 COUNT = 35  # features
 
 
@@ -41,8 +47,7 @@ def features(image: np.ndarray, step: int = STEP) -> np.ndarray:
     luma = grey(np.asarray(image))
     if min(luma.shape) < SMALLEST:
         raise InputError(f"ASIQE-R needs {SMALLEST} pixels a side, the image is {luma.shape[1]}x{luma.shape[0]}")
-    return np.array([free_energy(luma, step), *structure(luma), *brightness(luma), *sharpness(luma),
-                     *surroundings(luma)])  # fmt: skip
+    return np.array([free_energy(luma, step), *structure(luma), *brightness(luma), *sharpness(luma), *surroundings(luma)])
 
 
 def asiqe_r(image: np.ndarray, weights: "Weights | None" = None) -> float:
@@ -104,8 +109,7 @@ def load(path: Path | str) -> Weights:
         meta = json.loads(str(arrays.pop("meta")))
         arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
         n = len(arrays["dual"])
-        shapes = {"alpha": (12,), "beta": (12,), "low": (COUNT,), "high": (COUNT,), "vectors": (n, COUNT), "gamma": (),
-                  "intercept": ()}  # fmt: skip
+        shapes = {"alpha": (12,), "beta": (12,), "low": (COUNT,), "high": (COUNT,), "vectors": (n, COUNT), "gamma": (), "intercept": ()}
         if meta["format"] != FORMAT or any(arrays[name].shape != shape for name, shape in shapes.items()):
             raise ValueError("another format")
         if not (all(np.isfinite(array).all() for array in arrays.values()) and int(meta["step"]) > 0):

@@ -14,10 +14,20 @@ WINDOWS = 3, 7, 11  # pixels a side, of the Gaussian windows
 SIGMA = 1.5  # of all of them
 STABLE = (0.03 * 255) ** 2  # SSIM's second constant
 EXPOSURES = 1 / 3.5, 3.5  # under- and over-exposure, whose entropies tell what is left of the picture
-LOW = np.array([0.026748757411, -0.016864118443, -0.078223266529, 0.266864118443, 0.602949018236,
-                0.266864118443, -0.078223266529, -0.016864118443, 0.026748757411])  # fmt: skip  # CDF 9/7, analysis
-HIGH = np.array([0.045635881557, -0.028771763114, -0.295635881557, 0.557543526229,
-                 -0.295635881557, -0.028771763114, 0.045635881557])  # fmt: skip
+LOW = np.array(
+    [
+        0.026748757411,
+        -0.016864118443,
+        -0.078223266529,
+        0.266864118443,
+        0.602949018236,
+        0.266864118443,
+        -0.078223266529,
+        -0.016864118443,
+        0.026748757411,
+    ]
+)  # CDF 9/7, analysis
+HIGH = np.array([0.045635881557, -0.028771763114, -0.295635881557, 0.557543526229, -0.295635881557, -0.028771763114, 0.045635881557])
 SCALES = 3  # of the wavelet decomposition
 DIAGONAL = 4.0  # weight of FISH's diagonal sub-band
 
@@ -95,5 +105,4 @@ def sharpness(grey: np.ndarray) -> np.ndarray:
 def wavelet(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One level of the CDF 9/7 wavelet, mirrored at the border: LL, LH, HL and HH, half as high and wide each."""
     filtered = lambda rows, columns: cv2.sepFilter2D(values, cv2.CV_64F, columns, rows, borderType=cv2.BORDER_REFLECT_101)
-    return (filtered(LOW, LOW)[::2, ::2], filtered(LOW, HIGH)[::2, 1::2], filtered(HIGH, LOW)[1::2, ::2],
-            filtered(HIGH, HIGH)[1::2, 1::2])  # fmt: skip
+    return (filtered(LOW, LOW)[::2, ::2], filtered(LOW, HIGH)[::2, 1::2], filtered(HIGH, LOW)[1::2, ::2], filtered(HIGH, HIGH)[1::2, 1::2])

@@ -45,8 +45,9 @@ class Page:
         usual = {"ha": "center", "va": "center", "color": DARK} | ({"linespacing": 1.25} if "\n" in text else {})
         self.axes.text(x, y, text, fontsize=FONT + larger, **usual | how)
 
-    def box(self, x: float, y: float, width: float, height: float, lines: list[str], colours: Colours, note: str = "",
-            heading: bool = False) -> Place:
+    def box(
+        self, x: float, y: float, width: float, height: float, lines: list[str], colours: Colours, note: str = "", heading: bool = False
+    ) -> Place:
         """A box around (x, y); a note stands at the right end of its first line, which may be a heading."""
         left, (inside, edge) = x - width / 2, colours
         style = "round,pad=0,rounding_size=0.04"

@@ -114,14 +114,15 @@ def linear_bound(record: dict, widths: dict[str, int], reached: dict[str, float]
     for one in record["sets"]:
         name = one["dataset"]["name"]
         psnr = np.mean([row["psnr"] for row in one["images"]], axis=0)
-        line, = axes.plot(record["counts"], psnr, "o-", label=f"linear, {name}")
+        (line,) = axes.plot(record["counts"], psnr, "o-", label=f"linear, {name}")
         if reached and name in reached:
             axes.plot(widths["companion"], reached[name], "D", color=line.get_color(), label=f"the network, {name}")
     for width in sorted(set(widths.values())):
         names = " and ".join(preset for preset, own in widths.items() if own == width)
         axes.axvline(width, color="0.6", linestyle=":", zorder=0)
-        axes.annotate(f" {names}, M = {width}", (width, 1), xycoords=("data", "axes fraction"), va="top", color="0.4", rotation=90,
-                      ha="right")  # fmt: skip
+        axes.annotate(
+            f" {names}, M = {width}", (width, 1), xycoords=("data", "axes fraction"), va="top", color="0.4", rotation=90, ha="right"
+        )
     axes.set(xscale="log", xlabel="coefficients for 16×16 pixels of three colours", ylabel="PSNR [dB]")
     plain_log(axes.xaxis)
     axes.legend()
@@ -182,8 +183,7 @@ def bits(image: np.ndarray, bits_map: np.ndarray) -> Figure:
 
 
 @styled
-def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
-               box: tuple[int, int, int, int] | None = None) -> Figure:
+def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]], box: tuple[int, int, int, int] | None = None) -> Figure:
     """Crops side by side: the original and each codec's decoded image, with the whole image's bpp and PSNR.
 
     Args:
@@ -192,8 +192,7 @@ def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]],
     """
     left, top, width, height = box or _middle(original)
     crops = {"original": original} | {
-        f"{title(codec)}\n{bpp:.3f} bpp, {metrics.psnr(original, decoded):.2f} dB": decoded
-        for codec, (decoded, bpp) in coded.items()
+        f"{title(codec)}\n{bpp:.3f} bpp, {metrics.psnr(original, decoded):.2f} dB": decoded for codec, (decoded, bpp) in coded.items()
     }
     columns = min(len(crops), 3)
     rows = -(-len(crops) // columns)
@@ -218,8 +217,10 @@ def decoded(pictures: dict[str, tuple[np.ndarray, np.ndarray, int]], size: tuple
     figure, axes = image_axes(size, len(pictures), 2)
     for pair, (name, (original, back, count)) in zip(axes, pictures.items()):
         part = busiest_window(original, size, grid=16)
-        for one, picture, label in ((pair[0], original, f"{name}, original"),
-                                    (pair[1], back, f"{count:,} bytes, {metrics.psnr(original, back):.2f} dB")):  # fmt: skip
+        for one, picture, label in (
+            (pair[0], original, f"{name}, original"),
+            (pair[1], back, f"{count:,} bytes, {metrics.psnr(original, back):.2f} dB"),
+        ):
             one.imshow(picture[part])
             one.set_title(label)
     return figure

@@ -45,8 +45,10 @@ SLIDER = """<style>
 .slider .names { display: flex; justify-content: space-between; gap: 1rem; font-size: .85rem; }
 .slider .names select { max-width: 48%; font: inherit; }
 </style>"""
-CHOOSE = ("const f = this.closest('.slider').querySelector('.frame'), s = this.dataset.side; for (const i of "
-          "f.querySelectorAll('img')) i.classList.toggle(s, i.dataset.name === this.value)")  # fmt: skip
+CHOOSE = (
+    "const f = this.closest('.slider').querySelector('.frame'), s = this.dataset.side; for (const i of "
+    "f.querySelectorAll('img')) i.classList.toggle(s, i.dataset.name === this.value)"
+)
 MOVE = "this.parentNode.style.setProperty('--at', this.value + '%')"
 
 
@@ -66,8 +68,8 @@ def entry(record: dict) -> str:
         "codec": record["codec"],
         "settings": record.get("settings"),
         "checkpoint": checkpoint and f"{checkpoint.get('file') or 'a file of its own'}, sha256 {checkpoint.get('sha256')}",
-        "data": dataset and f"{dataset['name']}, {dataset['images']} images, sha256 {dataset['sha256']}"
-        + (f"; masks {masks}" if masks else "; no masks"),
+        "data": dataset
+        and f"{dataset['name']}, {dataset['images']} images, sha256 {dataset['sha256']}" + (f"; masks {masks}" if masks else "; no masks"),
         "command": record.get("command"),
         "origin": record.get("origin"),
         "software": ", ".join(f"{name} {version}" for name, version in versions.items()),
@@ -89,8 +91,10 @@ def traced_table(head: list[str], rows: list[list[str]], caption: str = "", note
     below = [f'<tr class="note"><td colspan="{len(head)}">{note}</td></tr>' for note in notes] or [""] * len(rows)
     body = "\n".join(f"<tr>{cells('td', row)}</tr>{note}" for row, note in zip(rows, below, strict=True))
     title = f"<caption>{caption}</caption>" if caption else ""
-    return (f'{TRACED}\n<div class="wide"><table class="traced">{title}\n<thead><tr>{cells("th", head)}</tr></thead>\n'
-            f"<tbody>{body}</tbody></table></div>")  # fmt: skip
+    return (
+        f'{TRACED}\n<div class="wide"><table class="traced">{title}\n<thead><tr>{cells("th", head)}</tr></thead>\n'
+        f"<tbody>{body}</tbody></table></div>"
+    )
 
 
 def slider(pictures: dict[str, np.ndarray], left: int = 0, right: int = 1) -> str:
@@ -103,15 +107,19 @@ def slider(pictures: dict[str, np.ndarray], left: int = 0, right: int = 1) -> st
     names, width = list(pictures), next(iter(pictures.values())).shape[1]
     images = "".join(
         f'<img class="{"left" * (i == left)} {"right" * (i == right)}" data-name="{escape(name)}" alt="{escape(name)}" '
-        f'src="{embedded(picture)}">' for i, (name, picture) in enumerate(pictures.items()))  # fmt: skip
+        f'src="{embedded(picture)}">'
+        for i, (name, picture) in enumerate(pictures.items())
+    )
 
     def choice(side, chosen):
         options = "".join(f"<option{' selected' * (i == chosen)}>{escape(name)}</option>" for i, name in enumerate(names))
         return f'<select data-side="{side}" aria-label="picture on the {side}" onchange="{CHOOSE}">{options}</select>'
 
-    return (f'{SLIDER}<div class="slider" style="width: {width}px"><div class="names">{choice("left", left)}{choice("right", right)}</div>'
-            f'<div class="frame">{images}<input type="range" min="0" max="100" value="50" step="0.5" '
-            f'aria-label="border between the two pictures" oninput="{MOVE}"></div></div>')  # fmt: skip
+    return (
+        f'{SLIDER}<div class="slider" style="width: {width}px"><div class="names">{choice("left", left)}{choice("right", right)}</div>'
+        f'<div class="frame">{images}<input type="range" min="0" max="100" value="50" step="0.5" '
+        f'aria-label="border between the two pictures" oninput="{MOVE}"></div></div>'
+    )
 
 
 def embedded(picture: np.ndarray) -> str:

@@ -11,8 +11,11 @@ from sccore.paper.drawing.style import styled
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ORDER = "utils", "", "data", "text", "codecs", "evaluation", "training", "paper", "cli"  # "": the paper's own files
-MODULES = {".".join(("sccore", *path.relative_to(PACKAGE).with_suffix("").parts)): path
-           for path in sorted(PACKAGE.rglob("*.py")) if not path.stem.startswith("__")}  # fmt: skip
+MODULES = {
+    ".".join(("sccore", *path.relative_to(PACKAGE).with_suffix("").parts)): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if not path.stem.startswith("__")
+}
 
 
 def room(module: str) -> str:
@@ -64,7 +67,9 @@ def draw() -> Figure:
     axes.imshow(np.eye(len(names)), cmap="Greys", vmin=0, vmax=12)
     axes.imshow(np.ma.masked_equal(shade, 0), cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(count):
-        axes.text(column, row, count[row, column], ha="center", va="center", color="white" if shade[row, column] > 0.6 else "0.1", fontsize=8)
+        axes.text(
+            column, row, count[row, column], ha="center", va="center", color="white" if shade[row, column] > 0.6 else "0.1", fontsize=8
+        )
     axes.set(xticks=range(len(names)), yticks=range(len(names)), xlabel="is imported", ylabel="imports")
     axes.set_xticklabels(names, rotation=45, ha="right")
     axes.set_yticklabels(names)

@@ -13,15 +13,21 @@ SANS = ("Liberation Sans", "DejaVu Sans", "Liberation Sans Narrow", "DejaVu Sans
 SERIF = ("Liberation Serif", "DejaVu Serif", "serif")
 MONO = ("DejaVu Sans Mono", "Liberation Mono", "monospace")
 LIGHT = (  # background, second background, text, link
-    ("#ffffff", "#f3f3f3", "#111111", "#0645ad"), ("#fafaf5", "#ecebe4", "#333333", "#a0410d"),
-    ("#e8eef5", "#ffffff", "#1b2b3a", "#00695c"), ("#f0e9d8", "#fdf6e3", "#586e75", "#268bd2"),
-    ("#dddddd", "#c8c8c8", "#000000", "#7b1fa2"), ("#ffffff", "#fff3c4", "#6b6b6b", "#d81b60"),
-)  # fmt: skip
+    ("#ffffff", "#f3f3f3", "#111111", "#0645ad"),
+    ("#fafaf5", "#ecebe4", "#333333", "#a0410d"),
+    ("#e8eef5", "#ffffff", "#1b2b3a", "#00695c"),
+    ("#f0e9d8", "#fdf6e3", "#586e75", "#268bd2"),
+    ("#dddddd", "#c8c8c8", "#000000", "#7b1fa2"),
+    ("#ffffff", "#fff3c4", "#6b6b6b", "#d81b60"),
+)
 DARK = (
-    ("#1e1e1e", "#2d2d2d", "#d4d4d4", "#569cd6"), ("#000000", "#141414", "#e0e0e0", "#ffb300"),
-    ("#002b36", "#073642", "#93a1a1", "#2aa198"), ("#282a36", "#44475a", "#f8f8f2", "#ff79c6"),
-    ("#0d1117", "#161b22", "#c9d1d9", "#58a6ff"), ("#300a24", "#41183a", "#eeeeec", "#8ae234"),
-)  # fmt: skip
+    ("#1e1e1e", "#2d2d2d", "#d4d4d4", "#569cd6"),
+    ("#000000", "#141414", "#e0e0e0", "#ffb300"),
+    ("#002b36", "#073642", "#93a1a1", "#2aa198"),
+    ("#282a36", "#44475a", "#f8f8f2", "#ff79c6"),
+    ("#0d1117", "#161b22", "#c9d1d9", "#58a6ff"),
+    ("#300a24", "#41183a", "#eeeeec", "#8ae234"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,15 @@ def draw(rng: random.Random) -> Look:
     if rng.random() < 0.5:
         style.append(colours(rng, scheme))
     count = rng.choice((0, 0, 1, 2))
-    return Look(width, height, rng.choice(ZOOMS), rng.choice((0, rng.random(), rng.random())), scheme, "\n".join(style),
-                tuple((rng.random(), figure(rng)) for _ in range(count)))  # fmt: skip
+    return Look(
+        width,
+        height,
+        rng.choice(ZOOMS),
+        rng.choice((0, rng.random(), rng.random())),
+        scheme,
+        "\n".join(style),
+        tuple((rng.random(), figure(rng)) for _ in range(count)),
+    )
 
 
 def fonts(rng: random.Random) -> str:
@@ -90,13 +103,20 @@ def figure(rng: random.Random) -> str:
     shapes = []
     for k in range(rng.randrange(3, 12)):
         x, y, r = 20 + 36 * k, rng.randrange(20, 80), rng.randrange(4, 17)
-        shape = rng.choice((f"<circle cx={x} cy={y} r={r} ", f"<rect x={x - r} y={y - r} width={2 * r} height={r} rx=3 ",
-                            f"<path d='M{x - r} {y + r}h{2 * r}l-{r}-{2 * r}z' "))  # fmt: skip
+        shape = rng.choice(
+            (
+                f"<circle cx={x} cy={y} r={r} ",
+                f"<rect x={x - r} y={y - r} width={2 * r} height={r} rx=3 ",
+                f"<path d='M{x - r} {y + r}h{2 * r}l-{r}-{2 * r}z' ",
+            )
+        )
         paint = rng.choice(("fill='{0}'", "fill='none' stroke='{0}' stroke-width='2'")).format(colour())
         shapes.append(shape + paint + "/>")
     line = " ".join(f"{36 * k},{rng.randrange(5, 95)}" for k in range(13))
     shapes.append(f"<polyline points='{line}' fill='none' stroke='{colour()}' stroke-width='{rng.randrange(1, 4)}'/>")
     ground = rng.choice(("linear-gradient({}deg", "repeating-linear-gradient({}deg", "conic-gradient(from {}deg"))
     stops = ", ".join(f"{colour()} {20 * k}%" for k in range(6))
-    return (f"<svg viewBox='0 0 420 100' style='display:block; width:{rng.randrange(30, 100)}%; max-height:40vh; "
-            f"background:{ground.format(rng.randrange(360))}, {stops})'>{''.join(shapes)}</svg>")  # fmt: skip
+    return (
+        f"<svg viewBox='0 0 420 100' style='display:block; width:{rng.randrange(30, 100)}%; max-height:40vh; "
+        f"background:{ground.format(rng.randrange(360))}, {stops})'>{''.join(shapes)}</svg>"
+    )

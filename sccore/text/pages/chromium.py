@@ -15,13 +15,31 @@ from time import monotonic
 
 from sccore.utils.errors import InputError
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-         "/Applications/Chromium.app/Contents/MacOS/Chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")  # fmt: skip
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 OPTIONS = (
-    "--headless", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars", "--disable-extensions", "--disable-sync",
-    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--mute-audio",
-    "--allow-file-access-from-files", "--font-render-hinting=slight", "--host-resolver-rules=MAP * ~NOTFOUND",
-)  # fmt: skip
+    "--headless",
+    "--remote-debugging-pipe",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--disable-extensions",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--mute-audio",
+    "--allow-file-access-from-files",
+    "--font-render-hinting=slight",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
 PATIENCE = 30  # seconds for one answer
 
 

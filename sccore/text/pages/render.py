@@ -151,8 +151,12 @@ def render(sources: list[Path], out: Path | str, count: int | None = None, seed:
     find()
     out, documents = Path(out), collect(sources, seed)
     summary = {"made": 0, "kept": 0, "passed": 0, "failed": {}}
-    with ExitStack() as stack, tqdm(total=min(count if count is not None else len(documents), len(documents)), desc="pages", unit="page",
-                                    disable=not progress) as bar:  # fmt: skip
+    with (
+        ExitStack() as stack,
+        tqdm(
+            total=min(count if count is not None else len(documents), len(documents)), desc="pages", unit="page", disable=not progress
+        ) as bar,
+    ):
         browser = None
         for name, path in documents:
             if count is not None and summary["made"] + summary["kept"] >= count:
@@ -189,8 +193,11 @@ def collect(sources: list[Path], seed: int) -> list[tuple[str, Path]]:
     lists = []
     for source in map(Path, sources):
         if source.is_dir():
-            found = [(path.relative_to(source.resolve().parent).as_posix(), path)
-                     for path in sorted(source.resolve().rglob("*.htm*")) if path.is_file()]  # fmt: skip
+            found = [
+                (path.relative_to(source.resolve().parent).as_posix(), path)
+                for path in sorted(source.resolve().rglob("*.htm*"))
+                if path.is_file()
+            ]
         elif source.is_file():
             found = [(source.name, source.resolve())]
         else:
@@ -219,8 +226,14 @@ def page(browser: Browser, path: Path, look: appearance.Look) -> tuple[bytes, li
     browser.call("Emulation.setScriptExecutionDisabled", value=True)  # the document's own scripts, not ours
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look.scheme}])
     browser.open(path.as_uri(), round(look.width / look.zoom), round(look.height / look.zoom), look.zoom)
-    options = {"still": STILL, "style": look.style, "scheme": look.scheme, "place": look.place, "figures": look.figures,
-               "mdbook": "navy" if look.zoom < 1 else "coal"}  # fmt: skip
+    options = {
+        "still": STILL,
+        "style": look.style,
+        "scheme": look.scheme,
+        "place": look.place,
+        "figures": look.figures,
+        "mdbook": "navy" if look.zoom < 1 else "coal",
+    }
     browser.evaluate(f"{PREPARE}({json.dumps(options)})")
     words = browser.evaluate(WORDS)
     shot = browser.screenshot()

@@ -16,8 +16,13 @@ def by_loops(grey):
     for y in range(height - 2):
         for x in range(width - 2):
             p = values[y : y + 3, x : x + 3]
-            magnitude[y, x] = np.hypot(3 * (p[0, 0] - p[0, 2] + p[2, 0] - p[2, 2]) + 10 * (p[1, 0] - p[1, 2]),
-                                       3 * (p[0, 0] - p[2, 0] + p[0, 2] - p[2, 2]) + 10 * (p[0, 1] - p[2, 1])) / 16  # fmt: skip
+            magnitude[y, x] = (
+                np.hypot(
+                    3 * (p[0, 0] - p[0, 2] + p[2, 0] - p[2, 2]) + 10 * (p[1, 0] - p[1, 2]),
+                    3 * (p[0, 0] - p[2, 0] + p[0, 2] - p[2, 2]) + 10 * (p[0, 1] - p[2, 1]),
+                )
+                / 16
+            )
     strong = max(np.quantile(magnitude, 0.99), 1)
     edge = [(y, x) for (y, x), value in np.ndenumerate(magnitude) if value > max(0.5 * strong, 4)]
     near = [magnitude[y, x] for y, x in np.ndindex(magnitude.shape) if any(abs(y - j) <= 4 and abs(x - i) <= 4 for j, i in edge)]

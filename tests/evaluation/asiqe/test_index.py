@@ -18,8 +18,17 @@ SAMPLES = sorted((paths.SAMPLES / "images").glob("*.png"))
 
 def some_weights(n=5):
     rng = np.random.default_rng(0)
-    return Weights(rng.normal(size=12), rng.normal(size=12), np.zeros(index.COUNT), np.ones(index.COUNT), rng.normal(size=(n, index.COUNT)).astype(np.float32),
-                   rng.normal(size=n), np.array(0.1), np.array(0.5), {"format": index.FORMAT, "step": 7})  # fmt: skip
+    return Weights(
+        rng.normal(size=12),
+        rng.normal(size=12),
+        np.zeros(index.COUNT),
+        np.ones(index.COUNT),
+        rng.normal(size=(n, index.COUNT)).astype(np.float32),
+        rng.normal(size=n),
+        np.array(0.1),
+        np.array(0.5),
+        {"format": index.FORMAT, "step": 7},
+    )
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
@@ -63,8 +72,17 @@ def test_the_score_is_scikit_learns():
     x, y = rng.uniform(-1, 1, (60, index.COUNT)), rng.uniform(size=60)
     fitted = svm.SVR(gamma=0.2, epsilon=0.05).fit(x, y)
     zero = np.zeros(12)
-    weights = Weights(zero, zero, -np.ones(index.COUNT), np.ones(index.COUNT), fitted.support_vectors_, fitted.dual_coef_[0], np.array(0.2),
-                      fitted.intercept_[0], {})  # fmt: skip
+    weights = Weights(
+        zero,
+        zero,
+        -np.ones(index.COUNT),
+        np.ones(index.COUNT),
+        fitted.support_vectors_,
+        fitted.dual_coef_[0],
+        np.array(0.2),
+        fitted.intercept_[0],
+        {},
+    )
     x[:, 0] = 0
     x[:, index.FAMILIES["statistics"]] = 0  # alpha * S + beta - F
     assert weights.score(x) == pytest.approx(fitted.predict(x))

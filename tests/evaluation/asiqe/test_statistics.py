@@ -10,22 +10,31 @@ from sccore.evaluation.asiqe import statistics
 
 
 def kernel(size):
-    weights = np.array([[math.exp(-(y * y + x * x) / (2 * 1.5**2)) for x in range(-(size // 2), size // 2 + 1)]
-                        for y in range(-(size // 2), size // 2 + 1)])  # fmt: skip
+    weights = np.array(
+        [
+            [math.exp(-(y * y + x * x) / (2 * 1.5**2)) for x in range(-(size // 2), size // 2 + 1)]
+            for y in range(-(size // 2), size // 2 + 1)
+        ]
+    )
     return weights / weights.sum()
 
 
 def under(function, *maps, size):
     """`function` of the windows of some maps, wherever one fits."""
     height, width = maps[0].shape
-    return np.array([[function(*(m[y : y + size, x : x + size] for m in maps)) for x in range(width - size + 1)]
-                     for y in range(height - size + 1)])  # fmt: skip
+    return np.array(
+        [[function(*(m[y : y + size, x : x + size] for m in maps)) for x in range(width - size + 1)] for y in range(height - size + 1)]
+    )
 
 
 def by_loops(grey, size):
     """Border and inside of terms a and b for one window."""
-    half = np.array([[grey[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].astype(float).mean() for x in range(grey.shape[1] // 2)]
-                     for y in range(grey.shape[0] // 2)])  # fmt: skip
+    half = np.array(
+        [
+            [grey[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].astype(float).mean() for x in range(grey.shape[1] // 2)]
+            for y in range(grey.shape[0] // 2)
+        ]
+    )
     g, n = kernel(size), size // 2
 
     def term(a, b):
@@ -36,8 +45,7 @@ def by_loops(grey, size):
     mean = under(lambda a: (a * g).sum(), half, size=size)
     deviation = under(lambda a: math.sqrt(max((a * a * g).sum() - (a * g).sum() ** 2, 0)), half, size=size)
     inner = half[n:-n, n:-n]
-    maps = [under(term, inner, mean, size=size),
-            under(term, deviation, np.sqrt(abs(inner**2 - mean**2)), size=size)]  # fmt: skip
+    maps = [under(term, inner, mean, size=size), under(term, deviation, np.sqrt(abs(inner**2 - mean**2)), size=size)]
     found = []
     for values in maps:
         border, inside = [], []

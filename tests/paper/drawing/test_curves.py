@@ -121,8 +121,11 @@ def test_comparison_shows_the_same_crop_of_all_and_states_rate_and_psnr(image):
     coded = {"wacnn": (worse, 0.25), "sftip": (image, 0.5), "bpg": (worse, 1)}
     figure = curves.comparison(image, coded, box=(4, 8, 16, 12))
     assert [axes.get_title() for axes in figure.axes] == [
-        "original", "WACNN\n0.250 bpp, 88.75 dB", "SFTIP\n0.500 bpp, inf dB", "BPG\n1.000 bpp, 88.75 dB"
-    ]  # fmt: skip
+        "original",
+        "WACNN\n0.250 bpp, 88.75 dB",
+        "SFTIP\n0.500 bpp, inf dB",
+        "BPG\n1.000 bpp, 88.75 dB",
+    ]
     assert all((axes.images[0].get_array() == image[8:20, 4:20]).all() for axes in figure.axes)
 
 
