@@ -6,12 +6,11 @@ them, because a decoder must use the very tables of the encoder and cannot rely 
 
 import json
 import math
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -63,8 +62,7 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta
     state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
     with replacing(path) as part:
-        save_file({k: v.contiguous() for k, v in state.items()}, part, {"sccore": json.dumps(header)})
-        os.chmod(part, 0o644)
+        part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header)}))
     return path
 
 

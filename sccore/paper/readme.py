@@ -110,7 +110,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 def main():
     for path, fill in ((paths.ROOT / "README.md", with_results), (paths.CHECKPOINTS / "README.md", with_card)):
         path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
-    crop().savefig(CROP, dpi=150, bbox_inches="tight")
+    crop().savefig(CROP, dpi=110, bbox_inches="tight", pil_kwargs={"optimize": True})
     frame = complete(measured())
     if len(frame := frame[frame["codec"].isin(COMPARED)]):
         rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")

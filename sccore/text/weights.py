@@ -6,14 +6,13 @@ is the same for both. A file is a safetensors file that says what it is: detecto
 
 import importlib
 import json
-import os
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import nn
 
 from sccore import __version__
@@ -65,8 +64,7 @@ def save(net: nn.Module, name: str, path: Path, meta: dict):
     state = {k: (v.half() if k in weights else v).cpu().contiguous() for k, v in net.state_dict().items()}
     header = {"format": FORMAT, "detector": name, "meta": {**meta, "sccore": __version__}}
     with replacing(path) as part:
-        save_file(state, part, {"sccore": json.dumps(header)})
-        os.chmod(part, 0o644)
+        part.write_bytes(as_bytes(state, {"sccore": json.dumps(header)}))
 
 
 def load(name: str, path: Path | str) -> tuple[nn.Module, dict]:

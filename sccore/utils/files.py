@@ -40,7 +40,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
                 with open(part, "rb") as source, open(target, "wb") as device:
                     shutil.copyfileobj(source, device)
                 return
-            handle = os.open(part, os.O_RDONLY)
+            handle = os.open(part, os.O_RDWR)
             os.fsync(handle)
             if before and os.fstat(handle).st_nlink == 1:  # else it is a link to a file of the user's
                 os.chmod(part, stat.S_IMODE(before.st_mode))
