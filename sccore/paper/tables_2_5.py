@@ -121,7 +121,7 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def other_masks(dataset: str = f"{EARLIER}/pages") -> str:
+def other_masks(dataset: str = EARLIER + "/pages") -> str:
     """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
     frame = measured(dataset)
     rows = [
