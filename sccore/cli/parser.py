@@ -254,11 +254,12 @@ def main(argv: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, and terminals that are not
     try:
         arguments = parser().parse_args(argv)
-        if pixels := getattr(arguments, "max_pixels", None):
-            from sccore.data import decoding
+        if not (pixels := getattr(arguments, "max_pixels", None)):
+            return arguments.run(arguments) or 0
+        from sccore.data.decoding import allowing
 
-            decoding.allow(pixels)
-        return arguments.run(arguments) or 0
+        with allowing(pixels):
+            return arguments.run(arguments) or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     except KeyboardInterrupt:

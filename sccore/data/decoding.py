@@ -26,10 +26,16 @@ PLAIN = {"1": "L", "LA": "L", "La": "L"}  # modes without alpha; of all others t
 _most = LARGEST
 
 
-def allow(pixels: int):
-    """Lets pictures of so many pixels be read, in this process."""
+@contextmanager
+def allowing(pixels: int | None) -> Iterator[None]:
+    """Lets pictures of so many pixels be read in the block, by all threads of this process; None leaves the limit as it is."""
     global _most
-    _most = Image.MAX_IMAGE_PIXELS = pixels
+    before = _most, Image.MAX_IMAGE_PIXELS
+    _most, Image.MAX_IMAGE_PIXELS = (pixels, pixels) if pixels else before
+    try:
+        yield
+    finally:
+        _most, Image.MAX_IMAGE_PIXELS = before
 
 
 @contextmanager
