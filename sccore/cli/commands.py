@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from sccore.utils.errors import InputError
 
@@ -197,23 +197,8 @@ def train(a) -> int:
     ranks, device = join(chosen(a.device))
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
     batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
-    given = (
-        "steps",
-        "batch",
-        "crop",
-        "optimizer",
-        "lr",
-        "seed",
-        "warmup",
-        "schedule",
-        "decay",
-        "min_lr",
-        "metric",
-        "masks",
-        "invert",
-        "validate_every",
-    )
-    recipe = replace(usual, **batch | {k: getattr(a, k) for k in given if getattr(a, k) is not None})
+    given = {k: v for k, v in vars(a).items() if k in {field.name for field in fields(Recipe)} and v is not None}
+    recipe = replace(usual, **batch | given)
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as a shell tells it, and with no half-written file left

@@ -38,7 +38,7 @@ def findings() -> str:
             ],
             [
                 f"Is the paper's saving of {claim} reproduced?",
-                "Not tested. It takes days on GPUs for a network six times as large. Ours were trained for minutes, from one common start, one seed each",
+                "Not tested. It takes days on GPUs for the full-size network. Ours were trained for minutes, from one common start, one seed each",
             ],
             [
                 "Is it a good codec? Bits at equal PSNR against others:",

@@ -38,14 +38,20 @@ def change(value: float, before: float) -> str:
     return f"{number(100 * (value / before - 1))} %"
 
 
+def compared(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict | str:
+    """BD-rate of a codec against another with its interval, as :func:`sccore.evaluation.bd_rate.between`; or the reason why not."""
+    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
+        return MISSING
+    try:
+        return between(frame, codec, anchor, metric)
+    except InputError as error:
+        return str(error)
+
+
 def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:
     """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reason why not."""
     if codec == anchor:
         return "0"
-    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
-        return MISSING
-    try:
-        found = between(frame, codec, anchor, metric)
-    except InputError as error:
-        return str(error)
+    if isinstance(found := compared(frame, codec, anchor, metric), str):
+        return found
     return "{} % ({} to {})".format(*(number(found[key]) for key in ("bd_rate", "low", "high")))

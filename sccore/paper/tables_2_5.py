@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sccore.evaluation.bd_rate import between
-from sccore.evaluation.records import measured, of_codec
+from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
-from sccore.paper.tables import EARLIER, MISSING, bd_rate_cell, number, paper_numbers, table
+from sccore.paper.tables import EARLIER, bd_rate_cell, compared, number, paper_numbers, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -133,12 +133,8 @@ def other_masks(dataset: str = EARLIER + "/pages") -> str:
 
 def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> str:
     """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that there is no clear difference."""
-    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
-        return MISSING
-    try:
-        found = between(frame, codec, anchor, metric)
-    except InputError as error:
-        return str(error)
+    if isinstance(found := compared(frame, codec, anchor, metric), str):
+        return found
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
     if low <= 0 <= high:
         return f"no clear difference: {number(value)} % ({number(low)} to {number(high)})"

@@ -1,26 +1,23 @@
 """Training: one loop for every model (Section 4.1), which can be killed at any moment and goes on exactly."""
 
-import csv
-import math
 import sys
 import time
-import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 
 from sccore import klt
-from sccore.codecs.checkpoint import first_line, load_model, save_model
+from sccore.codecs.checkpoint import load_model, save_model
 from sccore.codecs.checkpoint import warm_start as warm_start_of
 from sccore.codecs.zoo import create_model
 from sccore.data.samples import Samples, extend, load
 from sccore.data.streaming import Stream
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
+from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe, check, jsonable
 from sccore.training.run import Run
@@ -33,7 +30,6 @@ Data = Samples | Stream
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 LOG_EVERY = 10  # steps; and all of the first ten
-COLUMNS = ("step", "loss", "bpp", "mse", "psnr", "aux", "lr", "seconds", "val_loss", "val_bpp", "val_psnr")
 
 
 def fit(
@@ -83,16 +79,6 @@ def alone(out: Path | str, ranks: Ranks = ALONE):
             if not mine:
                 raise InputError(f"{out}: {holder(Path(out))} trains there; wait for it or choose another folder")
         yield
-
-
-@contextmanager
-def whole(path: Path):
-    """`path` to write to, as :func:`sccore.utils.files.replacing`; what stops it, such as a full disk, is one line, and the old file stays."""
-    try:
-        with replacing(path) as part:
-            yield part
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be written ({first_line(error)}); what was there before is still there") from None
 
 
 def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
@@ -224,7 +210,7 @@ class Training:
         run, model = self.run, self.model
         run.replay.finish()
         self.log.flush()
-        with whole(self.out / "last.pt") as part:
+        with replacing(self.out / "last.pt") as part:
             run.store(part, self.identity)
         meta = dict(
             lmbda=self.lmbda,
@@ -238,8 +224,7 @@ class Training:
             skipped=run.skipped,
             history=model.meta.get("history", []),
         )
-        with whole(self.out / "model.safetensors") as part:
-            save_model(model, part, **meta)
+        save_model(model, self.out / "model.safetensors", **meta)
         self.saved = time.monotonic()
 
     def finish(self) -> dict:
@@ -309,54 +294,6 @@ def from_images(
     if isinstance(model, SliceEntropyModel) and not begun:
         klt.start(model, data.batches(recipe.crop, recipe.batch, recipe.seed, device), lmbda, klt.STEPS, progress)
     return model
-
-
-class Log:
-    """log.csv of a run; rows past the step that a run resumes from are dropped, rows that are not finite left out."""
-
-    def __init__(self, path: Path, step: int):
-        rows = [row for row in read_log(path) if int(row["step"]) <= step] if path.exists() and step > 0 else []
-        self.path, self.flushed = path, time.monotonic()
-        self.waiting: list[dict] = []
-        with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-
-    def add(self, **row):
-        """Keeps a row; its tensors stay on their device."""
-        self.waiting.append(row)
-
-    def flush(self) -> dict[str, float]:
-        """Writes what waits; the last row that a training step gave."""
-        rows = [{k: round(float(v), 6) if isinstance(v, float | Tensor) else v for k, v in r.items()} for r in self.waiting]
-        rows = [r for r in rows if math.isfinite(r.get("loss", 0.0))]
-        try:
-            with open(self.path, "a", newline="") as file:
-                csv.DictWriter(file, COLUMNS).writerows(rows)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None
-        self.waiting, self.flushed = [], time.monotonic()
-        return next((r for r in reversed(rows) if "loss" in r), {})
-
-
-def read_log(path: Path) -> list[dict[str, str]]:
-    """Rows of a log.csv; those that a crash of the machine left unreadable, or that have other columns, are left out, and that is said."""
-    lines = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line]
-    header = next((cells for cells in lines if cells[0] == "step"), [])
-    cells = [row for row in lines if row != header]
-    rows = [dict(zip(header, row)) for row in cells if len(row) == len(header) and row[0].isdecimal() and all(map(number, row))]
-    known = [{k: v for k, v in row.items() if k in COLUMNS} for row in rows]
-    if len(rows) < len(cells):
-        warnings.warn(f"{path}: {len(cells) - len(rows)} rows cannot be read and are left out", stacklevel=2)
-    return known
-
-
-def number(text: str) -> bool:
-    try:
-        return not text or math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:

@@ -17,6 +17,7 @@ from sccore.data import samples as data
 from sccore.training import fit as training
 from sccore.training import run as step
 from sccore.training.fit import Recipe, Training, fit, together
+from sccore.training.log import COLUMNS
 from sccore.training.recipe import COMPANION
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
@@ -82,30 +83,15 @@ def test_side_by_side_is_each_alone(samples, tmp_path):
         assert losses(tmp_path / "both" / name) == losses(tmp_path / "alone" / name)
 
 
+def train_command(out, *more):
+    """A small run on the command line."""
+    options = "--model wacnn --batch 1 --crop 64 --initial noise".split()
+    return [sys.executable, "-m", "sccore", "train", "--data", str(SAMPLES), "--out", str(out), *options, *more]
+
+
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
-    command = [
-        sys.executable,
-        "-m",
-        "sccore",
-        "train",
-        "--model",
-        "wacnn",
-        "--data",
-        str(SAMPLES),
-        "--out",
-        str(tmp_path),
-        "--batch",
-        "1",
-        "--crop",
-        "64",
-        "--steps",
-        "60",
-        "--initial",
-        "noise",
-        "--optimizer",
-        "adam",
-    ]
+    command = train_command(tmp_path, "--steps", "60", "--optimizer", "adam")
     script = (
         "import sys; from sccore.cli import parser as cli; from sccore.training import fit as training; fit = training.fit;"
         "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))"
@@ -257,7 +243,7 @@ def test_rubbish_in_a_log_is_read_past_and_said(samples, tmp_path):
     torch.save(state | {"step": 4}, tmp_path / "last.pt")
     row = lambda i: f"{i},1.5,0.1,0.01,20,3,0.001,{i}.0,,,\n"
     rubbish = "\0\0\0\n3,1.5\n" + "x,y\n" + '"\n' + "2,one,,,,,,,,,\n" + "\udcff\n"
-    text = ",".join(training.COLUMNS) + "\n" + row(1) + rubbish + row(4) + row(9) + "5,0."
+    text = ",".join(COLUMNS) + "\n" + row(1) + rubbish + row(4) + row(9) + "5,0."
     (tmp_path / "log.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.warns(UserWarning, match="log.csv: 7 rows cannot be read"):
         summary = fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
@@ -304,26 +290,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_files(tmp_path):
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stopped_command_says_no_more_than_that(tmp_path, sent, code):
-    command = [
-        sys.executable,
-        "-m",
-        "sccore",
-        "train",
-        "--model",
-        "wacnn",
-        "--data",
-        str(SAMPLES),
-        "--out",
-        str(tmp_path / "run"),
-        "--batch",
-        "1",
-        "--crop",
-        "64",
-        "--initial",
-        "noise",
-        "--validate-every",
-        "1000000",
-    ]
+    command = train_command(tmp_path / "run", "--validate-every", "1000000")
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "log.csv").exists() and time.monotonic() < deadline:
