@@ -15,6 +15,7 @@ from compressai.layers import subpel_conv3x3
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
+from sccore.context import CONTEXTS, Context, ShiftedGaussian, at_once, context_networks, in_passes
 from sccore.hyperprior import Hyperprior, Residual
 from sccore.layers import GELU
 
@@ -32,6 +33,9 @@ class SliceEntropyModel(Hyperprior):
                       r_i   = Q((y_i - mu_i) * gain),  coded with N(0, (sigma_i * gain)^2)
                       y_hat_i = mu_i + r_i * inverse gain + lrp[i](features, decoded slices, ...)
 
+    With a spatial context (:meth:`set_context`) the symbols r_i of the first slices have other probabilities, from their neighbours;
+    all else stays the same.
+
     Means and scales describe y itself; the gain alone carries them to the quantiser of a rate. With unit gain this is
     WACNN's model.
 
@@ -46,7 +50,7 @@ class SliceEntropyModel(Hyperprior):
     """
 
     predictors = ("cc_mean_transforms", "cc_scale_transforms", "lrp_transforms")
-    drivers = ("h_mean_s", "h_scale_s", *predictors)
+    drivers = ("h_mean_s", "h_scale_s", *predictors, "contexts")
 
     def __init__(
         self,
@@ -67,9 +71,16 @@ class SliceEntropyModel(Hyperprior):
         self.cc_mean_transforms = nets(0)
         self.cc_scale_transforms = nets(0)
         self.lrp_transforms = nets(1)
+        self.contexts = nn.ModuleList()
         self.set_rates(lambdas)
 
     half_tanh = staticmethod(lambda x: 0.5 * torch.tanh(x))
+    grid = staticmethod(lambda x: x)
+
+    def set_context(self):
+        """Gives the first slices an interlaced spatial context, which begins at no correction."""
+        self.contexts.extend(context_networks(self.slice_ch) for _ in range(CONTEXTS))
+        self.gaussian_conditional = ShiftedGaussian(None)
 
     def decode_parts(self, nets, z_hat: Tensor, residual: Residual) -> Tensor:
         """The one definition of the channel slices; see :meth:`sccore.hyperprior.Hyperprior.decode_parts`.
@@ -84,7 +95,8 @@ class SliceEntropyModel(Hyperprior):
             mean_support = torch.cat([mean_features, *support], dim=1)
             mu = nets.cc_mean_transforms[i](mean_support)
             sigma = nets.cc_scale_transforms[i](torch.cat([scale_features, *support], dim=1))
-            y_i = mu + residual(partial(self.slice_of, i), mu, sigma)
+            context = partial(in_passes, nets.contexts[i], nets) if i < len(nets.contexts) else at_once
+            y_i = mu + residual(partial(self.slice_of, i), mu, sigma, context)
             y_i = y_i + nets.half_tanh(nets.lrp_transforms[i](torch.cat([mean_support, y_i], dim=1)))
             decoded.append(y_i)
         return torch.cat(decoded, dim=1)
@@ -104,16 +116,21 @@ class SliceEntropyModel(Hyperprior):
         """
         z_hat, z_likelihood = self.code_z(z, level)
         gain_y, inverse_y = (g.to(y.dtype) for g in self.gain_y(level))
-        described: list[tuple[Tensor, Tensor]] = []  # the residual and the scale of every slice
+        described: list[tuple[Tensor, Tensor, Tensor]] = []  # of every slice what is coded, its mean and its scale
 
-        def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
+        def residual(part, mu: Tensor, sigma: Tensor, context: Context) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
-            described.append(((part(y) - mu) * gain, sigma * gain))
-            return quantize_ste(described[-1][0]) * inverse
+            r = (part(y) - mu) * gain
+            rounded = quantize_ste(r)
+            symbols, mean, scale = context(mu * gain, sigma * gain, lambda where, mean, scale: where(rounded))
+            described.append((r, torch.zeros_like(r) if mean is None else mean, scale))
+            return symbols * inverse
 
         y_hat = self.decode_parts(self, z_hat, residual)
-        r, scale = (torch.cat(slices, dim=1) for slices in zip(*described))  # (B, M, H/16, W/16)
-        return y_hat, z_hat, {"y": self.gaussian_conditional(r, scale)[1], "z": z_likelihood}
+        r, mean, scale = (torch.cat(slices, dim=1) for slices in zip(*described))  # (B, M, H/16, W/16)
+        coded = self.gaussian_conditional.quantize(r, "noise" if self.training else "dequantize")
+        likelihood = self.gaussian_conditional._likelihood(coded, scale, mean if self.contexts else None)
+        return y_hat, z_hat, {"y": self.gaussian_conditional.likelihood_lower_bound(likelihood), "z": z_likelihood}
 
 
 def hyper_synthesis(*widths: int) -> nn.Sequential:

@@ -15,13 +15,15 @@ from typing import Callable
 
 import numpy as np
 import torch
-from compressai.ans import BufferedRansEncoder, RansDecoder
-from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+import torch.nn.functional as F
+from compressai.ans import BufferedRansEncoder, RansDecoder, RansEncoder
+from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
 from sccore import rans
+from sccore.context import SHARP, SHIFTS, Code, Context, Where, at_once, shifted
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.device import cores
@@ -29,7 +31,7 @@ from sccore.utils.errors import InputError
 
 SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
 PIXELS_A_THREAD = 2**18
-Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
+Residual = Callable[..., Tensor]  # see Hyperprior.decode_parts
 
 
 class Hyperprior(nn.Module, ABC):
@@ -85,7 +87,8 @@ class Hyperprior(nn.Module, ABC):
             z_hat: (B, Z, H/64, W/64).
             residual: called with (part, mu, sigma): `part` takes what belongs to a part out of y or a gain, mu and
                 sigma describe it. Returns the decoded residual r * inverse gain: in training it quantises and
-                collects likelihoods, in encoding it also writes symbols, in decoding it reads them.
+                collects likelihoods, in encoding it also writes symbols, in decoding it reads them. A part with a spatial
+                context (:mod:`sccore.context`) gives it as the fourth.
 
         Returns:
             y_hat, (B, M, H/16, W/16).
@@ -181,7 +184,7 @@ class Hyperprior(nn.Module, ABC):
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh)
+        self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh, grid=to_grid)
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,21 +201,27 @@ class Hyperprior(nn.Module, ABC):
             raise InputError("these weights make no finite numbers of this image")
         gain_z, _ = self.exact_gain(self.gain_z, level)
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
-        z_string = self.entropy_bottleneck.compress((z * gain_z).float().clamp(-rans.LARGEST, rans.LARGEST))
+        z_string = self._encode_z((z * gain_z).float().clamp(-rans.LARGEST, rans.LARGEST))
         symbols, indexes = [], []
 
-        def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
+        def residual(part, mu: Tensor, sigma: Tensor, context: Context = at_once) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
-            r = ((part(y) - mu) * gain).round().clamp(-rans.LARGEST, rans.LARGEST)
-            symbols.extend(r.int().flatten().tolist())
-            indexes.extend(self._indexes(sigma * gain))
-            return to_grid(r * inverse)
+            r = ((part(y) - mu) * gain).round()
+
+            def code(where: Where, mean: Tensor, scale: Tensor) -> Tensor:
+                shift, index = self._tables_of(mean, scale)
+                symbol = (where(r) - shift).clamp(-rans.LARGEST, rans.LARGEST)
+                symbols.extend(symbol.int().flatten().tolist())
+                indexes.extend(index)
+                return symbol + shift
+
+            return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
         with worthwhile(z[0, 0].numel() * self.stride**2):
             self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *self._tables())
-        return [encoder.flush(), z_string[0]]
+        return [encoder.flush(), z_string]
 
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid.
@@ -222,41 +231,93 @@ class Hyperprior(nn.Module, ABC):
         """
         self._require_update()
         (y_string, z_string), positions = strings, shape[0] * shape[1]
-        rans.require(z_string, positions * rans.least_bits(self.entropy_bottleneck.quantized_cdf).sum().item())
         rans.require(y_string, positions * 16 * self.y_ch * rans.least_bits(self.gaussian_conditional.quantized_cdf).min().item())
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
         decoder = RansDecoder()
         decoder.set_stream(rans.fenced(y_string, positions * 16 * self.y_ch))
         tables = self._tables()
 
-        def residual(part, mu: Tensor, sigma: Tensor) -> Tensor:
+        def residual(part, mu: Tensor, sigma: Tensor, context: Context = at_once) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
-            r = decoder.decode_stream(self._indexes(sigma * gain), *tables)
-            return to_grid(torch.tensor(r, dtype=torch.float64, device=mu.device).view_as(mu) * inverse)
+
+            def code(where: Where, mean: Tensor, scale: Tensor) -> Tensor:
+                shift, index = self._tables_of(mean, scale)
+                symbol = decoder.decode_stream(index, *tables)
+                return torch.tensor(symbol, dtype=torch.float64, device=mu.device).view_as(scale) + shift
+
+            return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
         with worthwhile(positions * self.stride**2):
-            z_hat = self._exact_z_hat([z_string], shape, level)
+            z_hat = self._exact_z_hat(z_string, shape, level)
             return self.decode_parts(self._exact, z_hat, residual), z_hat
 
-    def _exact_z_hat(self, z_string: list[bytes], shape, level: Tensor) -> Tensor:
+    def _exact_z_hat(self, z_string: bytes, shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)
-        z_string = [rans.fenced(s, self.z_ch * shape[0] * shape[1]) for s in z_string]
-        return to_grid(self.entropy_bottleneck.decompress(z_string, shape).double() * inverse_z)
+        return to_grid(self._decode_z(z_string, shape).to(inverse_z.device) * inverse_z)
+
+    def _encode_z(self, z: Tensor) -> bytes:
+        """z (1, Z, h, w), scaled, as a string: the share of positions that repeat the one before, which these are, and all others."""
+        bottleneck = self.entropy_bottleneck
+        values = bottleneck.quantize(z[0], "symbols", bottleneck._get_medians()).flatten(1).T  # (h w, Z)
+        repeats = F.pad((values[1:] == values[:-1]).all(1), (1, 0))
+        share = round(255 * repeats.double().mean().item())
+        flags, rows = (repeats.int().tolist(), values[~repeats]) if share else ([], values)
+        indexes = [self.z_ch] * len(flags) + [*range(self.z_ch)] * len(rows)
+        return bytes([share]) + RansEncoder().encode_with_indexes(flags + rows.flatten().tolist(), indexes, *self._z_tables(share))
+
+    def _decode_z(self, string: bytes, shape: tuple[int, int]) -> Tensor:
+        """The inverse of :meth:`_encode_z`, (1, Z, h, w)."""
+        positions, share, coded = shape[0] * shape[1], *(string[:1] or b"\0"), string[1:]
+        cdf, lengths, offsets = self._z_tables(share)
+        row = rans.least_bits(self.entropy_bottleneck.quantized_cdf).sum().item()
+        least = min(math.log2(256 / share), math.log2(256 / (256 - share)) + row) if share else row  # bits a position takes at least
+        rans.require(coded, positions * least)
+        decoder = RansDecoder()
+        decoder.set_stream(rans.fenced(coded, (self.z_ch + 1) * positions))
+        flags = decoder.decode_stream([self.z_ch] * positions, cdf, lengths, offsets) if share else [0] * positions
+        own = torch.tensor(flags) != 1
+        own[0] = True
+        rows = decoder.decode_stream([*range(self.z_ch)] * int(own.sum()), cdf, lengths, offsets)
+        values = torch.tensor(rows).view(-1, self.z_ch)[own.cumsum(0) - 1].float() + self.entropy_bottleneck._get_medians().view(-1).cpu()
+        return values.T.reshape(1, self.z_ch, *shape)
+
+    def _z_tables(self, share: int) -> tuple[list, list, list]:
+        """Of z's channels, and behind them of whether a position repeats, which `share` of 255 do."""
+        cdf, lengths, offsets = tables_of(self.entropy_bottleneck)
+        repeats = [0, round((rans.UNIT - 2) * (1 - share / 256)), rans.UNIT - 1, rans.UNIT]  # the last is the escape
+        return [*cdf, repeats], [*lengths, len(repeats)], [*offsets, 0]
 
     def _indexes(self, scales: Tensor) -> list[int]:
         """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
         step = self.gaussian_conditional.scale_table[1].double() / self.gaussian_conditional.scale_table[0].double()
         return self.gaussian_conditional.build_indexes(scales / step.sqrt()).flatten().tolist()
 
+    def _tables_of(self, mean: Tensor | None, scale: Tensor) -> tuple[Tensor | float, list[int]]:
+        """For symbols of these means and scales the whole part of the means, and which tables have the rest."""
+        indexes = self._indexes(scale)
+        if mean is None:
+            return 0.0, indexes
+        eighths = (mean.clamp(-rans.LARGEST, rans.LARGEST) * SHIFTS).round()
+        whole = ((eighths + (SHIFTS // 2 - 1)) / SHIFTS).floor()
+        rest = (eighths - SHIFTS * whole).int().flatten().tolist()
+        scales = self.gaussian_conditional.scale_table
+        sharp, behind = int((scales < SHARP).sum()), len(scales)
+        place = {k: i for i, k in enumerate(shifted())}
+        return whole, [behind + len(place) * i + place[k] if k and i < sharp else i for i, k in zip(indexes, rest)]
+
     def _tables(self) -> tuple[list, list, list]:
-        gc = self.gaussian_conditional
-        lengths = gc.cdf_length.tolist()
-        rows = [row[:length] for row, length in zip(gc.quantized_cdf.tolist(), lengths)]  # without padding: read often
-        return rows, lengths, gc.offset.tolist()
+        return tables_of(self.gaussian_conditional)
 
     def _require_update(self):
         if self._exact is None:
             raise RuntimeError("call update() before compress or decompress")
+
+
+def tables_of(part: EntropyModel) -> tuple[list, list, list]:
+    """Tables, lengths and offsets as the coder takes them."""
+    lengths = part.cdf_length.tolist()
+    rows = [row[:length] for row, length in zip(part.quantized_cdf.tolist(), lengths)]  # without padding: read often
+    return rows, lengths, part.offset.tolist()
 
 
 @contextmanager

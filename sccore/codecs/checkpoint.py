@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sccore import __version__
 from sccore.codecs.models import build
+from sccore.context import tables_in
 from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
@@ -30,13 +31,15 @@ LENGTHS = "gaussian_conditional._cdf_length"
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
 
 
-def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta) -> Path:
+def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: Path | str | None = None, **meta) -> Path:
     """Writes weights, tables, `model.spec` and meta data (steps, recipe, lmbda, data hash ...) atomically.
 
     Args:
         model: made by :func:`sccore.codecs.zoo.create_model`.
         path: of the file, .safetensors; its folder is made.
         compact: as :func:`pack`; the tables are built from the weights as they are kept. False: single precision.
+        base: a checkpoint that this model went on from with part of its weights held; what is the same there is not
+            written again, and the file names it by its sha256.
         meta: added to `model.meta`; anything JSON can hold.
 
     Returns:
@@ -61,6 +64,9 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, **meta
     state = copy.state_dict() | kept | {name: exact[name] for name in exact if name.endswith("quantiles")}
     state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
+    if base:
+        header["base"], there = file_hash(base), tensors(base)
+        state = {name: v for name, v in state.items() if name not in there or not torch.equal(v, there[name])}
     with replacing(path) as part:
         part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header)}))
     return path
@@ -97,8 +103,28 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight(name, v) for name, v in state.items() if not name.endswith(SCALE)}
 
 
+def tensors(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a checkpoint as they are kept; those that it leaves to its base are the base's.
+
+    Raises:
+        InputError: the base is not at hand, or has a base itself.
+    """
+    base = read_header(path).get("base")
+    with safe_open(path, "pt") as file:
+        own = {k: file.get_tensor(k) for k in file.keys()}
+    if base is None:
+        return own
+    try:
+        below = by_identity(bytes.fromhex(base))
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: damaged (its base is not named by a sha256)") from None
+    if "base" in read_header(below):
+        raise InputError(f"{path}: its base {below.name} has a base itself")
+    return tensors(below) | own
+
+
 def read_header(path: Path | str) -> dict:
-    """{"spec", "meta"} of a checkpoint, without its weights."""
+    """{"spec", "meta"} of a checkpoint, without its weights, and "base" if it has one."""
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))
@@ -134,8 +160,7 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     header = read_header(path)
     try:
         model = build(**header["spec"])
-        with safe_open(path, "pt") as file:
-            state = unpack({k: file.get_tensor(k) for k in file.keys()})
+        state = unpack(tensors(path))
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
         model.load_state_dict(state)
@@ -159,7 +184,7 @@ def check_numbers(model: Hyperprior):
     scales = model.gaussian_conditional.scale_table
     if scales.ndim != 1 or len(scales) < 2 or scales.min() <= 0 or (scales.diff() <= 0).any():
         raise ValueError("the scales of the coder's tables do not ascend")
-    for part, rows in ((model.gaussian_conditional, len(scales)), (model.entropy_bottleneck, model.z_ch)):
+    for part, rows in ((model.gaussian_conditional, tables_in(model.gaussian_conditional)), (model.entropy_bottleneck, model.z_ch)):
         check_tables(part.quantized_cdf, part.cdf_length, part.offset, rows)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from sccore.codecs.cheng2020 import Cheng2020
 from sccore.codecs.ms2020 import MS2020
+from sccore.entropy import SliceEntropyModel
 from sccore.gains import GainUnits
 from sccore.hyperprior import Hyperprior
 from sccore.presets import LAMBDAS, PRESETS
@@ -19,6 +20,7 @@ SWITCHES = {  # of SFTIP alone; the first of each is the paper's
     "laplacian": LAPLACIANS,
 }
 RATES = ("fixed", "variable", "tuned")
+CONTEXTS = ("slices", "interlaced")  # of the entropy model: the paper's, and what the codec uses
 
 
 def build(
@@ -29,11 +31,12 @@ def build(
     prior: str = "text+structure",
     laplacian: str = "magnitude",
     rate: str = "fixed",
+    context: str = "slices",
 ) -> Hyperprior:
     """An untrained model; its `spec` holds what was asked for. The arguments are those of :func:`sccore.codecs.zoo.create_model`."""
     switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
-    known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES}
-    for key, value in {"name": name, "preset": preset, **switches, "rate": rate}.items():
+    known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES, "context": CONTEXTS}
+    for key, value in {"name": name, "preset": preset, **switches, "rate": rate, "context": context}.items():
         if value not in known[key]:
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
     if name != "sftip":
@@ -45,4 +48,9 @@ def build(
     if rate == "tuned":
         model.gain_y, model.gain_z = GainUnits(model.y_ch, [1.0]), GainUnits(model.z_ch, [1.0])
     model.spec = {"name": name, "preset": preset, **switches, "rate": rate}
+    if context != CONTEXTS[0]:
+        if not isinstance(model, SliceEntropyModel):
+            raise InputError(f"{name} has no slices, and no context {context!r}")
+        model.set_context()
+        model.spec["context"] = context
     return model

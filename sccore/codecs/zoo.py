@@ -4,11 +4,16 @@ import torch
 from torch import nn
 
 from sccore.codecs.checkpoint import load_model, shipped
-from sccore.codecs.models import SWITCHES, build
+from sccore.codecs.models import CONTEXTS, SWITCHES, build
 from sccore.hyperprior import Hyperprior
 from sccore.utils.errors import InputError
 
-DEFAULTS = {"preset": "companion", **{key: values[0] for key, values in SWITCHES.items()}, "rate": "variable"}  # unsaid in names
+DEFAULTS = {
+    "preset": "companion",
+    **{key: values[0] for key, values in SWITCHES.items()},
+    "rate": "variable",
+    "context": CONTEXTS[0],
+}  # unsaid in names
 
 
 def create_model(
@@ -20,6 +25,7 @@ def create_model(
     prior: str = "text+structure",
     laplacian: str = "magnitude",
     rate: str | None = None,
+    context: str = "slices",
 ) -> Hyperprior:
     """A model by its name, untrained or with the weights that are shipped; its `spec` holds what was asked for.
 
@@ -31,6 +37,7 @@ def create_model(
         rate: "fixed" is one model a lambda, as in the paper; "variable" serves every lambda of LAMBDAS and between;
             "tuned" is a variable-rate model trained on for one lambda, of which it keeps the gains.
             None: the rate of the shipped weights, or "fixed" for a new model.
+        context: "slices" is the paper's entropy model; "interlaced" adds a spatial context to its first slices, see :mod:`sccore.context`.
 
     Returns:
         a :class:`torch.nn.Module` with CompressAI's interface: x (B, 3, H, W) in [0, 1], H and W multiples of 64.
@@ -42,7 +49,7 @@ def create_model(
         >>> sccore.create_model("sftip", pretrained=True).spec["rate"]
         'variable'
     """
-    model = build(name, preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "fixed")
+    model = build(name, preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "fixed", context=context)
     if not pretrained:
         return model
     wanted = model.spec if rate else {key: value for key, value in model.spec.items() if key != "rate"}
