@@ -82,15 +82,15 @@ class SliceEntropyModel(Hyperprior):
         self.contexts.extend(context_networks(self.slice_ch) for _ in range(CONTEXTS))
         self.gaussian_conditional = ShiftedGaussian(None)
 
-    def decode_parts(self, nets, z_hat: Tensor, residual: Residual) -> Tensor:
+    def decode_parts(self, nets, z_hat: Tensor, residual: Residual, slices: int = SLICES) -> Tensor:
         """The one definition of the channel slices; see :meth:`sccore.hyperprior.Hyperprior.decode_parts`.
 
-        mu and sigma of a slice are (B, M/10, H/16, W/16).
+        mu and sigma of a slice are (B, M/10, H/16, W/16); `slices` stops behind the first so many.
         """
         mean_features = nets.h_mean_s(z_hat)  # (B, features, H/16, W/16)
         scale_features = nets.h_scale_s(z_hat)
         decoded: list[Tensor] = []
-        for i in range(SLICES):
+        for i in range(slices):
             support = decoded[:SUPPORT]
             mean_support = torch.cat([mean_features, *support], dim=1)
             mu = nets.cc_mean_transforms[i](mean_support)
@@ -128,9 +128,13 @@ class SliceEntropyModel(Hyperprior):
 
         y_hat = self.decode_parts(self, z_hat, residual)
         r, mean, scale = (torch.cat(slices, dim=1) for slices in zip(*described))  # (B, M, H/16, W/16)
-        coded = self.gaussian_conditional.quantize(r, "noise" if self.training else "dequantize")
-        likelihood = self.gaussian_conditional._likelihood(coded, scale, mean if self.contexts else None)
-        return y_hat, z_hat, {"y": self.gaussian_conditional.likelihood_lower_bound(likelihood), "z": z_likelihood}
+        return y_hat, z_hat, {"y": self.likelihood(r, mean, scale), "z": z_likelihood}
+
+    def likelihood(self, r: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        """Of the residual r, with noise or rounded; the mean is that of the symbol, which is rounded without it."""
+        gaussian = self.gaussian_conditional
+        coded = gaussian.quantize(r, "noise" if self.training else "dequantize")
+        return gaussian.likelihood_lower_bound(gaussian._likelihood(coded, scale, mean if self.contexts else None))
 
 
 def hyper_synthesis(*widths: int) -> nn.Sequential:

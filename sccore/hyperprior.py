@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
 from sccore import rans
-from sccore.context import SHARP, SHIFTS, Code, Context, Where, at_once, shifted
+from sccore.context import SHARP, SHIFTS, Context, Where, at_once, shifted
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.device import cores
@@ -208,7 +208,7 @@ class Hyperprior(nn.Module, ABC):
             gain, inverse = part(gain_y), part(inverse_y)
             r = ((part(y) - mu) * gain).round()
 
-            def code(where: Where, mean: Tensor, scale: Tensor) -> Tensor:
+            def code(where: Where, mean: Tensor | None, scale: Tensor) -> Tensor:
                 shift, index = self._tables_of(mean, scale)
                 symbol = (where(r) - shift).clamp(-rans.LARGEST, rans.LARGEST)
                 symbols.extend(symbol.int().flatten().tolist())
@@ -240,7 +240,7 @@ class Hyperprior(nn.Module, ABC):
         def residual(part, mu: Tensor, sigma: Tensor, context: Context = at_once) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
 
-            def code(where: Where, mean: Tensor, scale: Tensor) -> Tensor:
+            def code(where: Where, mean: Tensor | None, scale: Tensor) -> Tensor:
                 shift, index = self._tables_of(mean, scale)
                 symbol = decoder.decode_stream(index, *tables)
                 return torch.tensor(symbol, dtype=torch.float64, device=mu.device).view_as(scale) + shift
