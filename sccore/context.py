@@ -32,6 +32,7 @@ CONTEXTS = 2  # slices that have one, the first; the others gain less than 1 % o
 HIDDEN = 96  # channels of the networks
 
 SHIFTS = 8  # tables for means between two whole numbers
+FRACTIONS = tuple(k / SHIFTS for k in range(1 - SHIFTS // 2, 1 + SHIFTS // 2) if k)
 SHARP = 2.0  # scale above which they would not matter
 
 Where = Callable[[Tensor], Tensor]  # takes the positions of a pass, (B, C, 1, P), out of a map (B, C, h, w)
@@ -110,7 +111,7 @@ def passes(h: int, w: int, device: torch.device) -> tuple:
 
 def lattices(h: int, w: int) -> Iterator[tuple]:
     """What :func:`passes` keeps."""
-    every = lambda top, left, step: torch.cartesian_prod(torch.arange(top, h, step), torch.arange(left, w, step)).T
+    every = lambda top, left, step: torch.cartesian_prod(torch.arange(h)[top::step], torch.arange(w)[left::step]).T
     centre = NEAREST + RING
     side = tuple(((a + b) // 2, (a - b) // 2) for a, b in centre)  # the same figure, turned by 45 degrees
     yield None, tuple(every(0, 0, LATTICE)), (None, None), None
@@ -136,9 +137,9 @@ class ShiftedGaussian(GaussianConditional):
     def update(self):
         super().update()
         sharp = self.scale_table[self.scale_table < SHARP][:, None].double()  # (F, 1)
-        shifts = torch.tensor([k / SHIFTS for k in shifted()], dtype=torch.float64)
+        shifts = torch.tensor(FRACTIONS, dtype=torch.float64)
         mean, scale = shifts.repeat(len(sharp))[:, None], sharp.repeat_interleave(len(shifts), 0)
-        reach = -self._offset.max() if not len(sharp) else int((-self._offset[: len(sharp)]).max()) + 1
+        reach = int(-self._offset[: len(sharp)].min()) + 1
         symbol = torch.arange(-reach, reach + 1)
         upper, lower = (self._standardized_cumulative((symbol + side - mean) / scale) for side in (0.5, -0.5))
         rows = torch.full((len(mean),), len(symbol))
@@ -152,12 +153,18 @@ class ShiftedGaussian(GaussianConditional):
         self._cdf_length = torch.cat([self._cdf_length, (rows + 2).int()])
 
 
+def between(gaussian: GaussianConditional, mean: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """The whole number that a mean is coded from, and the table: `index` of its scale, or a shifted one."""
+    eighths = (mean * SHIFTS).round()
+    whole = ((eighths + (SHIFTS // 2 - 1)) / SHIFTS).floor()
+    rest = (eighths - SHIFTS * whole).int()  # -3 to 4
+    scales = gaussian.scale_table
+    place = rest + (SHIFTS // 2 - 1) - (rest > 0).int()  # in FRACTIONS
+    moved = (rest != 0) & (index < int((scales < SHARP).sum()))
+    return whole, torch.where(moved, len(scales) + len(FRACTIONS) * index + place, index)
+
+
 def tables_in(gaussian: GaussianConditional) -> int:
     """How many tables it has to have for its scales."""
     scales = gaussian.scale_table
-    return len(scales) + isinstance(gaussian, ShiftedGaussian) * len(shifted()) * int((scales < SHARP).sum())
-
-
-def shifted() -> list[int]:
-    """The means of the shifted tables in eighths, in their order."""
-    return [k for k in range(1 - SHIFTS // 2, 1 + SHIFTS // 2) if k]
+    return len(scales) + isinstance(gaussian, ShiftedGaussian) * len(FRACTIONS) * int((scales < SHARP).sum())

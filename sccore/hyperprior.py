@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
 from sccore import rans
-from sccore.context import SHARP, SHIFTS, Context, Where, at_once, shifted
+from sccore.context import Context, Where, at_once, between
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.device import cores
@@ -287,23 +287,18 @@ class Hyperprior(nn.Module, ABC):
         repeats = [0, round((rans.UNIT - 2) * (1 - share / 256)), rans.UNIT - 1, rans.UNIT]  # the last is the escape
         return [*cdf, repeats], [*lengths, len(repeats)], [*offsets, 0]
 
-    def _indexes(self, scales: Tensor) -> list[int]:
+    def _indexes(self, scales: Tensor) -> Tensor:
         """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
         step = self.gaussian_conditional.scale_table[1].double() / self.gaussian_conditional.scale_table[0].double()
-        return self.gaussian_conditional.build_indexes(scales / step.sqrt()).flatten().tolist()
+        return self.gaussian_conditional.build_indexes(scales / step.sqrt())
 
     def _tables_of(self, mean: Tensor | None, scale: Tensor) -> tuple[Tensor | float, list[int]]:
         """For symbols of these means and scales the whole part of the means, and which tables have the rest."""
-        indexes = self._indexes(scale)
+        index = self._indexes(scale)
         if mean is None:
-            return 0.0, indexes
-        eighths = (mean.clamp(-rans.LARGEST, rans.LARGEST) * SHIFTS).round()
-        whole = ((eighths + (SHIFTS // 2 - 1)) / SHIFTS).floor()
-        rest = (eighths - SHIFTS * whole).int().flatten().tolist()
-        scales = self.gaussian_conditional.scale_table
-        sharp, behind = int((scales < SHARP).sum()), len(scales)
-        place = {k: i for i, k in enumerate(shifted())}
-        return whole, [behind + len(place) * i + place[k] if k and i < sharp else i for i, k in zip(indexes, rest)]
+            return 0.0, index.flatten().tolist()
+        whole, which = between(self.gaussian_conditional, mean.clamp(-rans.LARGEST, rans.LARGEST), index)
+        return whole, which.flatten().tolist()
 
     def _tables(self) -> tuple[list, list, list]:
         return tables_of(self.gaussian_conditional)
@@ -316,7 +311,7 @@ class Hyperprior(nn.Module, ABC):
 def tables_of(part: EntropyModel) -> tuple[list, list, list]:
     """Tables, lengths and offsets as the coder takes them."""
     lengths = part.cdf_length.tolist()
-    rows = [row[:length] for row, length in zip(part.quantized_cdf.tolist(), lengths)]  # without padding: read often
+    rows = [row[:length].tolist() for row, length in zip(part.quantized_cdf, lengths)]  # without padding: read often
     return rows, lengths, part.offset.tolist()
 
 

@@ -141,6 +141,7 @@ def fit_context(
     out, source = Path(out), load_model(base)
     if source.lambdas is None or not isinstance(source, SliceEntropyModel) or source.contexts:
         raise InputError(f"{base}: a context is trained behind a variable-rate model of slices that has none")
+    torch.manual_seed(seed)
     model = warm_start(create_model(**source.spec, context="interlaced"), source).requires_grad_(False)
     model.update(force=True)
     with alone(out):
