@@ -32,36 +32,32 @@ def info(a) -> int:
 
 def encode(a) -> int:
     from sccore.cli import ends
-    from sccore.codecs import checkpoint, coding, sci
-    from sccore.data.images import read_image
+    from sccore.codecs import checkpoint, coding, container, sci
+    from sccore.data.images import read_picture
 
     ends.check_target(a.file, a.image, a.mask, a.checkpoint)
     model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
-    image = read_image(ends.source(a.image), ends.name(a.image))
-    mask, origin = coding.text_mask(image, model, a.mask, a.detector)
-    data = coding.encode(image, model, a.lmbda, mask, adapter_steps=a.adapter_steps)
+    picture = read_picture(ends.source(a.image), ends.name(a.image), not a.no_alpha, a.keep_metadata)
+    mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
+    data = coding.encode(picture, model, a.lmbda, mask, adapter_steps=a.adapter_steps, fallback=not a.lossy)
     ends.write(a.file, data)
-    height, width = image.shape[:2]
-    ends.say(
-        a.file,
-        f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
-        + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""),
-    )
+    ends.say(a.file, f"{a.file}: {coding.described(data)}" + ("" if container.unpack(data).lossless else f", mask: {origin}"))
 
 
 def decode(a) -> int:
     from sccore.cli import ends
-    from sccore.codecs import coding
+    from sccore.codecs import coding, container
 
     format = ends.picture_format(a.image)
     ends.check_target(a.image, a.file, a.checkpoint)
     data = ends.source(a.file)
     try:
-        image = coding.decode(data.getvalue() if ends.is_standard(a.file) else data, a.checkpoint, a.max_pixels)
+        file = container.unpack(data.getvalue() if ends.is_standard(a.file) else container.read(data), a.max_pixels)
+        image = coding.pixels(file, a.checkpoint)
     except InputError as error:
         raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
-    ends.write(a.image, ends.picture(image, format, a.image))
+    ends.write(a.image, ends.picture(image, format, a.image, file.exif, file.xmp))
     ends.say(a.image, f"{a.image}: {image.shape[1]}x{image.shape[0]}")
 
 

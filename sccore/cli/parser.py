@@ -81,6 +81,9 @@ def parser() -> Parser:
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
+    sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
+    sub.add_argument("--keep-metadata", action="store_true", help="keep EXIF data and XMP; colours are sRGB, so that no profile is needed")
     adapter_option(sub)
 
     sub = command("decode", "decode a .sci file to an image")
