@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from functools import lru_cache
 
 from sccore.utils.errors import InputError
 
@@ -16,6 +17,11 @@ LEFT_OUT = 3  # exit code: some files could not be read and were named, the rest
 
 
 def info(a) -> int:
+    if a.file:
+        from sccore.codecs import coding
+
+        print(json.dumps(coding.info(a.file), indent=2))
+        return 0
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 
@@ -31,34 +37,69 @@ def info(a) -> int:
 
 
 def encode(a) -> int:
+    from sccore.cli import batch, ends
+    from sccore.codecs import checkpoint, coding, sci
+    from sccore.data.images import is_image
+
+    files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
+    if a.mask and len(files) > 1:
+        raise InputError("--mask is of one picture; for several, a detector makes it")
+    for source, target in files:
+        ends.check_target(target, source, a.mask, a.checkpoint, made=len(files) > 1)
+    a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
+    model = weights(a.checkpoint)
+    sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
+    return left_out(*batch.run(encode_one, a, files, ends.say))
+
+
+def encode_one(a, source, target) -> str:
+    """Encodes one picture; the line that says what it became."""
     from sccore.cli import ends
-    from sccore.codecs import checkpoint, coding, container, sci
+    from sccore.codecs import coding, container
     from sccore.data.images import read_picture
 
-    ends.check_target(a.file, a.image, a.mask, a.checkpoint)
-    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
-    sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
-    picture = read_picture(ends.source(a.image), ends.name(a.image), not a.no_alpha, a.keep_metadata)
+    picture = read_picture(ends.source(source), ends.name(source), not a.no_alpha, a.keep_metadata)
+    model = weights(a.checkpoint)
     mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
-    data = coding.encode(picture, model, a.lmbda, mask, adapter_steps=a.adapter_steps, fallback=not a.lossy)
-    ends.write(a.file, data)
-    ends.say(a.file, f"{a.file}: {coding.described(data)}" + ("" if container.unpack(data).lossless else f", mask: {origin}"))
+    wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps)
+    data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
+    ends.write(target, data)
+    what = container.described(data)
+    return f"{target}: {what}" + (f", mask: {origin}" if "learned" in what else "")
 
 
 def decode(a) -> int:
+    from sccore.cli import batch, ends
+
+    suffix = "." + a.format.lstrip(".")
+    files = batch.pairs(a.file, a.image, suffix, lambda path: path.suffix.lower() == ".sci" and not path.name.startswith("."))
+    for source, target in files:
+        ends.picture_format(target)
+        ends.check_target(target, source, a.checkpoint, made=len(files) > 1)
+    return left_out(*batch.run(decode_one, a, files, ends.say))
+
+
+def decode_one(a, source, target) -> str:
+    """Decodes one file; the line that says what it became."""
     from sccore.cli import ends
     from sccore.codecs import coding, container
 
-    format = ends.picture_format(a.image)
-    ends.check_target(a.image, a.file, a.checkpoint)
-    data = ends.source(a.file)
     try:
-        file = container.unpack(data.getvalue() if ends.is_standard(a.file) else container.read(data), a.max_pixels)
-        image = coding.pixels(file, a.checkpoint)
+        data = ends.source(source).getvalue() if ends.is_standard(source) else container.read(source)
+        file = container.unpack(data, a.max_pixels)
+        image = coding.pixels(file, None if file.lossless else weights(a.checkpoint, file.identity))
     except InputError as error:
-        raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
-    ends.write(a.image, ends.picture(image, format, a.image, file.exif, file.xmp))
-    ends.say(a.image, f"{a.image}: {image.shape[1]}x{image.shape[0]}")
+        raise InputError(f"{source}: {error}".replace(f"{source}: {source}: ", f"{source}: ")) from None
+    ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
+    return f"{target}: {image.shape[1]}x{image.shape[0]}"
+
+
+@lru_cache(maxsize=2)
+def weights(path, identity: bytes = b""):
+    """A model, kept for the files that follow."""
+    from sccore.codecs.checkpoint import by_identity, load_model
+
+    return load_model(path or by_identity(identity))
 
 
 def evaluate(a) -> int:
@@ -279,7 +320,7 @@ def distinct(option: str, values) -> None:
         raise InputError(f"{option} {min(twice)} is given twice")
 
 
-def left_out(failed: list[str], done: bool) -> int:
+def left_out(failed: list[str], done) -> int:
     """Names what was left out, at the end; the exit code: 1 if nothing was done at all."""
     for line in failed:
         print(f"error: {line}", file=sys.stderr)

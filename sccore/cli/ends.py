@@ -47,12 +47,15 @@ def say(path: Path, text: str):
     print(text, file=sys.stderr if is_standard(path) else sys.stdout)
 
 
-def check_target(target: Path, *sources: Path | None):
+def check_target(target: Path, *sources: Path | None, made: bool = False):
     """
+    Args:
+        made: its folder is made where there is none.
+
     Raises:
         InputError: a file that is read would be written, by whatever name; no folder for it.
     """
-    if not target.parent.is_dir():
+    if not made and not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder")
     for path in sources:
         if path and not is_standard(path) and target.exists() and path.exists() and target.samefile(path):

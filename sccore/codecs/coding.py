@@ -40,6 +40,10 @@ def encode(
     fallback: bool = True,
     alpha: bool = True,
     metadata: bool = False,
+    size: float | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    progress: bool = False,
 ) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
 
@@ -53,9 +57,13 @@ def encode(
         fallback: where a lossless picture is smaller, the file holds that. False: the learned one in any case.
         alpha: keep it, without loss; colours under fully transparent pixels are not kept. False: what is transparent goes onto white.
         metadata: keep EXIF data and XMP of a file or an image of Pillow.
+        size: instead of a lambda, bytes that the file shall have at most; it has at least 98 % of them, unless it is lossless.
+        bpp: the same in bits per pixel.
+        psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
+        progress: show the search for these.
 
     Raises:
-        InputError: an image, mask, model or lambda that cannot be used; says why.
+        InputError: an image, mask, model or lambda that cannot be used, or a size or quality that no lambda gives; says why.
 
     Example:
         >>> screen = np.full((48, 64, 3), 255, np.uint8)
@@ -65,12 +73,30 @@ def encode(
     from sccore.codecs import sci
     from sccore.codecs.checkpoint import find, load_model
 
+    if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
+        raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
     picture = as_picture(image, alpha, metadata)
+    size = bpp * picture.rgb[..., 0].size / 8 if bpp else size
+    exact = container.pack(file) if fallback and (file := lossless(picture)) else None
+    if size and exact and len(exact) <= size:
+        return exact
     net = load_model(find(lmbda=lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
     seen, _ = text_mask(picture, net, mask, detector)
     colours, extra = parts(picture)
-    learned = replace(sci.learned(colours, net, default_lmbda(net, lmbda), seen, adapter_steps=adapter_steps), **extra)
-    return min((container.pack(file) for file in (learned, lossless(picture) if fallback else None) if file), key=len)
+    file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
+    if not (size or psnr):
+        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
+        return min(learned, exact or learned, key=len)
+    from sccore.codecs import search
+
+    latents = sci.analyse(colours, net, seen)
+    try:
+        learned = search.reach(lambda value: file_at(value, latents=latents), colours, net, size, psnr, progress)
+    except search.Unreachable:
+        if psnr and exact:
+            return exact
+        raise
+    return min(learned, exact or learned, key=len)
 
 
 def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
@@ -170,14 +196,29 @@ def text_mask(
     return masks.mask(picture.flat, chosen), chosen.label
 
 
-def described(data: bytes) -> str:
-    """What a file is, in a line: bytes, bits per pixel, size, how its picture is coded, what lies beside it."""
-    file = container.unpack(data)
-    how = "lossless" if file.lossless else f"learned at lambda {file.lmbda:g}"
-    beside = [f"{name}: {size} bytes" for name, size in file.chunks.items() if name in container.CHUNKS]
-    return ", ".join(
-        [f"{len(data)} bytes", f"{8 * len(data) / (file.height * file.width):.3f} bpp", f"{file.width}x{file.height}", how, *beside]
-    )
+def info(path: Path | str) -> dict:
+    """What a file is and holds, as `python -m sccore info FILE` shows it; nothing is decoded.
+
+    Returns:
+        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned" or "lossless"), parts (bytes of each; the rest
+        is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
+    """
+    try:
+        file = container.unpack(data := container.read(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from None
+    found = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
+    found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
+    found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}
+    if file.lossless:
+        return found
+    from sccore.codecs.checkpoint import by_identity
+
+    try:
+        at_hand = str(by_identity(file.identity))
+    except InputError:
+        at_hand = None
+    return found | {"lambda": file.lmbda, "weights": {"identity": file.identity.hex(), "file": at_hand}}
 
 
 def default_lmbda(model: "Hyperprior", lmbda: float | None) -> float | None:

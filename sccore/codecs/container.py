@@ -167,6 +167,16 @@ def varint(value: int) -> bytes:
     return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value > 0x7F else bytes([value])
 
 
+def described(data: bytes) -> str:
+    """What a file is, in a line: bytes, bits per pixel, size, how its picture is coded, what lies beside it."""
+    file = unpack(data)
+    how = "lossless" if file.lossless else f"learned at lambda {file.lmbda:g}"
+    beside = [f"{name}: {size} bytes" for name, size in file.chunks.items() if name in CHUNKS]
+    return ", ".join(
+        [f"{len(data)} bytes", f"{8 * len(data) / (file.height * file.width):.3f} bpp", f"{file.width}x{file.height}", how, *beside]
+    )
+
+
 def read(path: Path | str) -> bytes:
     """The bytes of a .sci file, of another one its beginning; with a one-line error."""
     try:

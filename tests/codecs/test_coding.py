@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import sccore
 from sccore.cli import parser
-from sccore.codecs import coding, container, sci
+from sccore.codecs import container, sci
 from sccore.codecs.coding import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.text import craft_weights, masks
@@ -97,9 +97,11 @@ def test_a_file_is_never_larger_than_lossless_webp(page, screen):
     Image.fromarray(page).save(webp, "WEBP", lossless=True, quality=100, method=6, exact=True)
     data = encode(page)
     assert np.array_equal(sccore.decode(data), page) and len(data) < len(webp.getvalue())
-    assert container.unpack(data).lossless and coding.described(data).endswith("160x120, lossless")
+    assert container.unpack(data).lossless and container.described(data).endswith("160x120, lossless")
     learned = encode(page, fallback=False)
-    assert not container.unpack(learned).lossless and len(learned) > len(data) and "learned at lambda 0.0067" in coding.described(learned)
+    assert (
+        not container.unpack(learned).lossless and len(learned) > len(data) and "learned at lambda 0.0067" in container.described(learned)
+    )
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert not container.unpack(encode(noise)).lossless
 
