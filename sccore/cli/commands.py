@@ -125,6 +125,36 @@ def evaluate(a) -> int:
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
 
 
+def bd_rate(a) -> int:
+    from sccore.evaluation import bd_rate as rates
+    from sccore.evaluation.curve_files import read, read_all
+
+    name, anchor = read(a.anchor, a.metric)
+    savings = {codec: round(rates.bd_rate(anchor, points, a.metric), 2) for codec, points in read_all(a.test, a.metric).items()}
+    print(json.dumps({"anchor": name, "metric": a.metric, "bd_rate": savings}, indent=2))
+
+
+def plot(a) -> int:
+    from sccore.evaluation.curve_files import read_all
+    from sccore.paper.drawing.curves import curves
+    from sccore.utils.files import replacing
+
+    figure = curves(read_all(a.files, a.metric), a.metric)
+    format = a.out.suffix.lstrip(".").lower()
+    if format not in figure.canvas.get_supported_filetypes():
+        raise InputError(f"{a.out}: unknown format of a figure; name it .png, .svg or .pdf")
+    with replacing(a.out) as part:
+        figure.savefig(part, format=format)
+    print(f"{a.out}: {len(a.files)} curves")
+
+
+def export(a) -> int:
+    from sccore.cli import ends
+    from sccore.evaluation.curve_files import exported
+
+    ends.write(a.out, (exported(a.record) + "\n").encode())
+
+
 def list_rulers(a) -> bool:
     """Whether `--also list` was asked for, and answers it."""
     if a.also == ["list"]:

@@ -1,4 +1,4 @@
-"""`python -m sccore`: info, encode, decode, fetch, evaluate, masks, render, ..., anchors, train, suite."""
+"""`python -m sccore`: info, encode, decode, fetch, evaluate, bd-rate, plot, masks, render, ..., anchors, train, suite."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ def parser() -> Parser:
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
         sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
-        if name not in ("info", "render", "decode"):
+        if name not in ("info", "render", "decode", "bd-rate", "plot", "export"):
             sub.add_argument("--max-pixels", type=count, metavar="N", help="of an image that is read; default 2^27")
         return sub
 
@@ -136,6 +136,20 @@ def parser() -> Parser:
     sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
     also_option(sub)
+
+    sub = command("bd-rate", "BD-rate of curves against one, in percent: of records, or of files in CompressAI's form")
+    sub.add_argument("anchor", type=Path, help="the curve to compare with, a JSON file")
+    sub.add_argument("test", type=Path, nargs="+", help="curves, JSON files")
+    sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
+
+    sub = command("plot", "draw rate-distortion curves: of records, or of files in CompressAI's form")
+    sub.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON files")
+    sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
+    sub.add_argument("--out", type=new_file, required=True, help="the figure, .png, .svg or .pdf")
+
+    sub = command("export", "write a record's curve in CompressAI's form")
+    sub.add_argument("record", type=Path, help="JSON file, as evaluate and anchors write them")
+    sub.add_argument("--out", type=new_file, default=Path("-"), help="file to write; default: standard output")
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", metavar="DIR", help="folder of images, or a data set")
