@@ -87,19 +87,19 @@ def decode_one(a, source, target) -> str:
     try:
         data = ends.source(source).getvalue() if ends.is_standard(source) else container.read(source)
         file = container.unpack(data, a.max_pixels)
-        image = coding.pixels(file, None if file.lossless else weights(a.checkpoint, file.identity))
+        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None)
     except InputError as error:
         raise InputError(f"{source}: {error}".replace(f"{source}: {source}: ", f"{source}: ")) from None
     ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
     return f"{target}: {image.shape[1]}x{image.shape[0]}"
 
 
-@lru_cache(maxsize=2)
-def weights(path, identity: bytes = b""):
+@lru_cache(maxsize=1)
+def weights(path):
     """A model, kept for the files that follow."""
-    from sccore.codecs.checkpoint import by_identity, load_model
+    from sccore.codecs.checkpoint import load_model
 
-    return load_model(path or by_identity(identity))
+    return load_model(path)
 
 
 def evaluate(a) -> int:

@@ -75,6 +75,8 @@ def encode(
 
     if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
         raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
+    if any(wish is not None and not wish > 0 for wish in (size, bpp, psnr)):
+        raise InputError("a size, bpp and a PSNR are more than 0")
     picture = as_picture(image, alpha, metadata)
     size = bpp * picture.rgb[..., 0].size / 8 if bpp else size
     exact = container.pack(file) if fallback and (file := lossless(picture)) else None

@@ -7,6 +7,7 @@ is always this: no lossless picture takes the place of the learned one here.
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -106,13 +107,19 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None) 
     width, height = file.width, file.height
     rans.require(file.y, width * height / 256 * LEAST_CHANNELS * rans.LEAST)
     if not isinstance(model, Hyperprior):
-        model = load_model(model or by_identity(file.identity))
+        model = load_model(model) if model else at_hand(file.identity)
     if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
         raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
     shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
     with memory_for(width, height):
         output = model.decompress([[file.y], [file.z]], shape, file.lmbda if model.lambdas else None, adapted(model, file.adapters))
         return to_image(output["x_hat"], height, width)
+
+
+@lru_cache(maxsize=2)
+def at_hand(identity: bytes) -> Hyperprior:
+    """The weights of this identity, kept for files that follow: the identity is of their content."""
+    return load_model(by_identity(identity))
 
 
 @contextmanager

@@ -59,6 +59,8 @@ def test_what_no_lambda_gives_is_one_line(model, screen, saved):
         encode(image, saved("wacnn", "fixed")[0], size=1000)
     with pytest.raises(sccore.InputError, match="exclude each other"):
         encode(image, model, size=1000, lmbda=0.0067)
+    with pytest.raises(sccore.InputError, match="more than 0"):
+        encode(image, model, size=0)
 
 
 def test_the_lossless_picture_counts(model, screen):
