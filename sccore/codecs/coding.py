@@ -209,7 +209,7 @@ def info(path: Path | str) -> dict:
         file = container.unpack(data := container.read(path))
     except InputError as error:
         raise InputError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from None
-    found = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
+    found: dict[str, Any] = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
     found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
     found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}
     if file.lossless:
