@@ -45,7 +45,7 @@ def encode(a) -> int:
     if a.mask and len(files) > 1:
         raise InputError("--mask is of one picture; for several, a detector makes it")
     for source, target in files:
-        ends.check_target(target, source, a.mask, a.checkpoint, made=len(files) > 1)
+        ends.check_target(target, source, a.mask, a.checkpoint, made=target != a.file)
     a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
     model = weights(a.checkpoint)
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
@@ -75,7 +75,7 @@ def decode(a) -> int:
     files = batch.pairs(a.file, a.image, suffix, lambda path: path.suffix.lower() == ".sci" and not path.name.startswith("."))
     for source, target in files:
         ends.picture_format(target)
-        ends.check_target(target, source, a.checkpoint, made=len(files) > 1)
+        ends.check_target(target, source, a.checkpoint, made=target != a.image)
     return left_out(*batch.run(decode_one, a, files, ends.say))
 
 

@@ -43,6 +43,7 @@ def test_it_goes_on_and_takes_names_and_patterns(folder, capsys, saved):
     before = (folder / "out" / "a.sci").stat().st_mtime_ns
     assert run("encode", folder / "in" / "a.png", folder / "in" / "b.webp", folder / "out", "--skip-existing", *options) == 0
     assert (folder / "out" / "a.sci").stat().st_mtime_ns == before and (folder / "out" / "b.sci").exists()
+    assert run("encode", folder / "in" / "*.bmp", folder / "one", *options) == 0 and (folder / "one" / "c.sci").exists()
     assert run("encode", folder / "in", folder / "out", "--mask", folder / "in" / "a.png", *options) == 1
     assert "--mask is of one picture" in capsys.readouterr().err
     assert batch.pairs([folder / "in" / "a.png"], folder / "x.sci", ".sci", bool) == [(folder / "in" / "a.png", folder / "x.sci")]
