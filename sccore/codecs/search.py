@@ -41,10 +41,11 @@ def reach(
         progress: show each file as it is tried.
 
     Raises:
-        Unreachable: a model of one rate; below the smallest size or above the best quality, which it says.
+        Unreachable: below the smallest size or above the best quality, which it says.
+        InputError: a model of one rate.
     """
     if not model.lambdas:
-        raise Unreachable("these weights have one rate; a size or quality can be reached with those of a variable rate")
+        raise InputError("these weights have one rate; a size or quality can be reached with those of a variable rate")
     with tqdm(desc="lambda", unit=" files", disable=not progress, leave=False) as bar:
 
         def measure(lmbda):

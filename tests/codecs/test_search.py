@@ -56,7 +56,7 @@ def test_what_no_lambda_gives_is_one_line(model, screen, saved):
     with pytest.warns(UserWarning, match="the smallest file of these weights has .* dB, which it is"):
         assert container.unpack(encode(image, model, psnr=5)).lmbda == np.float32(0.0018)
     with pytest.raises(sccore.InputError, match="one rate"):
-        encode(image, saved("wacnn", "fixed")[0], size=1000)
+        sccore.encode(image, saved("wacnn", "fixed")[0], psnr=30)
     with pytest.raises(sccore.InputError, match="exclude each other"):
         encode(image, model, size=1000, lmbda=0.0067)
     with pytest.raises(sccore.InputError, match="more than 0"):
