@@ -39,7 +39,7 @@ def main():
             made = set()
             for way, program in WAYS.items():
                 file, back = Path(folder) / f"{way}.sci", Path(folder) / f"{way}.png"
-                for command in (["encode", a.image, file, "--detector", "none"], ["decode", file, back]):
+                for command in (["encode", a.image, file, "--detector", "none", "--lossy"], ["decode", file, back]):
                     begun = time.perf_counter()
                     subprocess.run([*program, *command], check=True, env=environment, stdout=subprocess.DEVNULL)
                     seconds[way][command[0]].append(time.perf_counter() - begun)

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from functools import lru_cache
 
 from sccore.utils.errors import InputError
 
@@ -16,6 +17,11 @@ LEFT_OUT = 3  # exit code: some files could not be read and were named, the rest
 
 
 def info(a) -> int:
+    if a.file:
+        from sccore.codecs import coding
+
+        print(json.dumps(coding.info(a.file), indent=2))
+        return 0
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 
@@ -31,38 +37,69 @@ def info(a) -> int:
 
 
 def encode(a) -> int:
-    from sccore.cli import ends
+    from sccore.cli import batch, ends
     from sccore.codecs import checkpoint, coding, sci
-    from sccore.data.images import read_image
+    from sccore.data.images import is_image
 
-    ends.check_target(a.file, a.image, a.mask, a.checkpoint)
-    model = checkpoint.load_model(a.checkpoint or checkpoint.find(a.model, a.lmbda))
+    files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
+    if a.mask and len(files) > 1:
+        raise InputError("--mask is of one picture; for several, a detector makes it")
+    for source, target in files:
+        ends.check_target(target, source, a.mask, a.checkpoint, made=target != a.file)
+    a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
+    model = weights(a.checkpoint)
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
-    image = read_image(ends.source(a.image), ends.name(a.image))
-    mask, origin = coding.text_mask(image, model, a.mask, a.detector)
-    data = coding.encode(image, model, a.lmbda, mask, adapter_steps=a.adapter_steps)
-    ends.write(a.file, data)
-    height, width = image.shape[:2]
-    ends.say(
-        a.file,
-        f"{a.file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp, {width}x{height}, mask: {origin}"
-        + (f", adapters: {len(sci.open_seal(data)[-1])} bytes" if a.adapter_steps else ""),
-    )
+    return left_out(*batch.run(encode_one, a, files, ends.say))
+
+
+def encode_one(a, source, target) -> str:
+    """Encodes one picture; the line that says what it became."""
+    from sccore.cli import ends
+    from sccore.codecs import coding, container
+    from sccore.data.images import read_picture
+
+    picture = read_picture(ends.source(source), ends.name(source), not a.no_alpha, a.keep_metadata)
+    model = weights(a.checkpoint)
+    mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
+    wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps)
+    data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
+    ends.write(target, data)
+    what = container.described(data)
+    return f"{target}: {what}" + (f", mask: {origin}" if "learned" in what else "")
 
 
 def decode(a) -> int:
-    from sccore.cli import ends
-    from sccore.codecs import coding
+    from sccore.cli import batch, ends
 
-    format = ends.picture_format(a.image)
-    ends.check_target(a.image, a.file, a.checkpoint)
-    data = ends.source(a.file)
+    suffix = "." + a.format.lstrip(".")
+    files = batch.pairs(a.file, a.image, suffix, lambda path: path.suffix.lower() == ".sci" and not path.name.startswith("."))
+    for source, target in files:
+        ends.picture_format(target)
+        ends.check_target(target, source, a.checkpoint, made=target != a.image)
+    return left_out(*batch.run(decode_one, a, files, ends.say))
+
+
+def decode_one(a, source, target) -> str:
+    """Decodes one file; the line that says what it became."""
+    from sccore.cli import ends
+    from sccore.codecs import coding, container
+
     try:
-        image = coding.decode(data.getvalue() if ends.is_standard(a.file) else data, a.checkpoint, a.max_pixels)
+        data = ends.source(source).getvalue() if ends.is_standard(source) else container.read(source)
+        file = container.unpack(data, a.max_pixels)
+        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None)
     except InputError as error:
-        raise InputError(f"{a.file}: {error}".replace(f"{a.file}: {a.file}: ", f"{a.file}: ")) from None
-    ends.write(a.image, ends.picture(image, format, a.image))
-    ends.say(a.image, f"{a.image}: {image.shape[1]}x{image.shape[0]}")
+        raise InputError(f"{source}: {error}".replace(f"{source}: {source}: ", f"{source}: ")) from None
+    ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
+    return f"{target}: {image.shape[1]}x{image.shape[0]}"
+
+
+@lru_cache(maxsize=1)
+def weights(path):
+    """A model, kept for the files that follow."""
+    from sccore.codecs.checkpoint import load_model
+
+    return load_model(path)
 
 
 def evaluate(a) -> int:
@@ -86,6 +123,36 @@ def evaluate(a) -> int:
     if not a.out:
         print(json.dumps(record, indent=2))
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
+
+
+def bd_rate(a) -> int:
+    from sccore.evaluation import bd_rate as rates
+    from sccore.evaluation.curve_files import read, read_all
+
+    name, anchor = read(a.anchor, a.metric)
+    savings = {codec: round(rates.bd_rate(anchor, points, a.metric), 2) for codec, points in read_all(a.test, a.metric).items()}
+    print(json.dumps({"anchor": name, "metric": a.metric, "bd_rate": savings}, indent=2))
+
+
+def plot(a) -> int:
+    from sccore.evaluation.curve_files import read_all
+    from sccore.paper.drawing.curves import curves
+    from sccore.utils.files import replacing
+
+    figure = curves(read_all(a.files, a.metric), a.metric)
+    format = a.out.suffix.lstrip(".").lower()
+    if format not in figure.canvas.get_supported_filetypes():
+        raise InputError(f"{a.out}: unknown format of a figure; name it .png, .svg or .pdf")
+    with replacing(a.out) as part:
+        figure.savefig(part, format=format)
+    print(f"{a.out}: {len(a.files)} curves")
+
+
+def export(a) -> int:
+    from sccore.cli import ends
+    from sccore.evaluation.curve_files import exported
+
+    ends.write(a.out, (exported(a.record) + "\n").encode())
 
 
 def list_rulers(a) -> bool:
@@ -283,7 +350,7 @@ def distinct(option: str, values) -> None:
         raise InputError(f"{option} {min(twice)} is given twice")
 
 
-def left_out(failed: list[str], done: bool) -> int:
+def left_out(failed: list[str], done) -> int:
     """Names what was left out, at the end; the exit code: 1 if nothing was done at all."""
     for line in failed:
         print(f"error: {line}", file=sys.stderr)

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sccore.cli.values import STANDARD
+from sccore.data.alpha import on_white
 from sccore.data.decoding import RUNS_PROGRAMS, note
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
 RESIZE = {"ICO", "ICNS"}  # formats of a few sizes
+ALPHA = {"PNG", "WEBP", "TIFF", "AVIF"}  # formats that keep it
+METADATA = {"PNG": 2**31, "WEBP": 2**31, "AVIF": 2**31, "JPEG": 65000}  # bytes of EXIF data and XMP each that Pillow can write
 
 
 def is_standard(path: Path | str) -> bool:
@@ -43,12 +47,15 @@ def say(path: Path, text: str):
     print(text, file=sys.stderr if is_standard(path) else sys.stdout)
 
 
-def check_target(target: Path, *sources: Path | None):
+def check_target(target: Path, *sources: Path | None, made: bool = False):
     """
+    Args:
+        made: its folder is made where there is none.
+
     Raises:
         InputError: a file that is read would be written, by whatever name; no folder for it.
     """
-    if not target.parent.is_dir():
+    if not made and not target.parent.is_dir():
         raise InputError(f"{target.parent}: no such folder")
     for path in sources:
         if path and not is_standard(path) and target.exists() and path.exists() and target.samefile(path):
@@ -71,17 +78,20 @@ def picture_format(path: Path) -> str:
     return format
 
 
-def picture(image: np.ndarray, format: str, path: Path) -> bytes:
-    """The file of an image, uint8 (H, W, 3); if it holds other pixels than these, that is said.
+def picture(image: np.ndarray, format: str, path: Path, exif: bytes = b"", xmp: bytes = b"") -> bytes:
+    """The file of an image, uint8 (H, W, 3) or (H, W, 4); if it holds other pixels than these, or not the metadata, that is said.
 
     Raises:
         InputError: the format cannot hold it.
     """
-    file = io.BytesIO()
+    if image.shape[2] == 4 and format not in ALPHA:
+        note(f"{path}: {format} has no alpha, put on white; .png keeps it")
+        image = on_white(image[..., :3], image[..., 3])
+    options: dict = {"lossless": True, "exact": True} if format == "WEBP" else {}
     try:
-        Image.fromarray(image).save(file, format, **({"lossless": True} if format == "WEBP" else {}))
+        file = _saved(image, format, options | _metadata(format, exif, xmp, path))
         with Image.open(file, formats=[format]) as again:
-            kept = np.asarray(again.convert("RGB"))
+            kept = np.asarray(again.convert("RGBA" if image.shape[2] == 4 else "RGB"))
     except Exception as error:  # encoders raise what they like
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: {format} cannot hold {image.shape[1]}x{image.shape[0]} pixels ({why}); name it .png") from None
@@ -90,3 +100,22 @@ def picture(image: np.ndarray, format: str, path: Path) -> bytes:
     if worst := int(np.abs(kept.astype(np.int16) - image).max()):
         note(f"{path}: {format} is lossy here, pixels differ by up to {worst} of 255; .png keeps them")
     return file.getvalue()
+
+
+def _saved(image, format, options):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format, **options)
+    return file
+
+
+def _metadata(format, exif, xmp, path):
+    """Pillow's options that put metadata into a file; what the format has no place for is named."""
+    given = {"exif": exif, "xmp": xmp}
+    kept = {name: content for name, content in given.items() if content and format in METADATA and len(content) <= METADATA[format]}
+    if lost := [name.upper() for name, content in given.items() if content and name not in kept]:
+        note(f"{path}: {' and '.join(lost)} not written, {format} has no place for it; .png has")
+    if format == "PNG" and "xmp" in kept:
+        text = PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", kept.pop("xmp").decode("utf-8", "replace"))
+        kept["pnginfo"] = text
+    return kept

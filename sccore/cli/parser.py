@@ -1,14 +1,13 @@
-"""`python -m sccore`: info, encode, decode, fetch, evaluate, masks, render, ..., anchors, train, suite."""
+"""`python -m sccore`: info, encode, decode, fetch, evaluate, bd-rate, plot, masks, render, ..., anchors, train, suite."""
 
 import argparse
 import os
 import sys
-import warnings
 from pathlib import Path
 
 from sccore import __version__
-from sccore.cli import commands
-from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, positive, seed, share
+from sccore.cli import batch, commands
+from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
@@ -40,7 +39,7 @@ def parser() -> Parser:
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
         sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
-        if name not in ("info", "render", "decode"):
+        if name not in ("info", "render", "decode", "bd-rate", "plot", "export"):
             sub.add_argument("--max-pixels", type=count, metavar="N", help="of an image that is read; default 2^27")
         return sub
 
@@ -56,7 +55,8 @@ def parser() -> Parser:
         sub.add_argument("--scale", type=positive, default=1.0, help="of the image that the detector sees; default 1, native")
         sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
 
-    sub = command("info", "parameters and kMAC per pixel of a model or checkpoint, as JSON")
+    sub = command("info", "what a .sci file holds; or parameters and kMAC per pixel of a model or checkpoint; as JSON")
+    sub.add_argument("file", type=Path, nargs="?", help="the .sci file")
     model_options(sub)
     sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
     sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
@@ -71,23 +71,37 @@ def parser() -> Parser:
             "wacnn: fit adapters of the decoder to each image in N steps; they are coded if they pay",
         )
 
-    sub = command("encode", "code an image as a .sci file")
-    sub.add_argument("image", type=Path, help="any picture; - for standard input")
-    sub.add_argument("file", type=new_file, help="the .sci file; - for standard output")
-    sub.add_argument(
+    def batch_options(sub):
+        sub.add_argument("--jobs", type=count, default=1, metavar="N", help="of several files, so many side by side; default 1")
+        sub.add_argument("--skip-existing", action="store_true", help="of several files, leave those out whose result is there")
+
+    sub = command("encode", "code images as .sci files")
+    sub.add_argument("image", type=Path, nargs="+", help="any picture, several, or folders of them; - for standard input")
+    sub.add_argument("file", type=Path, help="the .sci file, of several pictures the folder for them; - for standard output")
+    rate = sub.add_mutually_exclusive_group()
+    rate.add_argument(
         "--lmbda", type=positive, help="0.0018 (small) to 0.025 (faithful); default 0.0067, or that of a checkpoint of one rate"
     )
+    rate.add_argument("--target-size", type=size, metavar="SIZE", help="of the file at most: 50000, 50k, 0.05M or 48KiB")
+    rate.add_argument("--bpp", type=positive, help="bits per pixel of the file at most")
+    rate.add_argument("--psnr", type=positive, metavar="DB", help="of the picture at least")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
+    sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
+    sub.add_argument("--keep-metadata", action="store_true", help="keep EXIF data and XMP; colours are sRGB, so that no profile is needed")
     adapter_option(sub)
+    batch_options(sub)
 
-    sub = command("decode", "decode a .sci file to an image")
-    sub.add_argument("file", type=Path, help="the .sci file; - for standard input")
-    sub.add_argument("image", type=new_file, help="PNG or another lossless format; - for a PNG on standard output")
+    sub = command("decode", "decode .sci files to images")
+    sub.add_argument("file", type=Path, nargs="+", help="the .sci file, several, or folders of them; - for standard input")
+    sub.add_argument("image", type=Path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
+    sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
     sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
+    batch_options(sub)
 
     sub = command("fetch", "bring a data set to data/NAME; goes on where an earlier run stopped")
     sub.add_argument("dataset", nargs="?", metavar="DATASET", help="its name; without it: as --list")
@@ -122,6 +136,20 @@ def parser() -> Parser:
     sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
     adapter_option(sub)
     also_option(sub)
+
+    sub = command("bd-rate", "BD-rate of curves against one, in percent: of records, or of files in CompressAI's form")
+    sub.add_argument("anchor", type=Path, help="the curve to compare with, a JSON file")
+    sub.add_argument("test", type=Path, nargs="+", help="curves, JSON files")
+    sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
+
+    sub = command("plot", "draw rate-distortion curves: of records, or of files in CompressAI's form")
+    sub.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON files")
+    sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
+    sub.add_argument("--out", type=new_file, required=True, help="the figure, .png, .svg or .pdf")
+
+    sub = command("export", "write a record's curve in CompressAI's form")
+    sub.add_argument("record", type=Path, help="JSON file, as evaluate and anchors write them")
+    sub.add_argument("--out", type=new_file, default=Path("-"), help="file to write; default: standard output")
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", metavar="DIR", help="folder of images, or a data set")
@@ -245,10 +273,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0; 1 for bad input, which is one line on stderr; 3 where some files were left out and named, and the rest is done.
     """
-    warnings.showwarning = lambda message, category, *_: print(f"note: {message}", file=sys.stderr)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # without the file's name
+    batch.show_notes()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, and terminals that are not

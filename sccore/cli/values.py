@@ -1,6 +1,7 @@
 """What the value of an option may be: each function turns its text into the value, or says in one line why it cannot."""
 
 import math
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,15 @@ def minutes(text: str) -> float:
         return positive(text[:-1] if unit else text) * (unit or 1)
     except ArgumentTypeError as error:
         raise ArgumentTypeError(f"{error}; a time is 90s, 25m or 2h") from None
+
+
+def size(text: str) -> float:
+    """50000, 50k, 0.05M or 48KiB in bytes; k and M are of thousands, Ki and Mi of 1024s, and a B may stand behind."""
+    found = re.fullmatch(r"([0-9.]+)\s*([kKM]?)(i?)B?", text.strip())
+    try:
+        return positive(found[1]) * (1024 if found[3] else 1000) ** ("kM".index(found[2].replace("K", "k")) + 1 if found[2] else 0)
+    except (ArgumentTypeError, TypeError):
+        raise ArgumentTypeError(f"{text!r} is no size; a size is 50000, 50k, 0.05M or 48KiB") from None
 
 
 def new_file(text: str) -> Path:

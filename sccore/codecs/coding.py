@@ -1,69 +1,131 @@
-"""Coding as one uses it: any image, the default weights, and the text mask that is made unless one is given.
+"""Coding as one uses it: any image, the default weights, the text mask that is made unless one is given, and all that a file can hold.
 
-`python -m sccore encode` and `decode` call what is here; the bytes of a file and how they come about are in :mod:`sccore.codecs.sci`.
+`python -m sccore encode` and `decode` call what is here. The bytes of a file are in :mod:`sccore.codecs.container`, its learned
+picture in :mod:`sccore.codecs.sci`. A lossless file is decoded without loading torch.
 """
 
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
-from sccore.codecs import sci
-from sccore.codecs.checkpoint import find, load_model
-from sccore.data.images import read_image, read_mask
-from sccore.hyperprior import Hyperprior
+from sccore.codecs import container, webp
+from sccore.data import decoding
+from sccore.data.alpha import with_hidden_filled
+from sccore.data.images import Picture, read_mask, read_picture
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Picture = Union[np.ndarray, Path, str, "Image"]
-Weights = Hyperprior | Path | str | None
+    from sccore.hyperprior import Hyperprior
+
+ImageLike = Union[np.ndarray, Path, str, "Image", Picture]
+Weights = Union["Hyperprior", Path, str, None]
 Mask = np.ndarray | Path | str | None
 
 
 def encode(
-    image: Picture,
+    image: ImageLike,
     model: Weights = None,
     lmbda: float | None = None,
     mask: Mask = None,
     *,
     detector: str | None = None,
     adapter_steps: int = 0,
+    fallback: bool = True,
+    alpha: bool = True,
+    metadata: bool = False,
+    size: float | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    progress: bool = False,
 ) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
 
     Args:
-        image: uint8 (H, W, 3) in RGB, or the path of a file, or an image of Pillow; any size from 1x1.
+        image: uint8 (H, W, 3) in RGB or (H, W, 4) in RGBA, or the path of a file, or an image of Pillow; any size from 1x1.
         model: what :func:`sccore.codecs.checkpoint.load_model` takes or gave; None is the shipped "sftip", or what is shipped for this lambda.
         lmbda: rate, from 0.0018 (small) to 0.025 (faithful); None is 0.0067, or a fixed-rate model's own.
         mask: of the text, bool (H, W) or the path of an image; None lets a detector make it, see :func:`text_mask`.
         detector: which one; "none" stands for text everywhere.
         adapter_steps: of a WACNN, gradient steps to fit adapters of its decoder in, see :mod:`sccore.codecs.dec_adapter`.
+        fallback: where a lossless picture is smaller, the file holds that. False: the learned one in any case.
+        alpha: keep it, without loss; colours under fully transparent pixels are not kept. False: what is transparent goes onto white.
+        metadata: keep EXIF data and XMP of a file or an image of Pillow.
+        size: instead of a lambda, bytes that the file shall have at most; it has at least 98 % of them, unless it is lossless.
+        bpp: the same in bits per pixel.
+        psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
+        progress: show the search for these.
 
     Raises:
-        InputError: an image, mask, model or lambda that cannot be used; says why.
+        InputError: an image, mask, model or lambda that cannot be used, or a size or quality that no lambda gives; says why.
 
     Example:
         >>> screen = np.full((48, 64, 3), 255, np.uint8)
         >>> sccore.decode(sccore.encode(screen)).shape
         (48, 64, 3)
     """
-    pixels = as_pixels(image)
-    net = model if isinstance(model, Hyperprior) else load_model(find(lmbda=lmbda) if model is None else model)
-    seen, _ = text_mask(pixels, net, mask, detector)
-    return sci.encode(pixels, net, default_lmbda(net, lmbda), seen, adapter_steps=adapter_steps)
+    from sccore.codecs import sci
+    from sccore.codecs.checkpoint import find, load_model
+
+    if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
+        raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
+    if any(wish is not None and not wish > 0 for wish in (size, bpp, psnr)):
+        raise InputError("a size, bpp and a PSNR are more than 0")
+    picture = as_picture(image, alpha, metadata)
+    size = bpp * picture.rgb[..., 0].size / 8 if bpp else size
+    exact = container.pack(file) if fallback and (file := lossless(picture)) else None
+    if size and exact and len(exact) <= size:
+        return exact
+    net = load_model(find(lmbda=lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
+    seen, _ = text_mask(picture, net, mask, detector)
+    colours, extra = parts(picture)
+    file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
+    if not (size or psnr):
+        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
+        return min(learned, exact or learned, key=len)
+    from sccore.codecs import search
+
+    latents = sci.analyse(colours, net, seen)
+    try:
+        learned = search.reach(lambda value: file_at(value, latents=latents), colours, net, size, psnr, progress)
+    except search.Unreachable:
+        if psnr and exact:
+            return exact
+        raise
+    return min(learned, exact or learned, key=len)
 
 
-def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = sci.MOST_PIXELS) -> np.ndarray:
-    """The image of a .sci file, uint8 (H, W, 3) in RGB.
+def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
+    """The colours that a learned picture is made of, and what lies beside it in the file: fields of :class:`sccore.codecs.container.File`."""
+    extra = {"exif": picture.exif, "xmp": picture.xmp}
+    if picture.alpha is None:
+        return picture.rgb, extra
+    stream = webp.encode(np.dstack([picture.alpha] * 3))
+    if stream is None:
+        raise InputError(f"alpha is kept of pictures with sides up to {webp.SIDE}; --no-alpha (in Python: alpha=False) puts it on white")
+    return with_hidden_filled(picture.rgb, picture.alpha), extra | {"alpha": stream}
+
+
+def lossless(picture: Picture) -> container.File | None:
+    """The picture as a lossless file; None if it is too large for one."""
+    height, width = picture.rgb.shape[:2]
+    stream = webp.encode(picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha]))
+    return container.File(width, height, lossless=stream, exif=picture.exif, xmp=picture.xmp) if stream else None
+
+
+def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS) -> np.ndarray:
+    """The image of a .sci file, uint8 (H, W, 3) in RGB, or (H, W, 4) in RGBA if it has alpha.
 
     Args:
         data: the file's bytes, or its path.
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
+            A lossless file needs none.
         max_pixels: a larger image is refused before anything is computed.
 
     Raises:
@@ -74,11 +136,23 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = sc
         >>> sccore.decode(data).dtype
         dtype('uint8')
     """
-    content = sci.read_file(data) if isinstance(data, (Path, str)) else bytes(data)
-    return sci.decode(content, model, max_pixels)
+    return pixels(container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels), model)
 
 
-def text_mask(image: Picture, model: Hyperprior | None = None, mask: Mask = None, detector: str | None = None) -> tuple[np.ndarray, str]:
+def pixels(file: container.File, model: Weights = None) -> np.ndarray:
+    """The image of a file that was taken apart, as of :func:`decode`."""
+    if file.lossless:
+        return webp.decode(file.lossless)
+    from sccore.codecs import sci
+
+    alpha = webp.decode(file.alpha)[..., 1] if file.alpha else None  # first: it may be damaged, and is quick
+    image = sci.picture(file, model)
+    return image if alpha is None else np.dstack([image, alpha])
+
+
+def text_mask(
+    image: ImageLike, model: "Hyperprior | None" = None, mask: Mask = None, detector: str | None = None
+) -> tuple[np.ndarray, str]:
     """The text mask M (Section 3.2) to encode an image with, and where it comes from: the one definition of the default.
 
     A mask that is given is taken; else a detector makes it, the best that can run here unless one is named, at the image's
@@ -101,8 +175,8 @@ def text_mask(image: Picture, model: Hyperprior | None = None, mask: Mask = None
         >>> mask.all(), label
         (True, 'text everywhere')
     """
-    pixels = as_pixels(image)
-    size = pixels.shape[0], pixels.shape[1]
+    picture = as_picture(image)
+    size = picture.rgb.shape[0], picture.rgb.shape[1]
     if mask is not None and detector:
         raise InputError("a mask and a detector exclude each other")
     if isinstance(mask, np.ndarray):
@@ -121,26 +195,55 @@ def text_mask(image: Picture, model: Hyperprior | None = None, mask: Mask = None
     chosen = masks.load(detector or masks.best_available())
     if not detector and chosen.weights is None:
         warnings.warn(f"text mask by {chosen.label}; weights of one come with: {COMMAND}", stacklevel=2)
-    return masks.mask(pixels, chosen), chosen.label
+    return masks.mask(picture.flat, chosen), chosen.label
 
 
-def default_lmbda(model: Hyperprior, lmbda: float | None) -> float | None:
+def info(path: Path | str) -> dict:
+    """What a file is and holds, as `python -m sccore info FILE` shows it; nothing is decoded.
+
+    Returns:
+        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned" or "lossless"), parts (bytes of each; the rest
+        is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
+    """
+    try:
+        file = container.unpack(data := container.read(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from None
+    found: dict[str, Any] = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
+    found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
+    found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}
+    if file.lossless:
+        return found
+    from sccore.codecs.checkpoint import by_identity
+
+    try:
+        at_hand = str(by_identity(file.identity))
+    except InputError:
+        at_hand = None
+    return found | {"lambda": file.lmbda, "weights": {"identity": file.identity.hex(), "file": at_hand}}
+
+
+def default_lmbda(model: "Hyperprior", lmbda: float | None) -> float | None:
     """The lambda to code at: as asked, the middle of a variable-rate model's, or None for the one a fixed-rate model has."""
     return lmbda if lmbda is not None or model.lambdas is None else LMBDA
 
 
-def as_pixels(image: Picture) -> np.ndarray:
-    """An image as uint8 (H, W, 3) in RGB; files and Pillow's images are converted as :func:`sccore.data.images.read_image` does."""
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise InputError(f"an image is uint8 (H, W, 3), this array {image.dtype} {image.shape}")
+def as_picture(image: ImageLike, alpha: bool = True, metadata: bool = False) -> Picture:
+    """An image in its layers; files and Pillow's images are converted as :func:`sccore.data.images.read_picture` does."""
+    if isinstance(image, Picture):
         return image
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
+            raise InputError(f"an image is uint8 (H, W, 3) or (H, W, 4), this array {image.dtype} {image.shape}")
+        picture = Picture(image[..., :3], image[..., 3] if image.shape[2] == 4 and image[..., 3].min() < 255 else None)
+        return picture if alpha else Picture(picture.flat)
     if isinstance(image, (str, Path)):
-        return read_image(image)
+        return read_picture(image, alpha=alpha, metadata=metadata)
     if not hasattr(image, "save"):
         raise InputError(f"an image is an array, the path of a file or an image of Pillow, not {type(image).__name__}")
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
-        image = image.convert("RGB")
+        image = image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
     file = io.BytesIO()
     image.save(file, "png", compress_level=0)
-    return read_image(file, "image")
+    exif, xmp = decoding.metadata(image, "image") if metadata else (b"", b"")
+    return replace(read_picture(file, "image", alpha), exif=exif, xmp=xmp)

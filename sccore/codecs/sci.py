@@ -1,19 +1,13 @@
-"""The codec one uses: an image of any size to the bytes of a .sci file and back.
+"""The learned picture of a .sci file: an image of any size to the strings of y and z, and back.
 
-Layout of a .sci file, little-endian:
-
-    magic "SCI" and 0x1A | version u8 | identity of the weights, 8 bytes | lambda f32 | width u16 | height u16
-    | length of y's string u32 | CRC-32 of all other bytes u32 | y's string | z's string
-
-Version 1 is this. Version 2 has the adapters of :mod:`sccore.codecs.dec_adapter` behind it, and their length u16 at the very end.
-The identity is the beginning of the checkpoint's sha256: only the very weights that encoded can decode.
+The bytes around them are in :mod:`sccore.codecs.container`; what a user calls is in :mod:`sccore.codecs.coding`. What is measured
+is always this: no lossless picture takes the place of the learned one here.
 """
 
 import math
-import struct
-import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccore import rans
+from sccore.codecs import container
 from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior, worthwhile
 from sccore.loss import rate
 from sccore.utils.errors import InputError
 
-MAGIC, PLAIN, ADAPTED = b"SCI\x1a", 1, 2
-HEADER = struct.Struct("<4sB8sfHHII")
-ADAPTER = struct.Struct("<H")
-LARGEST = 2**16 - 1  # pixels a side
 LARGEST_AREA = 2**27  # pixels that are encoded
-MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder needs about 450 bytes for each
 LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 
 
@@ -44,7 +34,6 @@ def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None
         return model.analysis(*to_tensors(image, mask, model))
 
 
-@torch.no_grad()
 def encode(
     image: np.ndarray,
     model: Hyperprior,
@@ -53,7 +42,20 @@ def encode(
     latents: tuple[Tensor, Tensor] | None = None,
     adapter_steps: int = 0,
 ) -> bytes:
-    """An image as the bytes of a .sci file.
+    """The bytes of the .sci file of :func:`learned`."""
+    return container.pack(learned(image, model, lmbda, mask, latents, adapter_steps))
+
+
+@torch.no_grad()
+def learned(
+    image: np.ndarray,
+    model: Hyperprior,
+    lmbda: float | None = None,
+    mask: np.ndarray | None = None,
+    latents: tuple[Tensor, Tensor] | None = None,
+    adapter_steps: int = 0,
+) -> container.File:
+    """An image as a learned picture.
 
     Args:
         image: uint8 (H, W, 3), RGB, any size from 1x1.
@@ -66,75 +68,58 @@ def encode(
     if model.checkpoint_hash is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
     height, width = image.shape[:2]
-    if not (0 < height <= LARGEST and 0 < width <= LARGEST and height * width <= LARGEST_AREA):
-        raise InputError(f"image is {width}x{height}; possible are sides up to {LARGEST} and {LARGEST_AREA} pixels")
+    if not (0 < height <= container.LARGEST and 0 < width <= container.LARGEST and height * width <= LARGEST_AREA):
+        raise InputError(f"image is {width}x{height}; possible are sides up to {container.LARGEST} and {LARGEST_AREA} pixels")
     lmbda = pick_lmbda(model, lmbda)
     with memory_for(width, height):
         latents = latents or analyse(image, model, mask)
         level = level_of(model, lmbda, latents[0].device)
-        strings = model.encode_latents(*latents, level)
+        y, z = model.encode_latents(*latents, level)
+        adapters = b""
         if adapter_steps:
-            y_hat = model.decode_latents(strings, latents[1].shape[-2:], level)[0].float()
+            y_hat = model.decode_latents([y, z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
-            strings.append(adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
-    return seal(bytes.fromhex(model.checkpoint_hash)[:8], lmbda, width, height, *strings)
+            adapters = adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
+    return container.File(width, height, bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY], lmbda, z, y, adapters=adapters)
 
 
-def seal(identity: bytes, lmbda: float, width: int, height: int, y: bytes, z: bytes, adapters: bytes = b"") -> bytes:
-    """Header, checksum, strings, and adapters if there are any."""
-    fields = (MAGIC, ADAPTED if adapters else PLAIN, identity, lmbda, width, height, len(y))
-    body = y + z + (adapters + ADAPTER.pack(len(adapters)) if adapters else b"")
-    return HEADER.pack(*fields, zlib.crc32(HEADER.pack(*fields, 0) + body)) + body
+def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS) -> np.ndarray:
+    """The learned picture of a .sci file, as :func:`picture` gives it.
+
+    Raises:
+        InputError: as of :func:`sccore.codecs.container.unpack`; it holds a lossless picture.
+    """
+    file = container.unpack(data, max_pixels)
+    if file.lossless:
+        raise InputError("holds a lossless picture, not a learned one")
+    return picture(file, model)
 
 
-def open_seal(data: bytes) -> tuple[bytes, float, int, int, bytes, bytes, bytes]:
-    """Identity, lambda, width, height, strings of y and z, adapters; refuses what is not a whole, undamaged .sci file."""
-    if data[:4] != MAGIC:
-        raise InputError("not a .sci file")
-    if len(data) > 4 and data[4] not in (PLAIN, ADAPTED):
-        raise InputError(f".sci version {data[4]}, this decoder reads versions {PLAIN} and {ADAPTED}")
-    if len(data) < HEADER.size:
-        raise InputError("damaged: the file ends within its header")
-    *fields, checksum = HEADER.unpack_from(data)
-    _, version, identity, lmbda, width, height, y_length = fields
-    body = data[HEADER.size :]
-    if zlib.crc32(HEADER.pack(*fields, 0) + body) != checksum:
-        raise InputError("damaged: the checksum does not fit (truncated or altered)")
-    if y_length > len(body) or not 0 < width * height:
-        raise InputError("damaged: impossible lengths in the header")
-    if not 0 <= lmbda < math.inf:
-        raise InputError(f"damaged: impossible lambda {lmbda:g} in the header")
-    y, rest, adapters = body[:y_length], body[y_length:], b""
-    if version == ADAPTED:
-        rest, length = rest[: -ADAPTER.size], int.from_bytes(rest[-ADAPTER.size :], "little")
-        if not 0 < length <= len(rest):
-            raise InputError("damaged: impossible length of the adapters")
-        rest, adapters = rest[:-length], rest[-length:]
-    rans.require(y, width * height / 256 * LEAST_CHANNELS * rans.LEAST)
-    return identity, lmbda, width, height, y, rest, adapters
-
-
-def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = MOST_PIXELS) -> np.ndarray:
-    """The image of a .sci file, uint8 (H, W, 3).
+def picture(file: container.File, model: Hyperprior | Path | str | None = None) -> np.ndarray:
+    """The learned picture of a file, uint8 (H, W, 3), without its alpha.
 
     Args:
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
-        max_pixels: a larger image is refused before anything is computed.
 
     Raises:
-        InputError: not a .sci file, another version, damaged, too large, or other weights needed; says which.
+        InputError: damaged, or other weights needed; says which.
     """
-    identity, lmbda, width, height, y, z, adapters = open_seal(data)
-    if width * height > max_pixels:
-        raise InputError(f"{width}x{height} pixels, above the limit of {max_pixels}; --max-pixels (in Python: max_pixels) raises it")
+    width, height = file.width, file.height
+    rans.require(file.y, width * height / 256 * LEAST_CHANNELS * rans.LEAST)
     if not isinstance(model, Hyperprior):
-        model = load_model(model or by_identity(identity))
-    if bytes.fromhex(model.checkpoint_hash or "")[:8] != identity:
-        raise InputError(f"needs weights {identity.hex()}, not {(model.checkpoint_hash or 'unsaved ones')[:16]}")
+        model = load_model(model) if model else at_hand(file.identity)
+    if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
+        raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
     shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
     with memory_for(width, height):
-        output = model.decompress([[y], [z]], shape, lmbda if model.lambdas else None, adapted(model, adapters))
+        output = model.decompress([[file.y], [file.z]], shape, file.lmbda if model.lambdas else None, adapted(model, file.adapters))
         return to_image(output["x_hat"], height, width)
+
+
+@lru_cache(maxsize=2)
+def at_hand(identity: bytes) -> Hyperprior:
+    """The weights of this identity, kept for files that follow: the identity is of their content."""
+    return load_model(by_identity(identity))
 
 
 @contextmanager
@@ -214,12 +199,3 @@ def to_image(x_hat: Tensor, height: int, width: int) -> np.ndarray:
     """x_hat (1, 3, H', W') as uint8 (H, W, 3), rounded and cropped."""
     pixels = (x_hat[0, :, :height, :width].clamp(0, 1) * 255).round().byte()
     return pixels.permute(1, 2, 0).cpu().numpy()
-
-
-def read_file(path: Path | str) -> bytes:
-    """The bytes of a .sci file, of another one its beginning; with a one-line error."""
-    try:
-        with open(path, "rb") as file:
-            return (start := file.read(HEADER.size)) + (file.read() if start[:4] == MAGIC else b"")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror.lower()}") from None

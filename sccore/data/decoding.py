@@ -77,7 +77,17 @@ def picture(source: Path | str | io.BytesIO, name: str, as_stored: bool = False)
 
 
 def to_rgb(image: Image.Image, layout: str, name: str, as_stored: bool = False) -> Image.Image:
-    """A picture as 8-bit sRGB.
+    """A picture as 8-bit sRGB, what is transparent on white; arguments as of :func:`layers`."""
+    rgb, alpha = layers(image, layout, name, as_stored)
+    if alpha is not None:
+        note(f"{name}: transparency, put on white")
+        rgb.putalpha(alpha)
+        rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")
+    return rgb
+
+
+def layers(image: Image.Image, layout: str, name: str, as_stored: bool = False) -> tuple[Image.Image, Image.Image | None]:
+    """Colours of a picture as 8-bit sRGB, and its alpha, grey, if it is not opaque everywhere.
 
     Args:
         layout: as :func:`picture` gives it.
@@ -89,14 +99,22 @@ def to_rgb(image: Image.Image, layout: str, name: str, as_stored: bool = False) 
         note(f"{name}: 16 bits a channel, only the upper 8 are used")
         if isinstance(key := image.info.get("transparency"), tuple):
             image.info["transparency"] = tuple(value >> 8 for value in key)
-    clear = has_alpha(image)
-    rgba = image.convert("RGBA") if clear else None
-    rgb = _to_srgb(image, name, as_stored)
-    if clear and rgba.getextrema()[3][0] < 255:
-        note(f"{name}: transparency, put on white")
-        rgb.putalpha(rgba.getchannel("A"))
-        rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb).convert("RGB")
-    return rgb
+    alpha = image.convert("RGBA").getchannel("A") if has_alpha(image) else None
+    return _to_srgb(image, name, as_stored), alpha if alpha and alpha.getextrema()[0] < 255 else None
+
+
+def metadata(image: Image.Image, name: str) -> tuple[bytes, bytes]:
+    """EXIF data, without the orientation, and XMP of a picture that :func:`picture` gave; empty where there is none."""
+    content = image.info.get("exif") or b""
+    try:
+        if content and ORIENTATION in (exif := image.getexif()):
+            del exif[ORIENTATION]
+            content = exif.tobytes() if len(exif) else b""
+    except Exception as error:
+        note(f"{name}: EXIF data damaged, ignored ({_reason(error)})")
+        content = b""
+    xmp = image.info.get("xmp") or b""
+    return content, xmp.encode() if isinstance(xmp, str) else xmp
 
 
 def is_deep(image: Image.Image) -> bool:

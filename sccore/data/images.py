@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from sccore.data import alpha as transparency
 from sccore.data import decoding
 from sccore.utils.errors import InputError
 
@@ -38,6 +40,38 @@ def read_image(source: Path | str | io.BytesIO, name: str | None = None, as_stor
     name = name or str(source)
     with decoding.faults(source, name):
         return np.array(decoding.to_rgb(*decoding.picture(source, name, as_stored), name, as_stored))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Colours, uint8 (H, W, 3) in sRGB; alpha, uint8 (H, W), if it is not opaque everywhere; EXIF data and XMP if they are kept."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+    exif: bytes = b""
+    xmp: bytes = b""
+
+    @property
+    def flat(self) -> np.ndarray:
+        """As it looks on white, uint8 (H, W, 3)."""
+        return self.rgb if self.alpha is None else transparency.on_white(self.rgb, self.alpha)
+
+
+def read_picture(source: Path | str | io.BytesIO, name: str | None = None, alpha: bool = True, metadata: bool = False) -> Picture:
+    """As :func:`read_image`, with what else the file has.
+
+    Args:
+        alpha: keep it; else what is transparent goes onto white.
+        metadata: keep EXIF data, without the orientation, which was followed, and XMP.
+    """
+    name = name or str(source)
+    with decoding.faults(source, name):
+        image, layout = decoding.picture(source, name)
+        exif, xmp = decoding.metadata(image, name) if metadata else (b"", b"")
+        if not alpha:
+            return Picture(np.array(decoding.to_rgb(image, layout, name)), None, exif, xmp)
+        rgb, mask = decoding.layers(image, layout, name)
+        return Picture(np.array(rgb), None if mask is None else np.array(mask), exif, xmp)
 
 
 def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str | None = None) -> np.ndarray:

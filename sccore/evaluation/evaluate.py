@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from sccore.codecs import dec_adapter, sci
+from sccore.codecs import container, dec_adapter, sci
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import provenance, surroundings
@@ -185,7 +185,7 @@ def measure(
     encoded = perf_counter()
     decoded = sci.decode(stream, model)
     end = perf_counter()
-    adapters = len(sci.open_seal(stream)[-1])
+    adapters = len(container.unpack(stream).adapters)
     estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
     row = (
         {"lmbda": lmbda}

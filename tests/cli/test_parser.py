@@ -48,7 +48,7 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     Image.fromarray(image).save(tmp_path / "images" / "x.png")
     Image.fromarray(mask).save(tmp_path / "masks" / "x.png")
     options = ("--checkpoint", weights, "--lmbda", "0.0067")
-    result = run("encode", tmp_path / "images" / "x.png", tmp_path / "x.sci", "--mask", tmp_path / "masks" / "x.png", *options)
+    result = run("encode", tmp_path / "images" / "x.png", tmp_path / "x.sci", "--mask", tmp_path / "masks" / "x.png", "--lossy", *options)
     assert result.returncode == 0, result.stderr
     assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", *options[:2], threads="2").returncode == 0
     result = run("evaluate", "--images", tmp_path / "images", "--masks", tmp_path / "masks", "--out", tmp_path / "r.json", *options)
@@ -110,7 +110,7 @@ def test_bad_files_and_weights_are_one_line(tmp_path, saved, screen):
 
 def test_conversions_are_noted(tmp_path, saved):
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    result = run("encode", tmp_path / "clear.png", tmp_path / "x.sci", "--checkpoint", saved("wacnn")[1])
+    result = run("encode", tmp_path / "clear.png", tmp_path / "x.sci", "--checkpoint", saved("wacnn")[1], "--no-alpha", "--lossy")
     assert result.returncode == 0 and "note: " in result.stderr and "transparency, put on white" in result.stderr
     assert "bytes" in result.stdout and "mask: not used by this model" in result.stdout
 
@@ -128,7 +128,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
     image, target = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(64, 128)[0]).save(image)
-    line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], *options)
+    line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], "--lossy", *options)
     encode = lambda *arguments: parser.main(list(map(str, line(*arguments))))
     assert encode("sftip") == 0
     output, found = capsys.readouterr(), target.read_bytes()

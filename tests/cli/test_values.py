@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import ends, parser
+from sccore.cli import ends, parser, values
 from sccore.data import datasets
 from sccore.data import samples as data
 from sccore.utils import paths
@@ -26,7 +26,7 @@ CASES = Path(__file__).parents[1] / "fixtures" / "cases"
     [
         ("encode x.png y.sci --lmbda nan", "--lmbda: must be finite"),
         ("encode x.png y.sci --lmbda 0", "--lmbda: must be more than 0"),
-        ("encode x.png . ", "file: .: is a folder"),
+        ("encode x.png . ", ".: is a folder"),
         ("evaluate --images samples --lmbda 0.0067 --lmbda 0.0067", "--lmbda 0.0067 is given twice"),
         ("anchors --images samples --out r --codec jpeg --quality 101", "jpeg: quality 101 is outside its scale, 1 to 100"),
         ("suite --budget xyz", "--budget: 'xyz' is no number"),
@@ -51,6 +51,11 @@ CASES = Path(__file__).parents[1] / "fixtures" / "cases"
         ("train --data samples --out /dev/null/r", "--out"),
         ("masks samples --out m --scale 0", "--scale: must be more than 0"),
         ("score --images samples --codec jpeg --out r.json --limit 0 5", "--limit: must be 1 or more"),
+        ("encode x.png y.sci --target-size 5q", "'5q' is no size; a size is 50000, 50k, 0.05M or 48KiB"),
+        ("encode x.png y.sci --bpp 1 --psnr 30", "not allowed with"),
+        ("encode x.png y.png - out", "for one picture alone"),
+        ("encode a/x.png b/x.png out", "b/x.png: would be written over what a/x.png becomes, out/x.sci"),
+        ("encode *.png out", "*.png: no such files"),
         ("nonsense", "invalid choice"),
         ("train", "required: --data, --out"),
     ],
@@ -60,6 +65,11 @@ def test_options_are_checked_before_any_work(line, why, tmp_path, monkeypatch, c
     assert parser.main(line.split()) == 1
     error = capsys.readouterr().err
     assert why in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_sizes_have_units():
+    texts = {"50000": 50000, "50k": 50000, "50kB": 50000, "50K": 50000, "0.05M": 50000, "48KiB": 49152, "48 kiB": 49152, "1Mi": 2**20}
+    assert {text: values.size(text) for text in texts} == texts
 
 
 def test_files_are_replaced_with_care(tmp_path):

@@ -1,16 +1,20 @@
 """Coding as one uses it: the command's bytes from any kind of image, the default mask, and one line for what cannot be used."""
 
+import io
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import sccore
 from sccore.cli import parser
-from sccore.codecs import sci
+from sccore.codecs import container, sci
 from sccore.codecs.coding import text_mask
+from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.text import craft_weights, masks
 from sccore.utils.errors import InputError
 
@@ -29,12 +33,13 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     monkeypatch.setattr("warnings.showwarning", None)  # main() replaces it
     path, file = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(80, 96)[0]).save(path)
-    assert parser.main(["encode", str(path), str(file)]) == 0
+    assert parser.main(["encode", str(path), str(file), "--lossy"]) == 0
     pixels, data = sccore.read_image(path), file.read_bytes()
-    assert sccore.encode(pixels) == sccore.encode(str(path)) == sccore.encode(Image.open(path)) == data
-    assert sccore.encode(pixels, "sftip", 0.0067, masks.mask(pixels, "heuristic")) == data != sccore.encode(pixels, detector="none")
+    encode = partial(sccore.encode, fallback=False)
+    assert encode(pixels) == encode(str(path)) == encode(Image.open(path)) == data
+    assert encode(pixels, "sftip", 0.0067, masks.mask(pixels, "heuristic")) == data != encode(pixels, detector="none")
     model = sccore.load_model()
-    assert sccore.encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067)
+    assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067)
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
 
 
@@ -52,7 +57,7 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
 @pytest.mark.parametrize(
     "image, options, message",
     [
-        (np.zeros((8, 8)), {}, r"uint8 \(H, W, 3\), this array float64 \(8, 8\)"),
+        (np.zeros((8, 8)), {}, r"uint8 \(H, W, 3\) or \(H, W, 4\), this array float64 \(8, 8\)"),
         (np.zeros((0, 8, 3), np.uint8), {}, "uint8"),
         (7, {}, "an array, the path of a file or an image of Pillow, not int"),
         ("none.png", {}, "none.png: no such file"),
@@ -68,6 +73,97 @@ def test_what_cannot_be_used_is_one_line(image, options, message):
         sccore.encode(image, **options)
 
 
+@pytest.fixture
+def page():
+    """Flat fields and a few strokes, which a lossless codec likes."""
+    image = np.full((120, 160, 3), 240, np.uint8)
+    image[20:30, 10:90] = image[50:52, 10:150] = (20, 30, 40)
+    return image
+
+
+@pytest.fixture
+def sticker(page):
+    """The page as a round sticker with a soft rim, of another colour where nothing of it is seen."""
+    y, x = np.mgrid[:120, :160]
+    alpha = np.clip(3 * (55 - np.hypot(y - 60, x - 80)), 0, 255).astype(np.uint8)
+    return np.dstack([np.where(alpha[..., None] > 0, page, (255, 0, 255)).astype(np.uint8), alpha])
+
+
+encode = partial(sccore.encode, detector="none")
+
+
+def test_a_file_is_never_larger_than_lossless_webp(page, screen):
+    webp = io.BytesIO()
+    Image.fromarray(page).save(webp, "WEBP", lossless=True, quality=100, method=6, exact=True)
+    data = encode(page)
+    assert np.array_equal(sccore.decode(data), page) and len(data) < len(webp.getvalue())
+    assert container.unpack(data).lossless and container.described(data).endswith("160x120, lossless")
+    learned = encode(page, fallback=False)
+    assert (
+        not container.unpack(learned).lossless and len(learned) > len(data) and "learned at lambda 0.0067" in container.described(learned)
+    )
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert not container.unpack(encode(noise)).lossless
+
+
+@pytest.mark.parametrize("fallback", [True, False], ids=["lossless", "learned"])
+def test_alpha_comes_back_exactly(sticker, fallback):
+    data = encode(sticker, fallback=fallback)
+    decoded, file = sccore.decode(data), container.unpack(data)
+    assert file.has_alpha and bool(file.lossless) == fallback == (not file.alpha)
+    assert decoded.shape == (120, 160, 4) and np.array_equal(decoded[..., 3], sticker[..., 3])
+    seen = sticker[..., 3] > 0
+    assert np.abs(decoded[seen].astype(int) - sticker[seen]).mean() < (0.01 if fallback else 8)
+    flat = on_white(sticker[..., :3], sticker[..., 3])
+    assert encode(sticker, alpha=False, fallback=fallback) == encode(flat, fallback=fallback)
+    opaque = np.dstack([sticker[..., :3], np.full((120, 160), 255, np.uint8)])
+    assert encode(opaque) == encode(np.ascontiguousarray(sticker[..., :3]))
+
+
+def test_hidden_colours_are_a_smooth_continuation(sticker):
+    rgb, alpha = sticker[..., :3], sticker[..., 3]
+    filled = with_hidden_filled(rgb, alpha)
+    assert np.array_equal(filled[alpha > 0], rgb[alpha > 0]) and filled[alpha == 0].std(0).max() < 40
+    assert (np.abs(filled[0, 0].astype(int) - 240) < 60).all()
+    assert (with_hidden_filled(rgb, np.zeros_like(alpha)) == 255).all()
+    assert len(encode(sticker, fallback=False)) < len(encode(np.ascontiguousarray(rgb), fallback=False)) + 1000
+
+
+def test_from_a_file_with_alpha_to_one(tmp_path, sticker, capsys):
+    path, file = tmp_path / "in.png", tmp_path / "x.sci"
+    Image.fromarray(sticker).save(path)
+    assert parser.main(["encode", str(path), str(file), "--detector", "none"]) == 0
+    assert file.read_bytes() == encode(path) == encode(Image.open(path)) == encode(sticker)
+    for name in ("y.png", "y.webp", "y.tif"):
+        assert parser.main(["decode", str(file), str(tmp_path / name)]) == 0
+        again = np.array(Image.open(tmp_path / name))
+        assert again.shape == (120, 160, 4) and np.array_equal(again[..., 3], sticker[..., 3])
+    assert parser.main(["decode", str(file), str(tmp_path / "y.bmp")]) == 0
+    assert "BMP has no alpha, put on white" in capsys.readouterr().err
+    assert np.array_equal(sccore.read_image(tmp_path / "y.bmp"), on_white(sticker[..., :3], sticker[..., 3]))
+
+
+@pytest.mark.parametrize("kind, lossless", [("jpg", True), ("png", False), ("webp", True)])
+def test_metadata_is_kept_on_demand(tmp_path, page, kind, lossless, capsys):
+    exif, xmp = Image.Exif(), b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    exif[0x010E], exif[0x0112] = "a page", 6
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    options = {"pnginfo": text} if kind == "png" else {"xmp": xmp}
+    Image.fromarray(page).save(tmp_path / f"in.{kind}", exif=exif, **options)
+    line = ["encode", str(tmp_path / f"in.{kind}"), str(tmp_path / "x.sci"), "--detector", "none", *["--lossy"] * (not lossless)]
+    assert parser.main(line) == 0 and set(container.unpack((tmp_path / "x.sci").read_bytes()).chunks) <= {"y", "z", "lossless"}
+    assert parser.main([*line, "--keep-metadata"]) == 0
+    assert encode(tmp_path / f"in.{kind}", fallback=lossless, metadata=True) == (tmp_path / "x.sci").read_bytes()
+    for name in ("y.png", "y.webp", "y.jpg"):
+        assert parser.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / name)]) == 0
+        with Image.open(tmp_path / name) as again:
+            again.load()
+            assert dict(again.getexif()) == {0x010E: "a page"} and again.size == (120, 160) and again.info["xmp"] == xmp
+    assert parser.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / "y.bmp")]) == 0
+    assert "EXIF and XMP not written, BMP has no place for it" in capsys.readouterr().err
+
+
 NEVER = {
     "pandas",
     "matplotlib",
@@ -81,11 +177,14 @@ NEVER = {
 }
 
 
-@pytest.mark.parametrize("command, more", [("encode", set()), ("decode", {"cv2", "sccore.text.masks"})])
+@pytest.mark.parametrize(
+    "command, more", [("encode", set()), ("decode", {"cv2", "sccore.text.masks"}), ("decode lossless", {"cv2", "torch"})]
+)
 def test_coding_imports_nothing_that_it_does_not_need(command, more, tmp_path, screen):
     """Seconds of every call; what is put off is a part of CompressAI in name alone (see sccore.utils.late_compressai)."""
     Image.fromarray(screen(16, 16)[0]).save(tmp_path / "x.png")
-    (tmp_path / "x.sci").write_bytes(sccore.encode(tmp_path / "x.png", detector="none"))
+    (tmp_path / "x.sci").write_bytes(sccore.encode(tmp_path / "x.png", detector="none", fallback="lossless" in command))
+    command = command.split()[0]
     names = ("x.png", "y.sci") if command == "encode" else ("x.sci", "y.png")
     code = f"import sys; from sccore.cli.parser import main; print(main(sys.argv[1:]), {NEVER | more!r} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code, command, *(tmp_path / name for name in names)], capture_output=True, text=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from sccore.data import decoding
+from sccore.data import decoding, images
 from sccore.data.images import read_image, read_mask
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -266,3 +266,23 @@ def test_altered_files_decode_or_are_one_line_each(count=2000):
     assert result.returncode == 0, result.stderr[-2000:]
     kinds, slowest, decoded, refused = map(float, result.stdout.split())
     assert kinds >= 4 and slowest < 1.0 and decoded > 100 and refused > 1000
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_alpha_is_kept_of_every_kind(tmp_path, mode):
+    """Of palettes and of one colour that stands for transparent, too; opaque pictures have none."""
+    image, options = Image.new(mode, (6, 4)), {}
+    if mode in ("RGBA", "LA"):
+        image.paste((9, 9, 9, 255) if mode == "RGBA" else (9, 255), (0, 0, 3, 4))
+    else:
+        image.putpalette([0, 0, 0, 9, 9, 9]) if mode == "P" else None
+        image.paste(1 if mode == "P" else (9, 9, 9), (0, 0, 3, 4))
+        options = {"transparency": 0 if mode == "P" else (0, 0, 0)}
+    image.save(tmp_path / "x.png", **options)
+    picture = images.read_picture(tmp_path / "x.png")
+    assert (picture.alpha[:, :3] == 255).all() and not picture.alpha[:, 3:].any() and (picture.rgb[:, :3] == 9).all()
+    flat = images.read_picture(tmp_path / "x.png", alpha=False)
+    assert flat.alpha is None and np.array_equal(flat.rgb, images.read_image(tmp_path / "x.png")) and np.array_equal(flat.rgb, picture.flat)
+    assert (flat.rgb[:, 3:] == 255).all()
+    image.convert("RGB").save(tmp_path / "y.png")
+    assert images.read_picture(tmp_path / "y.png").alpha is None

@@ -36,9 +36,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
-        points = bd_rate.curve(frame[frame["codec"] == codec], metric, rate)
-        line = "o-" if base(codec) == codec else "s--"  # one model a lambda: the colour of the one for all, dashed
-        axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
+        _line(axes, bd_rate.curve(frame[frame["codec"] == codec], metric, rate), codec, colour, metric, rate)
     axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])
     if log_rate:
         axes.set_xscale("log")
@@ -49,6 +47,22 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(codecs) > 5 else {}  # no corner is left free
     axes.legend(title=note, alignment="left", **outside)
     return figure
+
+
+@styled
+def curves(points: dict[str, pd.DataFrame], metric: str = "psnr") -> Figure:
+    """Curves that are means already, as :func:`sccore.evaluation.curve_files.read_all` gives them; nobody knows whether of the same images."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.9))
+    for (codec, own), colour in zip(points.items(), colours(list(points))):
+        _line(axes, own, codec, colour, metric, "bpp")
+    axes.set(xlabel="bpp", ylabel=LABELS.get(metric, metric))
+    axes.legend()
+    return figure
+
+
+def _line(axes, points, codec, colour, metric, rate):
+    line = "o-" if base(codec) == codec else "s--"  # one model a lambda: the colour of the one for all, dashed
+    axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
 
 
 def drawn(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:

@@ -1,0 +1,73 @@
+"""`.sci` files for Pillow: importing this module is enough for `Image.open("shot.sci")` and `image.save("shot.sci", lmbda=0.0067)`.
+
+Opening takes the file apart and tells size, mode and metadata; the picture is decoded when its pixels are first asked for. Nothing
+of torch is loaded before that, and not at all for a lossless file.
+"""
+
+import io
+
+from PIL import Image, ImageFile
+
+from sccore.codecs import coding, container
+from sccore.utils.errors import InputError
+
+
+class SciImageFile(ImageFile.ImageFile):
+    """A picture in a .sci file; `info` says its lambda, whether it is lossless, and holds EXIF data and XMP."""
+
+    format, format_description = "SCI", "sccore, learned compression of screen content"
+
+    def _open(self):
+        self._sci = container.unpack(self.fp.read(), _most())
+        self._size, self._mode = (self._sci.width, self._sci.height), "RGBA" if self._sci.has_alpha else "RGB"
+        kept = {"exif": self._sci.exif, "xmp": self._sci.xmp, "lmbda": None if self._sci.lossless else self._sci.lmbda}
+        self.info |= {"lossless": bool(self._sci.lossless)} | {name: value for name, value in kept.items() if value}
+        self.tile = [ImageFile._Tile("raw", (0, 0) + self.size, 0, self.mode)]
+
+    def load(self):
+        """Decodes the picture, the first time.
+
+        Raises:
+            OSError: the weights that encoded it are not at hand, or it is damaged; says which.
+        """
+        if self._sci is not None and self.tile:
+            try:
+                pixels = coding.pixels(self._sci)
+            except InputError as error:
+                raise OSError(str(error)) from None
+            if self.fp and self._exclusive_fp:
+                self.fp.close()
+            self.fp, self._sci = io.BytesIO(pixels.tobytes()), None
+        return super().load()
+
+
+def accept(prefix: bytes) -> bool:
+    return prefix[:4] == container.MAGIC
+
+
+def open_file(fp, filename=""):
+    """As Pillow calls it; a damaged file is an OSError that says what is wrong."""
+    try:
+        return SciImageFile(fp, filename)
+    except InputError as error:
+        raise OSError(f"{filename or 'file'}: {error}") from None
+
+
+def save(image: Image.Image, fp, filename):
+    """As Pillow calls it; options are those of :func:`sccore.encode`, and metadata are kept if `metadata=True` asks for it.
+
+    Raises:
+        InputError: as of :func:`sccore.encode`.
+    """
+    fp.write(coding.encode(image, **image.encoderinfo))
+
+
+def _most():
+    """Pillow's own limit, at which it would refuse a picture, or sccore's where it has none."""
+    return Image.MAX_IMAGE_PIXELS or container.MOST_PIXELS
+
+
+Image.register_open("SCI", open_file, accept)
+Image.register_save("SCI", save)
+Image.register_extension("SCI", ".sci")
+Image.register_mime("SCI", "image/x-sci")

@@ -1,0 +1,64 @@
+"""Curves come from records and from CompressAI's files alike, and go to what CompressAI's own reader takes."""
+
+import json
+
+import pytest
+from compressai.utils.plot.__main__ import parse_json_file
+
+from sccore.cli import parser
+from sccore.evaluation import bd_rate, records
+from sccore.evaluation.curve_files import read, read_all
+from sccore.utils.errors import InputError
+from sccore.utils.paths import RESULTS
+
+RECORDS = [RESULTS / "validation" / f"{name}.json" for name in ("jpeg", "webp")]
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A file as CompressAI writes it, its points in another order."""
+    path = tmp_path / "theirs.json"
+    results = {"bpp": [0.8, 0.2, 0.4, 1.6], "psnr-rgb": [36.0, 30.0, 33.0, 39.0], "ms-ssim-rgb": [0.99, 0.9, 0.95, 0.995]}
+    path.write_text(json.dumps({"name": "mine", "description": "", "results": results}))
+    return path
+
+
+def run(*words):
+    return parser.main(list(map(str, words)))
+
+
+def test_both_forms_are_read(theirs):
+    name, points = read(theirs)
+    assert name == "mine" and points["psnr"].tolist() == [30, 33, 36, 39] and points["bpp"].is_monotonic_increasing
+    assert read(theirs, "ms_ssim")[1]["ms_ssim"].iloc[0] == 0.9
+    frame = records.load_dataset("validation")
+    for path in RECORDS:
+        codec, points = read(path)
+        assert points.equals(bd_rate.curve(records.of_codec(frame, codec)))
+    assert len(read_all([theirs, theirs])) == 2
+
+
+def test_bd_rate_and_plot(theirs, tmp_path, capsys):
+    assert run("bd-rate", *RECORDS) == 0
+    found, expected = json.loads(capsys.readouterr().out), bd_rate.bd_rate(read(RECORDS[0])[1], read(RECORDS[1])[1])
+    assert found == {"anchor": "jpeg", "metric": "psnr", "bd_rate": {"webp": round(expected, 2)}} and expected < -10
+    assert run("plot", *RECORDS, theirs, "--out", tmp_path / "x.svg") == 0 and "mine" in (tmp_path / "x.svg").read_text()
+    assert run("plot", theirs, "--out", tmp_path / "x.xyz") == 1 and "unknown format of a figure" in capsys.readouterr().err
+
+
+def test_what_is_exported_is_read_by_compressai(tmp_path, capsys):
+    out = tmp_path / "x.json"
+    assert run("export", RECORDS[0], "--out", out) == 0
+    again, (_, points) = parse_json_file(out, "psnr"), read(RECORDS[0])
+    assert again["name"] == "jpeg" and again["xs"] == points["bpp"].tolist() and again["ys"] == points["psnr"].tolist()
+    assert read(out)[1].equals(points.reset_index(drop=True))
+    assert run("export", out) == 1 and "not a record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"bpp": [1]}', '{"bpp": [1, 2], "psnr": [1]}', '{"bpp": ["x"], "psnr": [1]}', '{"images": [1]}']
+)
+def test_other_files_are_one_line(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(InputError, match="x.json: (has no|neither)"):
+        read(tmp_path / "x.json")
