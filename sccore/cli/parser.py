@@ -11,6 +11,7 @@ from sccore.cli.values import count, minutes, natural, new_file, new_folder, not
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
+DEFAULT_WEIGHTS = "sftip-interlaced"  # of sccore.codecs.checkpoint, which is slow to import
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
@@ -87,7 +88,7 @@ def parser() -> Parser:
     rate.add_argument("--psnr", type=positive, metavar="DB", help="of the picture at least")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
-    sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
+    sub.add_argument("--model", default=DEFAULT_WEIGHTS, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
     sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
     sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")

@@ -26,6 +26,7 @@ from sccore.utils.files import file_hash, replacing
 from sccore.wacnn import WACNN
 
 FORMAT = "sccore-3"
+DEFAULT = "sftip-interlaced"  # the weights that the codec takes unless others are named
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
 LENGTHS = "gaussian_conditional._cdf_length"
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension

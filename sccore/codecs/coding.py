@@ -49,7 +49,7 @@ def encode(
 
     Args:
         image: uint8 (H, W, 3) in RGB or (H, W, 4) in RGBA, or the path of a file, or an image of Pillow; any size from 1x1.
-        model: what :func:`sccore.codecs.checkpoint.load_model` takes or gave; None is the shipped "sftip", or what is shipped for this lambda.
+        model: what :func:`sccore.codecs.checkpoint.load_model` takes or gave; None is the shipped "sftip-interlaced".
         lmbda: rate, from 0.0018 (small) to 0.025 (faithful); None is 0.0067, or a fixed-rate model's own.
         mask: of the text, bool (H, W) or the path of an image; None lets a detector make it, see :func:`text_mask`.
         detector: which one; "none" stands for text everywhere.
@@ -71,7 +71,7 @@ def encode(
         (48, 64, 3)
     """
     from sccore.codecs import sci
-    from sccore.codecs.checkpoint import find, load_model
+    from sccore.codecs.checkpoint import DEFAULT, find, load_model
 
     if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
         raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
@@ -82,7 +82,7 @@ def encode(
     exact = container.pack(file) if fallback and (file := lossless(picture)) else None
     if size and exact and len(exact) <= size:
         return exact
-    net = load_model(find(lmbda=lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
+    net = load_model(find(DEFAULT, lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
     seen, _ = text_mask(picture, net, mask, detector)
     colours, extra = parts(picture)
     file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
