@@ -24,6 +24,7 @@ from sccore import fixed_point as fixedpoint
 from sccore import rans
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
+from sccore.utils.beside import side_by_side
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 
@@ -146,7 +147,7 @@ class Hyperprior(nn.Module, ABC):
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with one_thread():
+            with side_by_side():
                 x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
 
@@ -208,7 +209,7 @@ class Hyperprior(nn.Module, ABC):
             indexes.extend(self._indexes(sigma * gain))
             return to_grid(r * inverse)
 
-        with worthwhile(z[0, 0].numel() * self.stride**2):
+        with side_by_side():
             self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *self._tables())
@@ -234,7 +235,7 @@ class Hyperprior(nn.Module, ABC):
             r = decoder.decode_stream(self._indexes(sigma * gain), *tables)
             return to_grid(torch.tensor(r, dtype=torch.float64, device=mu.device).view_as(mu) * inverse)
 
-        with worthwhile(positions * self.stride**2):
+        with side_by_side():
             z_hat = self._exact_z_hat([z_string], shape, level)
             return self.decode_parts(self._exact, z_hat, residual), z_hat
 

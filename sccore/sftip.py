@@ -1,5 +1,6 @@
 """The paper's model: WACNN whose transforms are steered by external priors (Section 3.1, Fig. 1)."""
 
+from collections.abc import Iterable
 from itertools import chain
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from sccore.presets import PRESETS, Preset
 from sccore.priors import external_prior
 from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock
+from sccore.utils.beside import Beside
 from sccore.wacnn import WACNN
 
 
@@ -57,15 +59,18 @@ class SFTIP(WACNN):
 
     def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
         """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
-        x_hat = steer(self.g_s, y_hat, self.sem_s, self.fem.synthesis(y_hat, z_hat))
+        features = self.fem.decoded(y_hat, z_hat)
+        ahead = lambda site, own: Beside(lambda: site.read(own.result(), own.result().shape[-2:]))  # which is x's size, too
+        reads = [ahead(site, own) for site, own in zip(self.sem_s.values(), features)]
+        x_hat = steer(self.g_s, y_hat, self.sem_s, features, reads)
         return (x_hat + 1) / 2 if self.centred else x_hat
 
 
-def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor]) -> Tensor:
-    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features."""
-    phi = dict(zip(sites, features))
+def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor | Beside], reads: Iterable[Beside] = ()) -> Tensor:
+    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features and what it read of them."""
+    phi, read = dict(zip(sites, features)), dict(zip(sites, reads))
     for name, layer in chain([("start", nn.Identity())], transform.named_children()):
         x = layer(x)
         if name in sites:
-            x = sites[name](x, phi[name])
+            x = sites[name](x, *(value.result() if isinstance(value, Beside) else value for value in (phi.pop(name), read.pop(name, None))))
     return x

@@ -1,0 +1,70 @@
+"""Several cores for one picture, with the numbers of one: what is shared out are whole sums, each in the order of a single thread.
+
+torch's own threads share out the terms of a sum, and choose other kernels by their number. They also wait for each other at every
+operator, which takes the cores from whoever else computes. Here a thread takes a piece whose size does not depend on how many there are.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any
+
+import torch
+
+from sccore.utils.device import cores
+
+_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
+
+
+@contextmanager
+def side_by_side():
+    """In here :class:`Beside` and :func:`each` use as many threads as torch did before, each of them for itself."""
+    before = torch.get_num_threads()
+    helpers = min(before, cores()) - 1
+    torch.set_num_threads(1)  # of this thread, and of those that begin to compute in here
+    pool = ThreadPoolExecutor(helpers) if helpers > 0 else None
+    token = _pool.set(pool)
+    try:
+        yield
+    finally:
+        _pool.reset(token)
+        if pool:
+            pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+class Beside:
+    """A value that another thread may be computing; who asks for it before one began computes it himself.
+
+    Example:
+        >>> with side_by_side():
+        ...     other = Beside(lambda: 2 + 2)
+        ...     print(3 + other.result())
+        7
+    """
+
+    def __init__(self, function: Callable[[], Any]):
+        self.function, self.lock, self.value = function, Lock(), None
+        pool, graded = _pool.get(), torch.is_grad_enabled()
+
+        def work():
+            with torch.set_grad_enabled(graded):  # which is a thread's own
+                return function()
+
+        self.future = pool.submit(work) if pool else None
+
+    def result(self) -> Any:
+        if self.future and not self.future.cancel():
+            return self.future.result()
+        with self.lock:
+            if self.function:
+                self.value, self.function = self.function(), None
+            return self.value
+
+
+def each(function: Callable[[Any], Any], items: Iterable[Any]) -> list:
+    """[function(item) for item in items], shared out."""
+    tasks = [Beside(lambda item=item: function(item)) for item in items]
+    return [task.result() for task in reversed(tasks)][::-1]  # from the end that the others have not reached
