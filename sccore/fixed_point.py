@@ -87,6 +87,8 @@ class Convolution(nn.Module):
             raise OverflowError(f"weights too large for exact sums: a sum could reach {largest:.3g}, limit {EXACT:.3g}")
         in_place = not transposed and conv.stride == (1, 1)
         self.taps = self.weight.permute(2, 3, 0, 1).flatten(0, 1).contiguous() if in_place else None  # (places of the kernel, out, in)
+        if in_place:  # its memory once
+            self.weight = self.taps.unflatten(0, conv.kernel_size).permute(2, 3, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.taps is not None:

@@ -109,9 +109,9 @@ class FEM(nn.Module):
         self.w = nn.Sequential(deconv(z_ch, z_ch, 3), GELU(), deconv(z_ch, z_ch, 3), GELU(), conv3x3(z_ch, z_ch))
         self.s = nn.ModuleList([conv_chain(z_ch + y_ch, *stem, prior), up(), up(), up()])
 
-    def analysis(self, x: Tensor, g: Tensor) -> list[Tensor]:
-        """Phi_1 of Eq. 1. x, g: (B, 3, H, W)."""
-        return octaves(self.a, torch.cat([g, x], dim=1))
+    def analysis(self, x: Tensor, g: Tensor, count: int = 4) -> list[Tensor]:
+        """Phi_1 of Eq. 1, or the first `count` of it. x, g: (B, 3, H, W)."""
+        return octaves(self.a[:count], torch.cat([g, x], dim=1))
 
     def hyper(self, y: Tensor, g: Tensor) -> list[Tensor]:
         """Phi_2 of Eq. 3. y: (B, M, H/16, W/16); g is averaged to that size (g'_1)."""

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from sccore.presets import PRESETS, Preset
 from sccore.priors import external_prior
-from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock
-from sccore.utils.beside import Beside
+from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, octaves
+from sccore.utils.beside import Beside, in_strips
 from sccore.wacnn import WACNN
 
 
@@ -54,23 +54,42 @@ class SFTIP(WACNN):
         """y = g_a(x, Phi_1) (Eq. 1) and z = h_a(y, Phi_2) (Eq. 3)."""
         with torch.autocast(x.device.type, enabled=False):
             g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
-        y = steer(self.g_a, 2 * x - 1 if self.centred else x, self.sem_a, self.fem.analysis(x, g))
+
+        def begin(x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:  # to where attention looks at windows, H/4
+            features = self.fem.analysis(x, g, 3)
+            return steer(self.g_a[:4], 2 * x - 1 if self.centred else x, self.sem_a, features), features[-1]
+
+        y, phi = in_strips(begin, (x, g), rows=256, halo=24)
+        y = steer(self.g_a[4:], y, self.sem_a, [None, None, phi, *octaves(self.fem.a[3:], phi)])
         return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
 
     def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
         """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
-        features = self.fem.decoded(y_hat, z_hat)
+        features = self.fem.decoded(y_hat, z_hat)[:3]
         ahead = lambda site, own: Beside(lambda: site.read(own.result(), own.result().shape[-2:]))  # which is x's size, too
         reads = [ahead(site, own) for site, own in zip(self.sem_s.values(), features)]
-        x_hat = steer(self.g_s, y_hat, self.sem_s, features, reads)
+        x = steer(self.g_s[:6], y_hat, self.sem_s, features, reads)
+
+        def end(x: Tensor, phi: Tensor) -> tuple[Tensor]:  # from where no window is left, H/4
+            return (steer(self.g_s[6:], x, self.sem_s, [None, None, None, *octaves(self.fem.s[3:], phi)]),)
+
+        (x_hat,) = in_strips(end, (x, features[2].result()), rows=48, halo=4)
         return (x_hat + 1) / 2 if self.centred else x_hat
 
 
-def steer(transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor | Beside], reads: Iterable[Beside] = ()) -> Tensor:
-    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features and what it read of them."""
+def steer(
+    transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor | Beside | None], reads: Iterable[Beside] = ()
+) -> Tensor:
+    """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features.
+
+    Args:
+        features: for each site; None for those that are not in this part of the transform.
+        reads: what the sites read of them, where it is computed beside.
+    """
+    value = lambda known: known.result() if isinstance(known, Beside) else known
     phi, read = dict(zip(sites, features)), dict(zip(sites, reads))
     for name, layer in chain([("start", nn.Identity())], transform.named_children()):
         x = layer(x)
-        if name in sites:
-            x = sites[name](x, *(value.result() if isinstance(value, Beside) else value for value in (phi.pop(name), read.pop(name, None))))
+        if phi.get(name) is not None:
+            x = sites[name](x, value(phi.pop(name)), value(read.pop(name, None)))
     return x

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from sccore.utils.device import cores
 
@@ -68,3 +69,25 @@ def each(function: Callable[[Any], Any], items: Iterable[Any]) -> list:
     """[function(item) for item in items], shared out."""
     tasks = [Beside(lambda item=item: function(item)) for item in items]
     return [task.result() for task in reversed(tasks)][::-1]  # from the end that the others have not reached
+
+
+def in_strips(function: Callable, maps: tuple[Tensor, ...], rows: int, halo: int) -> tuple[Tensor, ...]:
+    """function(*maps), a strip at a time, which takes less memory and several cores; in training all at once.
+
+    Args:
+        function: of maps (B, C, h, w) of equal height; gives a tuple of maps whose heights are equal, too, and a fixed part
+            or multiple of it. No row of them depends on what is farther than `halo` rows from it.
+        rows: of a strip, beside its halo; how strips are cut is a matter of the height alone. With the halo they are multiples
+            of whatever `function` strides over.
+    """
+    height = maps[0].shape[2]
+    if torch.is_grad_enabled() or height <= rows + halo:
+        return function(*maps)
+
+    def strip(top: int) -> list[Tensor]:
+        begin, end = max(0, top - halo), min(height, top + rows + halo)
+        made = function(*(m[:, :, begin:end] for m in maps))
+        first, last = (made[0].shape[2] * (row - begin) // (end - begin) for row in (top, min(height, top + rows)))
+        return [m[:, :, first:last].clone() for m in made]
+
+    return tuple(torch.cat(strips, dim=2) for strips in zip(*each(strip, range(0, height, rows))))
