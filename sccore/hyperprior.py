@@ -9,7 +9,6 @@ import sccore.utils.late_compressai  # noqa: F401
 # isort: split
 import math
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Callable
 
@@ -25,11 +24,9 @@ from sccore import rans
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.utils.beside import side_by_side
-from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 
 SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
-PIXELS_A_THREAD = 2**18
 Residual = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor], Tensor]
 
 
@@ -259,27 +256,6 @@ class Hyperprior(nn.Module, ABC):
     def _require_update(self):
         if self._exact is None:
             raise RuntimeError("call update() before compress or decompress")
-
-
-@contextmanager
-def at_most(threads: int):
-    """No more threads than so many, and than there are cores: those that wait for each other keep cores from other work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, threads, cores())))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def one_thread():
-    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
-    return at_most(1)
-
-
-def worthwhile(pixels: int):
-    """As many threads as an image of this size keeps busy; its networks are many and small."""
-    return at_most(pixels // PIXELS_A_THREAD)
 
 
 def keep_variance(transform: nn.Module):

@@ -21,6 +21,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils import paths
+from sccore.utils.beside import one_thread
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
 from sccore.wacnn import WACNN
@@ -115,6 +116,7 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
+@one_thread()
 def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code.
 

@@ -20,20 +20,29 @@ _pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 
 @contextmanager
+def one_thread():
+    """Here, and in threads that begin to compute meanwhile, torch uses no others; gives how many it did before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def side_by_side():
     """In here :class:`Beside` and :func:`each` use as many threads as torch did before, each of them for itself."""
-    before = torch.get_num_threads()
-    helpers = min(before, cores()) - 1
-    torch.set_num_threads(1)  # of this thread, and of those that begin to compute in here
-    pool = ThreadPoolExecutor(helpers) if helpers > 0 else None
-    token = _pool.set(pool)
-    try:
-        yield
-    finally:
-        _pool.reset(token)
-        if pool:
-            pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
+    with one_thread() as before:
+        helpers = min(before, cores()) - 1
+        pool = ThreadPoolExecutor(helpers) if helpers > 0 else None
+        token = _pool.set(pool)
+        try:
+            yield
+        finally:
+            _pool.reset(token)
+            if pool:
+                pool.shutdown(cancel_futures=True)
 
 
 class Beside:
