@@ -244,8 +244,8 @@ class Hyperprior(nn.Module, ABC):
     def _indexes(self, scales: Tensor) -> list[int]:
         """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
         table, bound = self.gaussian_conditional.scale_table.double(), self.gaussian_conditional.lower_bound_scale.bound.double()
-        scales = torch.maximum(scales / (table[1] / table[0]).sqrt(), bound)
-        return torch.bucketize(scales, table[:-1], out_int32=True).flatten().tolist()
+        scales = torch.maximum(scales.flatten() / (table[1] / table[0]).sqrt(), bound)
+        return torch.bucketize(scales, table[:-1], out_int32=True).tolist()
 
     def _tables(self) -> tuple[list, list, list]:
         gc = self.gaussian_conditional
