@@ -122,7 +122,7 @@ class FEM(nn.Module):
         return [stage.result() for stage in self.decoded(y_hat, z_hat)]
 
     def decoded(self, y_hat: Tensor, z_hat: Tensor) -> list[Beside]:
-        """Those of :meth:`synthesis`, which may be computed beside what does not need them yet."""
+        """What :meth:`synthesis` gives, computed beside what does not need it yet."""
         stages = [Beside(lambda: self.s[0](torch.cat([self.w(z_hat), y_hat], dim=1)))]
         for stage in list(self.s)[1:]:
             stages.append(Beside(lambda stage=stage, before=stages[-1]: stage(before.result())))

@@ -55,11 +55,11 @@ class SFTIP(WACNN):
         with torch.autocast(x.device.type, enabled=False):
             g = external_prior(x, mask, self.prior, self.laplacian)  # (B, 3, H, W)
 
-        def begin(x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:  # to where attention looks at windows, H/4
+        def first(x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:  # down to H/4, where attention looks farther
             features = self.fem.analysis(x, g, 3)
             return steer(self.g_a[:4], 2 * x - 1 if self.centred else x, self.sem_a, features), features[-1]
 
-        y, phi = in_strips(begin, (x, g), rows=256, halo=24)
+        y, phi = in_strips(first, (x, g), rows=256, halo=24)
         y = steer(self.g_a[4:], y, self.sem_a, [None, None, phi, *octaves(self.fem.a[3:], phi)])
         return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
 
@@ -68,12 +68,12 @@ class SFTIP(WACNN):
         features = self.fem.decoded(y_hat, z_hat)[:3]
         ahead = lambda site, own: Beside(lambda: site.read(own.result(), own.result().shape[-2:]))  # which is x's size, too
         reads = [ahead(site, own) for site, own in zip(self.sem_s.values(), features)]
-        x = steer(self.g_s[:6], y_hat, self.sem_s, features, reads)
+        x, phi = steer(self.g_s[:6], y_hat, self.sem_s, features, reads), features[-1].result()
 
-        def end(x: Tensor, phi: Tensor) -> tuple[Tensor]:  # from where no window is left, H/4
+        def last(x: Tensor, phi: Tensor) -> tuple[Tensor]:  # from H/4 up, behind the last attention
             return (steer(self.g_s[6:], x, self.sem_s, [None, None, None, *octaves(self.fem.s[3:], phi)]),)
 
-        (x_hat,) = in_strips(end, (x, features[2].result()), rows=48, halo=4)
+        (x_hat,) = in_strips(last, (x, phi), rows=48, halo=4)
         return (x_hat + 1) / 2 if self.centred else x_hat
 
 
