@@ -9,6 +9,9 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
 from sccore.layers import GELU
+from sccore.utils.beside import Beside, each
+
+WINDOWS = 256  # that are looked at in one piece, outside training
 
 
 class ResidualUnit(nn.Module):
@@ -56,17 +59,25 @@ class SwinAttention(nn.Module):
         if any(shift):
             x = x.roll((-shift[0], -shift[1]), (1, 2))
         x = self.split(x)  # (windows, positions, channels)
+        region = self.regions(h, w, shift, x.device).repeat(B, 1) if any(shift) else None
+        attend = lambda begin, end: self.attend(x[begin:end], None if region is None else region[begin:end])
+        if torch.is_grad_enabled() or len(x) <= WINDOWS:
+            x = attend(0, len(x))
+        else:
+            x = torch.cat(each(lambda begin: attend(begin, begin + WINDOWS), range(0, len(x), WINDOWS)))
+        x = x.view(B, h // self.window, w // self.window, self.window, self.window, channels)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(B, h, w, channels)
+        return (x.roll((shift[0], shift[1]), (1, 2)) if any(shift) else x).contiguous()
+
+    def attend(self, x: Tensor, region: Tensor | None) -> Tensor:
+        """Each window by itself: x (windows, positions, channels), and where it is shifted `region` (windows, positions)."""
         q, k, v = (
             self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         )  # (windows, heads, positions, channels / heads)
         attention = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.bias()
-        if any(shift):
-            apart = self.apart(h, w, shift, x).repeat(B, 1, 1)  # (windows, positions, positions)
-            attention = attention + apart[:, None]
-        x = self.proj((attention.softmax(-1) @ v).transpose(1, 2).reshape(x.shape))
-        x = x.view(B, h // self.window, w // self.window, self.window, self.window, channels)
-        x = x.permute(0, 1, 3, 2, 4, 5).reshape(B, h, w, channels)
-        return (x.roll((shift[0], shift[1]), (1, 2)) if any(shift) else x).contiguous()
+        if region is not None:
+            attention = attention + self.apart(region, x)[:, None]
+        return self.proj((attention.softmax(-1) @ v).transpose(1, 2).reshape(x.shape))
 
     def split(self, x: Tensor) -> Tensor:
         """(B, h, w, C) -> (windows, positions, C), the windows of each image row by row."""
@@ -74,10 +85,13 @@ class SwinAttention(nn.Module):
         x = x.view(B, h // self.window, self.window, w // self.window, self.window, channels)
         return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, self.window**2, channels)
 
-    def apart(self, h: int, w: int, shift: list[int], like: Tensor) -> Tensor:
-        """-100 between positions of a window that only the shift has brought together, else 0: (windows of an image, positions, positions)."""
-        down, right = (torch.arange(side, device=like.device) >= side - s for side, s in zip((h, w), shift))
-        region = self.split((2 * down[:, None] + right)[None, :, :, None])[..., 0]  # (windows, positions)
+    def regions(self, h: int, w: int, shift: list[int], device) -> Tensor:
+        """A number for the part of the image that each position of the shifted windows is of: (windows of an image, positions)."""
+        down, right = (torch.arange(side, device=device) >= side - s for side, s in zip((h, w), shift))
+        return self.split((2 * down[:, None] + right)[None, :, :, None])[..., 0]
+
+    def apart(self, region: Tensor, like: Tensor) -> Tensor:
+        """-100 between positions of a window that only the shift has brought together, else 0: (windows, positions, positions)."""
         return like.new_zeros(()).masked_fill(region[:, :, None] != region[:, None], -100.0)
 
     def bias(self) -> Tensor:
@@ -128,4 +142,6 @@ class WAM(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_a(x) * torch.sigmoid(self.conv_b(x))
+        a = Beside(lambda: self.conv_a(x))
+        b = torch.sigmoid(self.conv_b(x))
+        return x + a.result() * b

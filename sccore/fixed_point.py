@@ -8,16 +8,22 @@ is built. Nonlinearities are looked up in tables over the same grid.
 """
 
 import math
+import struct
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccore.utils.beside import each
+
 ACT = 2.0**12  # activations are multiples of 1/ACT
 WEIGHT = 2.0**16  # weights are multiples of 1/WEIGHT
 LIMIT = 2.0**12  # activations are clamped to +-LIMIT
 EXACT = 2.0**53 / (ACT * WEIGHT)  # partial sums below this are exact
+ROUNDS = 1.5 * 2.0**52 / ACT  # added and taken away again it rounds to the grid, half to even; in between the lowest bits count steps
+ROUNDS_BITS = int.from_bytes(struct.pack("<d", ROUNDS), "little")
+BLOCK = 1024  # outputs of a matrix product: what it reads stays in the cache for the next place of the kernel
 TABLE = 8.0  # nonlinearities are tabulated on [-8, 8); beyond, they are at their asymptotes
 
 
@@ -35,19 +41,21 @@ def _table(name: str) -> Tensor:
 
 def _lookup(name: str, x: Tensor) -> Tensor:
     table = _table(name).to(x.device)
-    return table[(x * ACT).long().add_(int(TABLE * ACT)).clamp_(0, len(table) - 1)]
+    steps = (x + ROUNDS).view(torch.int64).sub_(ROUNDS_BITS - int(TABLE * ACT)).clamp_(0, len(table) - 1)
+    return table.index_select(0, steps.view(-1)).view(x.shape)
 
 
 class GELU(nn.Module):
     """GELU of grid values, on the grid."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x >= TABLE, x, _lookup("gelu", x))
+        x = x.contiguous()
+        return _lookup("gelu", x).add_((x - (TABLE - 1 / ACT)).clamp_(min=0))  # beyond the table it is x
 
 
 def half_tanh(x: Tensor) -> Tensor:
     """tanh(x) / 2 of grid values, on the grid."""
-    return _lookup("half_tanh", x)
+    return _lookup("half_tanh", x.contiguous())
 
 
 class LeakyReLU(nn.Module):
@@ -58,7 +66,7 @@ class LeakyReLU(nn.Module):
         self.slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x >= 0, x, to_grid(x * self.slope))
+        return torch.where(x >= 0, x, to_grid(x * self.slope)) if self.slope else x.clamp(min=0)
 
 
 class Convolution(nn.Module):
@@ -66,6 +74,7 @@ class Convolution(nn.Module):
 
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d):
         super().__init__()
+        self.activation: nn.Module | None = None  # that follows
         transposed = isinstance(conv, nn.ConvTranspose2d)
         self.function = F.conv_transpose2d if transposed else F.conv2d
         self.options = {"stride": conv.stride, "padding": conv.padding}
@@ -76,16 +85,64 @@ class Convolution(nn.Module):
         largest = (self.weight.abs().sum(inputs) * LIMIT + self.bias.abs()).max().item()
         if not largest < EXACT:  # also catches NaN
             raise OverflowError(f"weights too large for exact sums: a sum could reach {largest:.3g}, limit {EXACT:.3g}")
+        in_place = not transposed and conv.stride == (1, 1)
+        self.taps = self.weight.permute(2, 3, 0, 1).flatten(0, 1).contiguous() if in_place else None  # (places of the kernel, out, in)
+        if in_place:  # its memory once
+            self.weight = self.taps.unflatten(0, conv.kernel_size).permute(2, 3, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.taps is not None:
+            return self.products(x)
         with torch.backends.cudnn.flags(enabled=False):  # a transform-domain algorithm would not sum these products
-            return to_grid(self.function(x, self.weight, self.bias, **self.options))
+            return self.after(self.function(x, self.weight, self.bias, **self.options))
+
+    def products(self, x: Tensor) -> Tensor:
+        """A convolution of stride 1 as a matrix product for each place of the kernel, three times as fast as torch's in float64.
+
+        With the borders in memory, what a place of the kernel sees lies at one distance from the outputs, through all
+        rows; what comes out to the right of them and below is not used.
+        """
+        (kh, kw), (ph, pw), (batch, channels, h, w) = self.weight.shape[2:], self.options["padding"], x.shape
+        if (kh, kw) == (h, w) and not ph and not pw:  # one position each
+            return self.after(torch.addmm(self.bias, x.flatten(1), self.weight.flatten(1).T))[..., None, None]
+        height, width = h + 2 * ph, w + 2 * pw
+        seen = x.new_empty(channels, batch, height, width)
+        seen[:, :, ph : ph + h, pw : pw + w] = x.transpose(0, 1)
+        for border in (seen[:, :, :ph], seen[:, :, ph + h :], seen[..., :pw], seen[..., pw + w :]):
+            border.zero_()
+        seen = seen.flatten(1)
+        out = x.new_empty(len(self.bias), batch * height * width)
+        count = out.shape[1] - (kh - 1) * width - (kw - 1)
+
+        def block(begin: int):
+            end = min(count, begin + BLOCK)
+            sums = self.bias[:, None].repeat(1, end - begin)
+            for place, weight in enumerate(self.taps):
+                far = place // kw * width + place % kw
+                sums.addmm_(weight, seen[:, begin + far : end + far])
+            out[:, begin:end] = self.after(sums)
+
+        each(block, range(0, count, BLOCK))
+        return out.view(-1, batch, height, width)[:, :, : height - kh + 1, : width - kw + 1].transpose(0, 1)
+
+    def after(self, sums: Tensor) -> Tensor:
+        """Back to the grid, and through the nonlinearity that follows; `sums` is overwritten."""
+        values = sums.add_(ROUNDS).sub_(ROUNDS).clamp_(-LIMIT, LIMIT)
+        return self.activation(values) if self.activation else values
 
 
 def fixed_point(module: nn.Module) -> nn.Module:
     """Fixed-point copy of a stack of convolutions, GELU, ReLU, LeakyReLU and PixelShuffle."""
-    if isinstance(module, (nn.Sequential, nn.ModuleList)):
-        return type(module)(*([map(fixed_point, module)] if isinstance(module, nn.ModuleList) else map(fixed_point, module)))
+    if isinstance(module, nn.ModuleList):
+        return nn.ModuleList(map(fixed_point, module))
+    if isinstance(module, nn.Sequential):
+        layers: list[nn.Module] = []
+        for layer in map(fixed_point, module):
+            if isinstance(layer, GELU) and isinstance(layers[-1], Convolution):
+                layers[-1].activation = layer  # while its input is in the cache
+            else:
+                layers.append(layer)
+        return nn.Sequential(*layers)
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         return Convolution(module)
     if isinstance(module, nn.GELU):

@@ -9,7 +9,6 @@ import sccore.utils.late_compressai  # noqa: F401
 # isort: split
 import math
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Callable
 
@@ -26,11 +25,10 @@ from sccore import rans
 from sccore.context import Context, Where, at_once, between
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
-from sccore.utils.device import cores
+from sccore.utils.beside import side_by_side
 from sccore.utils.errors import InputError
 
 SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
-PIXELS_A_THREAD = 2**18
 Residual = Callable[..., Tensor]  # see Hyperprior.decode_parts
 
 
@@ -149,7 +147,7 @@ class Hyperprior(nn.Module, ABC):
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with one_thread():
+            with side_by_side():
                 x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
 
@@ -217,7 +215,7 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with worthwhile(z[0, 0].numel() * self.stride**2):
+        with side_by_side():
             self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *self._tables())
@@ -247,7 +245,7 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with worthwhile(positions * self.stride**2):
+        with side_by_side():
             z_hat = self._exact_z_hat(z_string, shape, level)
             return self.decode_parts(self._exact, z_hat, residual), z_hat
 
@@ -289,8 +287,9 @@ class Hyperprior(nn.Module, ABC):
 
     def _indexes(self, scales: Tensor) -> Tensor:
         """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
-        step = self.gaussian_conditional.scale_table[1].double() / self.gaussian_conditional.scale_table[0].double()
-        return self.gaussian_conditional.build_indexes(scales / step.sqrt())
+        table, bound = self.gaussian_conditional.scale_table.double(), self.gaussian_conditional.lower_bound_scale.bound.double()
+        scales = torch.maximum(scales / (table[1] / table[0]).sqrt(), bound)
+        return torch.bucketize(scales, table[:-1], out_int32=True)
 
     def _tables_of(self, mean: Tensor | None, scale: Tensor) -> tuple[Tensor | float, list[int]]:
         """For symbols of these means and scales the whole part of the means, and which tables have the rest."""
@@ -313,27 +312,6 @@ def tables_of(part: EntropyModel) -> tuple[list, list, list]:
     lengths = part.cdf_length.tolist()
     rows = [row[:length].tolist() for row, length in zip(part.quantized_cdf, lengths)]  # without padding: read often
     return rows, lengths, part.offset.tolist()
-
-
-@contextmanager
-def at_most(threads: int):
-    """No more threads than so many, and than there are cores: those that wait for each other keep cores from other work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, threads, cores())))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def one_thread():
-    """Float sums in the order of a single thread: a picture must not depend on how many a machine uses."""
-    return at_most(1)
-
-
-def worthwhile(pixels: int):
-    """As many threads as an image of this size keeps busy; its networks are many and small."""
-    return at_most(pixels // PIXELS_A_THREAD)
 
 
 def keep_variance(transform: nn.Module):

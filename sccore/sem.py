@@ -13,6 +13,7 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
 from sccore.layers import GELU, conv_chain, deconv
+from sccore.utils.beside import Beside
 
 PARTS = "fem", "sem_a", "sem_s", "sem_h"  # of SFTIP, beside the backbone's
 TRANSFORMS = "g_a", "g_s", "g_seg", *PARTS  # of every codec: what turns pixels into y, and back
@@ -37,8 +38,12 @@ class NESFT(nn.Module):
         self.shared = nn.Sequential(conv1x1(prior, hidden), GELU(), conv3x3(hidden, hidden), GELU(), conv1x1(hidden, hidden))
         self.affine = identity_affine(hidden, channels)
 
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
-        gamma, beta = self.affine(self.shared(fit_size(features, x.shape[-2:]))).chunk(2, dim=1)
+    def read(self, features: Tensor, size: torch.Size) -> Tensor:
+        """gamma and beta for an x of this size (h, w), (B, 2 channels, h, w)."""
+        return self.affine(self.shared(fit_size(features, size)))
+
+    def forward(self, x: Tensor, features: Tensor, read: Tensor | None = None) -> Tensor:
+        gamma, beta = (self.read(features, x.shape[-2:]) if read is None else read).chunk(2, dim=1)
         return x * (1 + gamma) + beta
 
 
@@ -50,7 +55,7 @@ class SFT(nn.Module):
         self.shared = nn.Sequential(conv3x3(prior, hidden), nn.ReLU())
         self.affine = identity_affine(hidden, channels)
 
-    forward = NESFT.forward
+    read, forward = NESFT.read, NESFT.forward
 
 
 def identity_affine(hidden: int, channels: int) -> nn.Conv2d:
@@ -74,10 +79,14 @@ class TransformBlock(nn.Module):
         nn.init.zeros_(self.convs[1].weight)
         nn.init.zeros_(self.convs[1].bias)
 
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+    def read(self, features: Tensor, size: torch.Size) -> list[Tensor]:
+        """What its transforms read, of which x is not needed."""
+        return [transform.read(features, size) for transform in self.transforms]
+
+    def forward(self, x: Tensor, features: Tensor, read: list[Tensor] | None = None) -> Tensor:
         dx = x
-        for transform, conv in zip(self.transforms, self.convs):
-            dx = conv(F.leaky_relu(transform(dx, features), 0.2))
+        for transform, conv, own in zip(self.transforms, self.convs, read or (None, None)):
+            dx = conv(F.leaky_relu(transform(dx, features, own), 0.2))
         return x + dx
 
 
@@ -100,9 +109,9 @@ class FEM(nn.Module):
         self.w = nn.Sequential(deconv(z_ch, z_ch, 3), GELU(), deconv(z_ch, z_ch, 3), GELU(), conv3x3(z_ch, z_ch))
         self.s = nn.ModuleList([conv_chain(z_ch + y_ch, *stem, prior), up(), up(), up()])
 
-    def analysis(self, x: Tensor, g: Tensor) -> list[Tensor]:
-        """Phi_1 of Eq. 1. x, g: (B, 3, H, W)."""
-        return octaves(self.a, torch.cat([g, x], dim=1))
+    def analysis(self, x: Tensor, g: Tensor, count: int = 4) -> list[Tensor]:
+        """Phi_1 of Eq. 1, or the first `count` of it. x, g: (B, 3, H, W)."""
+        return octaves(self.a[:count], torch.cat([g, x], dim=1))
 
     def hyper(self, y: Tensor, g: Tensor) -> list[Tensor]:
         """Phi_2 of Eq. 3. y: (B, M, H/16, W/16); g is averaged to that size (g'_1)."""
@@ -110,7 +119,14 @@ class FEM(nn.Module):
 
     def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> list[Tensor]:
         """Phi_3 of Eq. 4. y_hat: (B, M, H/16, W/16), z_hat: (B, Z, H/64, W/64)."""
-        return octaves(self.s, torch.cat([self.w(z_hat), y_hat], dim=1))
+        return [stage.result() for stage in self.decoded(y_hat, z_hat)]
+
+    def decoded(self, y_hat: Tensor, z_hat: Tensor) -> list[Beside]:
+        """What :meth:`synthesis` gives, computed beside what does not need it yet."""
+        stages = [Beside(lambda: self.s[0](torch.cat([self.w(z_hat), y_hat], dim=1)))]
+        for stage in list(self.s)[1:]:
+            stages.append(Beside(lambda stage=stage, before=stages[-1]: stage(before.result())))
+        return stages
 
 
 class ConditionBlock(FEM):

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
+from torch.overrides import TorchFunctionMode
 
 from sccore import __version__
 from sccore.codecs.models import build
@@ -21,6 +22,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils import paths
+from sccore.utils.beside import one_thread
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
 from sccore.wacnn import WACNN
@@ -141,6 +143,7 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
+@one_thread()
 def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code.
 
@@ -160,17 +163,27 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
         path = named
     header = read_header(path)
     try:
-        model = build(**header["spec"])
+        with Unfilled():
+            model = build(**header["spec"])
         state = unpack(tensors(path))
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
-        model.load_state_dict(state)
+        model.load_state_dict(state, assign=True)
         check_numbers(model)
         model.eval().to(device).update()  # tables are there already; builds the fixed-point copies, on the device
     except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: weights do not fit the model ({first_line(error)})") from None
     model.meta, model.checkpoint_hash = header["meta"], file_hash(path)
     return model
+
+
+class Unfilled(TorchFunctionMode):
+    """Leaves out the random numbers that a new model starts from, which take longer than reading its weights from a file."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", None) == nn.init.__name__ or function in (Tensor.normal_, Tensor.uniform_):
+            return (*args, *(kwargs or {}).values())[0]
+        return function(*args, **(kwargs or {}))
 
 
 def check_numbers(model: Hyperprior):
@@ -180,7 +193,7 @@ def check_numbers(model: Hyperprior):
         ValueError: says which.
     """
     for name, value in model.state_dict().items():
-        if value.is_floating_point() and not value.isfinite().all():
+        if value.is_floating_point() and value.numel() and not all(end.isfinite() for end in value.aminmax()):
             raise ValueError(f"{name} is not finite")
     scales = model.gaussian_conditional.scale_table
     if scales.ndim != 1 or len(scales) < 2 or scales.min() <= 0 or (scales.diff() <= 0).any():

@@ -20,8 +20,9 @@ from compressai.ans import BufferedRansEncoder, RansDecoder
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore.hyperprior import Hyperprior, one_thread
+from sccore.hyperprior import Hyperprior
 from sccore.rans import fenced
+from sccore.utils.beside import one_thread
 from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 

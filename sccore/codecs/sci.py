@@ -19,8 +19,9 @@ from sccore import rans
 from sccore.codecs import container
 from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
-from sccore.hyperprior import Hyperprior, worthwhile
+from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
+from sccore.utils.beside import side_by_side
 from sccore.utils.errors import InputError
 
 LARGEST_AREA = 2**27  # pixels that are encoded
@@ -30,7 +31,7 @@ LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 @torch.no_grad()
 def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     """y and z of an image; the same for every lambda of a variable-rate model."""
-    with worthwhile(image.shape[0] * image.shape[1]):
+    with side_by_side():
         return model.analysis(*to_tensors(image, mask, model))
 
 

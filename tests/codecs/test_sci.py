@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import sccore
+from sccore import attention, sftip
 from sccore.codecs import container, sci
+from sccore.utils import beside
 from sccore.utils.errors import InputError
 
 SIZES = [(1, 1), (33, 17), (480, 640)]
@@ -32,15 +34,22 @@ def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     assert np.median(np.abs(decoded.astype(int) - x_hat)) <= 1  # the float path, up to fixed-point rounding
 
 
-def test_one_and_two_threads_decode_the_same_pixels(saved, screen):
-    model, _ = saved("sftip")
-    data = sci.encode(screen(200, 300)[0], model, 0.0067)
-    images = []
-    for threads in (1, 2):
+@pytest.mark.parametrize("name", ["wacnn", "sftip"])
+def test_any_number_of_threads_writes_the_same_file_and_decodes_the_same_pixels(saved, screen, monkeypatch, name):
+    """High enough for several strips and pieces of windows; and what is cut is the whole, to the last bit."""
+    model, _ = saved(name)
+    image, mask = screen(420, 300)
+    files, images = [], []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(beside, "cores", lambda threads=threads: threads)
         torch.set_num_threads(threads)
-        images.append(sci.decode(data, model))
+        files.append(sci.encode(image, model, 0.0067, mask))
+        images.append(sci.decode(files[0], model))
     torch.set_num_threads(1)
-    assert np.array_equal(*images)
+    monkeypatch.setattr(sftip, "in_strips", lambda function, maps, rows, halo: function(*maps))
+    monkeypatch.setattr(attention, "WINDOWS", 10**9)
+    assert set(files) == {sci.encode(image, model, 0.0067, mask)}
+    assert all(np.array_equal(sci.decode(files[0], model), picture) for picture in images)
 
 
 @pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])

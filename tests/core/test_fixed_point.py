@@ -49,6 +49,23 @@ def test_layers_of_the_other_codecs_have_copies(net):
     assert on_grid(out) and (out - net(x.float())).abs().max() < 4 / ACT
 
 
+@pytest.mark.parametrize("kernel, padding, size", [(1, 0, (1, 1)), (3, 1, (40, 60)), (5, 2, (7, 3)), (5, 0, (5, 5)), (3, 0, (9, 4))])
+def test_products_are_torchs_convolution(kernel, padding, size):
+    """In blocks and batches, and with values at which GELU is beyond its table."""
+    torch.manual_seed(0)
+    conv, x = nn.Conv2d(6, 5, kernel, padding=padding), to_grid(20 * torch.randn(3, 6, *size))
+    exact = fixed_point(conv)
+    sums = nn.functional.conv2d(x, exact.weight, exact.bias, padding=padding)
+    assert torch.equal(exact(x), to_grid(sums))
+    assert torch.equal(fixed_point(nn.Sequential(conv, nn.GELU()))(x), fixedpoint.GELU()(to_grid(sums)))
+
+
+def test_gelu_is_its_table_and_beyond_it_its_argument():
+    x = torch.arange(-40000, 40000, dtype=torch.float64) / ACT
+    table = [0.0] * (40000 - 32768) + fixedpoint._table("gelu").tolist() + x[40000 + 32768 :].tolist()
+    assert torch.equal(fixedpoint.GELU()(x), torch.tensor(table, dtype=torch.float64))
+
+
 def test_any_order_of_summation_gives_the_same_bits():
     """Input channels permuted, and summed in parts: float32 convolutions differ, fixed-point ones do not."""
     torch.manual_seed(0)

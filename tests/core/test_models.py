@@ -200,3 +200,13 @@ def test_bottleneck_likelihood_is_the_librarys(training):
     expected = model.entropy_bottleneck(z)[1]
     torch.manual_seed(2)
     assert torch.equal(model.bottleneck_likelihood(z), expected)
+
+
+def test_indexes_are_the_librarys_for_scales_half_a_step_smaller():
+    model = lively("wacnn")
+    model.update(force=True)
+    table = model.gaussian_conditional.scale_table.double()
+    half = (table[1] / table[0]).sqrt()
+    edges = [torch.nextafter(table * half, torch.tensor(to, dtype=torch.float64)) for to in (0, 1e9)]
+    scales = torch.cat([*edges, table * half, table, torch.tensor([-1.0, 0, 1e9]), torch.randn(1000).double().exp()])
+    assert model._indexes(scales) == model.gaussian_conditional.build_indexes(scales / half).tolist()

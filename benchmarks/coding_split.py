@@ -1,0 +1,138 @@
+"""Where the time of a .sci file goes, and what other codecs take for the same screen.
+
+    python benchmarks/coding_split.py [--rounds 5] [--threads N]
+
+A crop of 1280x720 is encoded and decoded by the commands, from start to end, and in a process that has its weights: each part by
+the clock and by the processor's time, which on a busy machine is the one to believe. Medians of the rounds are printed; the
+record in data/results/speed holds all of them.
+"""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from PIL import Image
+
+from sccore import hyperprior, sftip
+from sccore.codecs import checkpoint, classical, sci
+from sccore.codecs.zoo import create_model
+from sccore.data.images import read_image
+from sccore.evaluation import provenance
+from sccore.evaluation.records import save_record
+from sccore.fixed_point import Convolution
+from sccore.presets import LMBDA
+from sccore.utils import paths
+
+LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
+PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
+    (sftip.SFTIP, "analysis", "analysis"),
+    (Convolution, "forward", "exact networks"),
+    (hyperprior.Hyperprior, "_indexes", "indexes"),
+    (hyperprior.BufferedRansEncoder, "encode_with_indexes", "rANS"),
+    (hyperprior.RansDecoder, "decode_stream", "rANS"),
+    (sftip.SFTIP, "synthesis", "synthesis"),
+)
+OTHERS = {"avif": 24, "webp": 55, "jxl": 50}  # their qualities, in the middle of their sweeps
+
+
+class Clock:
+    """Seconds by the clock and of the processor, summed by name."""
+
+    def __init__(self):
+        self.seconds = defaultdict(lambda: [0.0, 0.0])
+
+    def around(self, function, name: str):
+        def timed(*args, **kwargs):
+            begun = time.perf_counter(), time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                for i, now in enumerate((time.perf_counter(), time.process_time())):
+                    self.seconds[name][i] += now - begun[i]
+
+        return timed
+
+
+def measured(function, *args) -> tuple[object, dict[str, list[float]]]:
+    """What a function gives, and [by the clock, of the processor] for "whole" and each of PARTS that it went through."""
+    clock = Clock()
+    patches = [patch.object(owner, name, clock.around(getattr(owner, name), part)) for owner, name, part in PARTS]
+    for p in patches:
+        p.start()
+    try:
+        result = clock.around(function, "whole")(*args)
+    finally:
+        for p in patches:
+            p.stop()
+    return result, dict(clock.seconds)
+
+
+def command(*line) -> dict:
+    """Seconds and peak memory of one command, from its start to its end."""
+    begun = time.perf_counter()
+    with open(os.devnull, "w") as nothing:
+        child = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "sccore", *map(str, line)],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1)],
+        )
+        _, status, used = os.wait4(child, 0)
+    if status:
+        sys.exit(f"error: sccore {line[0]} failed")
+    return {"clock": time.perf_counter() - begun, "processor": used.ru_utime + used.ru_stime, "peak_MB": used.ru_maxrss / 1024}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    os.environ["OMP_NUM_THREADS"] = str(a.threads)
+    image = np.ascontiguousarray(read_image(paths.SAMPLES / "images" / "windows.png")[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH])
+    codecs, skipped = classical.usable(list(OTHERS))
+    rounds = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        shot, file, back = (Path(folder) / name for name in ("shot.png", "shot.sci", "back.png"))
+        Image.fromarray(image).save(shot)
+        checkpoint.save_model(create_model("cheng2020", rate="variable"), Path(folder) / "cheng2020.safetensors")
+        models = {
+            "sftip": checkpoint.load_model("sftip"),
+            "cheng2020, untrained": checkpoint.load_model(Path(folder) / "cheng2020.safetensors"),
+        }
+        for _ in range(a.rounds):
+            rounds["command: encode"].append(command("encode", shot, file, "--detector", "none"))
+            rounds["command: decode"].append(command("decode", file, back))
+            for name, model in models.items():
+                data, seconds = measured(sci.encode, image, model, LMBDA)
+                rounds[f"{name}: encode"].append({**seconds, "bytes": len(data)})
+                rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
+            for codec in codecs:
+                data, seconds = measured(codec.encode, image, OTHERS[codec.name])
+                rounds[f"{codec.name}: encode"].append({**seconds, "bytes": len(data)})
+                rounds[f"{codec.name}: decode"].append(measured(codec.decode, data, image.shape[:2])[1])
+    machine = provenance.machine()
+    record = {"machine": machine, "versions": provenance.versions(), "command": provenance.command_line(), "date": provenance.now()}
+    record |= {"image": "windows.png", "crop": [LEFT, TOP, WIDTH, HEIGHT], "lmbda": LMBDA, "threads": a.threads, "others": OTHERS}
+    record |= {"skipped": skipped, "rounds": rounds}
+    path = paths.RESULTS / "speed" / f"split-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.json"
+    save_record(path, record)
+    for what, rows in rounds.items():
+        print(what)
+        for part, first in rows[0].items():
+            middle = np.median([row[part] for row in rows], axis=0)
+            print(f"    {part:16}", f"{middle[0]:7.2f} s, processor {middle[1]:.2f} s" if isinstance(first, list) else f"{middle:9.2f}")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

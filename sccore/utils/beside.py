@@ -1,0 +1,102 @@
+"""Several cores for one picture, with the numbers of one: what is shared out are whole sums, each in the order of a single thread.
+
+torch's own threads share out the terms of a sum, and choose other kernels by their number. They also wait for each other at every
+operator, which takes the cores from whoever else computes. Here a thread takes a piece whose size does not depend on how many there are.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sccore.utils.device import cores
+
+_pool: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
+
+
+@contextmanager
+def one_thread():
+    """Here, and in threads that begin to compute meanwhile, torch uses no others; gives how many it did before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def side_by_side():
+    """In here :class:`Beside` and :func:`each` use as many threads as torch did before, each of them for itself."""
+    with one_thread() as before:
+        helpers = min(before, cores()) - 1
+        pool = ThreadPoolExecutor(helpers) if helpers > 0 else None
+        token = _pool.set(pool)
+        try:
+            yield
+        finally:
+            _pool.reset(token)
+            if pool:
+                pool.shutdown(cancel_futures=True)
+
+
+class Beside:
+    """A value that another thread may be computing; who asks for it before one began computes it himself.
+
+    Example:
+        >>> with side_by_side():
+        ...     other = Beside(lambda: 2 + 2)
+        ...     print(3 + other.result())
+        7
+    """
+
+    def __init__(self, function: Callable[[], Any]):
+        self.function, self.lock, self.value = function, Lock(), None
+        pool, graded = _pool.get(), torch.is_grad_enabled()
+
+        def work():
+            with torch.set_grad_enabled(graded):  # which is a thread's own
+                return function()
+
+        self.future = pool.submit(work) if pool else None
+
+    def result(self) -> Any:
+        if self.future and not self.future.cancel():
+            return self.future.result()
+        with self.lock:
+            if self.function:
+                self.value, self.function = self.function(), None
+            return self.value
+
+
+def each(function: Callable[[Any], Any], items: Iterable[Any]) -> list:
+    """[function(item) for item in items], shared out."""
+    tasks = [Beside(lambda item=item: function(item)) for item in items]
+    return [task.result() for task in reversed(tasks)][::-1]  # from the end that the others have not reached
+
+
+def in_strips(function: Callable, maps: tuple[Tensor, ...], rows: int, halo: int) -> tuple[Tensor, ...]:
+    """function(*maps), a strip at a time, which takes less memory and several cores; in training all at once.
+
+    Args:
+        function: of maps (B, C, h, w) of equal height; gives a tuple of maps whose heights are equal, too, and a fixed part
+            or multiple of it. No row of them depends on what is farther than `halo` rows from it.
+        rows: of a strip, beside its halo; how strips are cut is a matter of the height alone. With the halo they are multiples
+            of whatever `function` strides over.
+    """
+    height = maps[0].shape[2]
+    if torch.is_grad_enabled() or height <= rows + halo:
+        return function(*maps)
+
+    def strip(top: int) -> list[Tensor]:
+        begin, end = max(0, top - halo), min(height, top + rows + halo)
+        made = function(*(m[:, :, begin:end] for m in maps))
+        first, last = (made[0].shape[2] * (row - begin) // (end - begin) for row in (top, min(height, top + rows)))
+        return [m[:, :, first:last].clone() for m in made]
+
+    return tuple(torch.cat(strips, dim=2) for strips in zip(*each(strip, range(0, height, rows))))
