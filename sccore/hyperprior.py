@@ -288,7 +288,7 @@ class Hyperprior(nn.Module, ABC):
     def _indexes(self, scales: Tensor) -> Tensor:
         """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
         table, bound = self.gaussian_conditional.scale_table.double(), self.gaussian_conditional.lower_bound_scale.bound.double()
-        scales = torch.maximum(scales / (table[1] / table[0]).sqrt(), bound)
+        scales = torch.maximum(scales / (table[1] / table[0]).sqrt(), bound).contiguous()
         return torch.bucketize(scales, table[:-1], out_int32=True)
 
     def _tables_of(self, mean: Tensor | None, scale: Tensor) -> tuple[Tensor | float, list[int]]:

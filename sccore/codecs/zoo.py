@@ -79,7 +79,7 @@ def count_parameters(model: nn.Module) -> dict:
     }
 
 
-@torch.no_grad()
+@torch.enable_grad()  # else the transforms work in strips, and what these share would count twice
 def kmac_per_pixel(model: Hyperprior, side: int = 256) -> float:
     """Thousands of multiply-accumulates a pixel of coding: analysis, entropy model and synthesis, each once."""
     from torch.utils.flop_counter import FlopCounterMode
