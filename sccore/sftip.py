@@ -1,6 +1,6 @@
 """The paper's model: WACNN whose transforms are steered by external priors (Section 3.1, Fig. 1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import torch
@@ -78,7 +78,7 @@ class SFTIP(WACNN):
 
 
 def steer(
-    transform: nn.Sequential, x: Tensor, sites: nn.ModuleDict, features: list[Tensor | Beside | None], reads: Iterable[Beside] = ()
+    transform: nn.Module, x: Tensor, sites: nn.ModuleDict, features: Sequence[Tensor | Beside | None], reads: Iterable[Beside] = ()
 ) -> Tensor:
     """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features.
 
