@@ -28,6 +28,11 @@ def table(head: list[str], rows: list[list]) -> str:
     return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in line) + " |" for line in lines)
 
 
+def folded(what: str, body: str) -> str:
+    """MyST Markdown that a reader opens with a click; `what` says what is inside."""
+    return f"::::{{dropdown}} {what}\n{body}\n::::"
+
+
 def number(value: float | None, form: str = "+.1f") -> str | None:
     """A number as it is printed, with true signs for minus and infinity; None stays None."""
     return None if value is None else f"{value:{form}}".replace("-", "−").replace("inf", "∞")

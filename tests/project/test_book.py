@@ -123,7 +123,7 @@ def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, c
     save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
     save_record(tmp_path / "samples/sftip.json", unfinished)
     assert set(complete(measured())["codec"]) == {"wacnn"}
-    assert "sftip, measured on 1 of 2 images" in capsys.readouterr().out
+    assert "sftip (1 of 2)" in capsys.readouterr().out
     assert complete(measured("nothing")).empty
 
 
@@ -145,7 +145,7 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
     frame = measured()
     assert set(complete(frame)["codec"]) == {"bpg"}
     said = capsys.readouterr().out
-    assert "vtm, measured on 1 of 2 images" in said and "vtm-scc, measured on 1 of 2 images" in said
+    assert "vtm (1 of 2), vtm-scc (1 of 2)" in said
     shared = common(frame, ["bpg", "vtm", "vtm-scc"])
     assert set(shared["name"]) == {"a.png"} and len(shared) == 12
     assert common(frame, ["bpg", "jpeg"]).empty

@@ -18,16 +18,17 @@ from sccore.paper.drawing.style import LABELS, base, colours, rank, title
 WIDTH, HEIGHT, LEFT, LOW = 640, 420, 62, 58  # of the drawing; of the room for labels at its left and below
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # of the grid, bits per pixel
 LOOK = """<style>
-.rd { max-width: 45rem; margin: 1rem 0; --tone: var(--c); }
+.rd { max-width: 45rem; margin: 1rem 0; }
 .rd svg { width: 100%; height: auto; font-size: 14px; color: var(--pst-color-text-base, #222); }
 .rd svg text { fill: currentColor; }
 .rd .grid { stroke: currentColor; opacity: .15; }
 .rd polyline { fill: none; stroke-width: 2; }
-.rd g.curve { --tone: var(--c); }
+.rd .curve { --tone: var(--c); }
 html[data-theme="dark"] .rd .curve { --tone: color-mix(in srgb, var(--c) 55%, white); }
 .rd g.curve polyline { stroke: var(--tone); }
-.rd g.curve circle { fill: var(--tone); cursor: pointer; stroke: transparent; stroke-width: 12px; }
-.rd g.curve circle:hover, .rd g.curve circle:focus, .rd g.curve circle.chosen { stroke: var(--tone); stroke-opacity: .45; outline: none; }
+.rd g.curve circle { fill: var(--tone); stroke: var(--tone); stroke-opacity: 0; stroke-width: 9px; }
+.rd g.curve circle:focus, .rd g.curve circle.near { stroke-opacity: .45; outline: none; }
+.rd svg { cursor: pointer; }
 .rd g.off { display: none; }
 .rd .names { display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .9rem; }
 .rd label i { display: inline-block; width: 1.4em; border-top: 3px solid var(--tone); vertical-align: middle; }
@@ -39,18 +40,24 @@ html[data-theme="dark"] .rd .curve { --tone: color-mix(in srgb, var(--c) 55%, wh
 REACT = """<script>
 if (!window.sccoreCurves) {
   window.sccoreCurves = true;
+  const nearest = event => {
+    const distance = point => { const box = point.getBoundingClientRect(); return Math.hypot(box.x + box.width / 2 - event.clientX, box.y + box.height / 2 - event.clientY); };
+    const points = [...event.target.closest('svg').querySelectorAll('g.curve:not(.off) circle')].sort((a, b) => distance(a) - distance(b));
+    return points.length && distance(points[0]) < 24 ? points[0] : null;
+  };
   const say = event => {
-    const point = event.target.closest && event.target.closest('.rd circle');
+    if (!event.target.closest || !event.target.closest('.rd svg')) return;
+    const focused = event.type === 'focusin' || event.type === 'keydown';
+    const point = focused ? event.target.closest('circle') : nearest(event);
     if (!point) return;
-    const all = point.closest('.rd');
-    all.querySelector('output').textContent = point.dataset.said;
+    const all = point.closest('.rd'), output = all.querySelector('output'), picture = all.querySelector('img');
+    for (const other of all.querySelectorAll('circle.near')) other.classList.remove('near');
+    point.classList.add('near');
+    output.textContent = point.dataset.said;
     if (event.type !== 'click' && !(event.type === 'keydown' && event.key === 'Enter')) return;
-    for (const other of all.querySelectorAll('circle.chosen')) other.classList.remove('chosen');
-    point.classList.add('chosen');
-    const picture = all.querySelector('img');
     if (point.dataset.picture) { picture.src = point.dataset.picture; picture.alt = point.dataset.said; }
   };
-  for (const kind of ['pointerover', 'focusin', 'click', 'keydown']) document.addEventListener(kind, say);
+  for (const kind of ['pointermove', 'focusin', 'click', 'keydown']) document.addEventListener(kind, say);
   document.addEventListener('change', event => {
     const name = event.target.dataset && event.target.dataset.curve;
     if (name) for (const curve of event.target.closest('.rd').querySelectorAll('g.curve'))
