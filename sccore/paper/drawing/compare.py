@@ -88,5 +88,5 @@ def gallery(pictures: dict[str, np.ndarray], notes: dict[str, str] | None = None
 def embedded(picture: np.ndarray, quality: int | None = None) -> str:
     """An image as a data address: lossless, or as WebP of this quality."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "WEBP", method=4, **({"lossless": True} if quality is None else {"quality": quality}))
+    Image.fromarray(picture).save(file, "WEBP", method=1, **({"lossless": True} if quality is None else {"quality": quality}))
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
