@@ -1,6 +1,6 @@
 """A crop of a screenshot through the codec, fast enough for controls that are moved by hand (notebooks/explore.ipynb).
 
-Only the crop is coded. Its latents are kept, since they are the same for every lambda; so are AVIF's files, since they do not depend on ours.
+Only the crop is coded. Its latents are kept, since they are the same for every lambda. So are AVIF's files, which do not depend on ours.
 Sizes of our codec are the entropy model's estimates, which agree with the files.
 """
 

@@ -39,18 +39,14 @@ def findings() -> str:
         [
             ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: verdict(f, model, BASELINE))],
             ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
-            [
-                "Is that the prior's doing? Against the same network with a constant prior:",
-                each(lambda f: verdict(f, model, control)),
-            ],
-            [
-                f"Is the paper's saving of {claim} reproduced?",
-                f"Not tested: the full-size network takes days on GPUs.<br>{ours}",
-            ],
+            ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: verdict(f, model, control))],
+            [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network takes days on GPUs.<br>{ours}"],
             [
                 "Is it a good codec? Change in bits at equal PSNR:",
                 each(
-                    lambda f: ", ".join(f"against {title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif"))
+                    lambda f: ", ".join(
+                        f"against {title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")
+                    )
                 ),
             ],
         ],

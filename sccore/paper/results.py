@@ -119,5 +119,8 @@ def verdicts(sets: dict[str, pd.DataFrame]) -> str:
         "**the control** against WACNN": (control, baseline),
         "**the paper's model** against the control": (model, control),
     }
-    rows = [[what, *(verdict(frame, *pair, metric) for frame in sets.values() for metric in ("psnr", "psnr_text"))] for what, pair in pairs.items()]
+    rows = [
+        [what, *(verdict(frame, *pair, metric) for frame in sets.values() for metric in ("psnr", "psnr_text"))]
+        for what, pair in pairs.items()
+    ]
     return table(["", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)

@@ -37,14 +37,7 @@ REASONS = {  # row of the paper -> why ours differs
     "ms2020-2-Decoder": "The paper took the published weights. Here all is trained anew, with targets of ours for the second task.",
     "Dec-Adapter": "The paper took the numbers over from that method's article. It has no public code: here is a reconstruction, over our WACNN.",
 }
-HEAD = [
-    "codec",
-    "paper",
-    "PSNR, mean curve",
-    "PSNR, mean of images",
-    "text PSNR, mean curve",
-    "against {other}",
-]
+HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR, mean curve", "against {other}"]
 BEHIND = ["codec", "images", "bits per pixel", "PSNR (dB)", "curves shared", "seconds a megapixel: encode, decode"]
 
 

@@ -43,7 +43,8 @@ def training_log(path: Path) -> str:
     held_out = log.dropna(subset=["val_loss"])
     rows = [[f"{r.step:,}", f"{r.val_loss:.3f}", f"{r.val_bpp:.3f}", f"{r.val_psnr:.2f}"] for r in held_out.itertuples()]
     first, last = held_out.iloc[0], log.iloc[-1]
-    said = f"{last['step']:,.0f} steps in {last['seconds'] / 60:.1f} minutes; held-out loss {first['val_loss']:.3f} at step {first['step']:,.0f}, {held_out.iloc[-1]['val_loss']:.3f} at the end."
+    took = f"{last['step']:,.0f} steps in {last['seconds'] / 60:.1f} minutes"
+    said = f"{took}; held-out loss {first['val_loss']:.3f} at step {first['step']:,.0f}, {held_out.iloc[-1]['val_loss']:.3f} at the end."
     return table(["step", "held-out loss", "bits per pixel", "PSNR (dB)"], rows) + f"\n\n{said}"
 
 

@@ -28,7 +28,8 @@ SLIDER = """<style>
 </style>"""
 CHOOSE = (
     "const all = this.closest('.slider'), s = this.dataset.side; all.querySelector('span.' + s).textContent = "
-    "this.selectedOptions[0].dataset.note; for (const i of all.querySelectorAll('img')) i.classList.toggle(s, i.dataset.name === this.value)"
+    "this.selectedOptions[0].dataset.note; "
+    "for (const i of all.querySelectorAll('img')) i.classList.toggle(s, i.dataset.name === this.value)"
 )
 MOVE = "this.parentNode.style.setProperty('--at', this.value + '%')"
 GALLERY = """<style>
@@ -63,7 +64,8 @@ def slider(pictures: dict[str, np.ndarray], left: int = 0, right: int = 1, notes
 
     said = "".join(f'<span class="{side}">{escape(notes.get(names[i], ""))}</span>' for side, i in (("left", left), ("right", right)))
     return (
-        f'{SLIDER}<div class="slider" style="width: {width}px"><div class="names">{choice("left", left)}{choice("right", right)}{said}</div>'
+        f'{SLIDER}<div class="slider" style="width: {width}px"><div class="names">{choice("left", left)}{choice("right", right)}'
+        f"{said}</div>"
         f'<div class="frame">{images}<input type="range" min="0" max="100" value="50" step="0.5" '
         f'aria-label="border between the two pictures" oninput="{MOVE}"></div></div>'
     )

@@ -1,4 +1,4 @@
-"""Rate-distortion curves to hover over: an SVG that is complete without scripts, and a short script that answers to pointer, keys and touch.
+"""Rate-distortion curves to hover over: an SVG that is complete without scripts, and a short script for pointer, keys and touch.
 
 Each point says its codec, setting, bytes and quality; a click shows a crop that was coded at that setting. Boxes below switch curves on and
 off. Nothing comes from a network.
@@ -41,8 +41,12 @@ REACT = """<script>
 if (!window.sccoreCurves) {
   window.sccoreCurves = true;
   const nearest = event => {
-    const distance = point => { const box = point.getBoundingClientRect(); return Math.hypot(box.x + box.width / 2 - event.clientX, box.y + box.height / 2 - event.clientY); };
-    const points = [...event.target.closest('svg').querySelectorAll('g.curve:not(.off) circle')].sort((a, b) => distance(a) - distance(b));
+    const distance = point => {
+      const box = point.getBoundingClientRect();
+      return Math.hypot(box.x + box.width / 2 - event.clientX, box.y + box.height / 2 - event.clientY);
+    };
+    const shown = [...event.target.closest('svg').querySelectorAll('g.curve:not(.off) circle')];
+    const points = shown.sort((a, b) => distance(a) - distance(b));
     return points.length && distance(points[0]) < 24 ? points[0] : null;
   };
   const say = event => {
@@ -85,7 +89,9 @@ def rd_plot(
     bottom, top = np.floor(every[metric].min()), np.ceil(every[metric].max())
     across = lambda bpp: LEFT + 14 + (np.log(bpp) - low) / (high - low) * (WIDTH - LEFT - 28)
     up = lambda value: HEIGHT - LOW - 8 - (value - bottom) / (top - bottom) * (HEIGHT - LOW - 20)
-    shapes = [_line(x, 4, x, HEIGHT - LOW) + _text(x, HEIGHT - LOW + 22, f"{r:g}") for r in RATES if low <= np.log(r) <= high for x in [across(r)]]
+    shapes = [
+        _line(x, 4, x, HEIGHT - LOW) + _text(x, HEIGHT - LOW + 22, f"{r:g}") for r in RATES if low <= np.log(r) <= high for x in [across(r)]
+    ]
     step = 2 if top - bottom < 18 else 5
     ticks = np.arange(step * np.ceil(bottom / step), top + 1, step)
     shapes += [_line(LEFT, up(v), WIDTH, up(v)) + _text(LEFT - 8, up(v) + 5, f"{v:g}", "end") for v in ticks]
@@ -97,9 +103,12 @@ def rd_plot(
         dots = "".join(_point(codec, row, across(row["bpp"]), up(row[metric]), metric, picture) for _, row in own.iterrows())
         dashed = ' stroke-dasharray="5 4"' if base(codec) != codec else ""
         shapes.append(f'<g class="curve" data-curve="{escape(codec)}" style="{style}"><polyline points="{line}"{dashed}/>{dots}</g>')
-        boxes.append(f'<label class="curve" style="{style}"><input type="checkbox" checked data-curve="{escape(codec)}"> <i></i> {escape(title(codec))}</label>')
+        boxes.append(
+            f'<label class="curve" style="{style}"><input type="checkbox" checked data-curve="{escape(codec)}"> <i></i> '
+            f"{escape(title(codec))}</label>"
+        )
     return (
-        f'{LOOK}<div class="rd"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(LABELS[metric])} against bits per pixel">'
+        f'{LOOK}<div class="rd"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{LABELS[metric]} against bits per pixel">'
         f'{"".join(shapes)}</svg><div class="names">{"".join(boxes)}</div><output>{escape(said)}</output><img alt=""></div>{REACT}'
     )
 
