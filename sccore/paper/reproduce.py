@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sccore.evaluation.records import load_json, recorded, trained
-from sccore.paper.tables import MISSING, paper_numbers, table
+from sccore.paper.tables import paper_numbers, table
 from sccore.utils import paths
 
 
@@ -112,9 +112,9 @@ def commands() -> str:
     return table(["you get", "command", "two cores", "GPU"], [[what, f"`{line}`", *columns(times)] for what, line, times in rows])
 
 
-def columns(times: list[Time]) -> list[str]:
-    """The latest time on processors and the latest on a GPU."""
-    latest = lambda gpu: next((str(time) for time in reversed(times) if time.on_gpu == gpu), MISSING)
+def columns(times: list[Time]) -> list[str | None]:
+    """The latest time on processors and the latest on a GPU, where there are any."""
+    latest = lambda gpu: next((str(time) for time in reversed(times) if time.on_gpu == gpu), None)
     return [latest(False), latest(True)]
 
 

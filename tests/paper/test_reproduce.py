@@ -5,7 +5,6 @@ import json
 import pytest
 
 from sccore.paper import reproduce
-from sccore.paper.tables import MISSING
 from sccore.utils import paths
 
 
@@ -16,8 +15,8 @@ def test_seconds_are_said_in_their_unit(seconds, shown):
 
 def test_a_time_stands_in_the_column_of_its_machine():
     old, new = reproduce.Time(60, "Xeon, 2 cores"), reproduce.Time(30, "EPYC, 2 cores", "summed")
-    assert reproduce.columns([old, new]) == ["30 s (summed)", MISSING]
-    assert reproduce.columns([reproduce.Time(600, "NVIDIA H100")]) == [MISSING, "10 min"]
+    assert reproduce.columns([old, new]) == ["30 s (summed)", None]
+    assert reproduce.columns([reproduce.Time(600, "NVIDIA H100")]) == [None, "10 min"]
 
 
 def test_times_come_from_the_records(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ GALLERY = """<style>
 .gallery { display: grid; gap: .8rem; margin: 1rem 0; }
 .gallery figure { margin: 0; }
 .gallery img { display: block; width: 100%; margin: 0; image-rendering: pixelated; border: 1px solid #bbb; background: none; }
-.gallery figcaption { font-size: .85rem; }
+.gallery figure figcaption { font-size: .85rem; color: inherit; text-align: left; margin: 0; }
 </style>"""
 
 

@@ -78,10 +78,11 @@ def rd_plot(
 
     Args:
         frame: measurements of codecs on the same images.
-        metric: "psnr" or "psnr_text".
+        metric: "psnr", or "psnr_text"; images and codecs without it are left out.
         picture: (codec, setting) -> a crop (H, W, 3) coded so, and what is said of it; or None.
         said: what stands below until a point is chosen.
     """
+    frame = frame.dropna(subset=[metric])
     codecs = sorted(frame["codec"].unique(), key=rank)
     points = {codec: _points(of_codec(frame, codec), metric) for codec in codecs}
     every = pd.concat(points.values())
