@@ -10,6 +10,7 @@ TRACED = """<style>
 table.traced { font-size: .8rem; border-collapse: collapse; width: 100%; }
 table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .3rem; border-top: 1px solid #ddd; }
 table.traced td:first-child { min-width: 5.5rem; }
+table.traced small { font-size: .7rem; white-space: nowrap; }
 table.traced tr.note td { border-top: none; font-size: .75rem; padding-top: 0; padding-bottom: .5rem; }
 table.traced caption { caption-side: top; text-align: left; }
 details.trace > summary { cursor: pointer; text-decoration: underline dotted; list-style: none; }

@@ -34,7 +34,6 @@ html[data-theme="dark"] .rd .curve { --tone: color-mix(in srgb, var(--c) 55%, wh
 .rd label i { display: inline-block; width: 1.4em; border-top: 3px solid var(--tone); vertical-align: middle; }
 .rd output { display: block; min-height: 1.6em; font-size: .9rem; }
 .rd img { display: block; max-width: 100%; width: 40rem; margin: 0; image-rendering: pixelated; background: none; }
-.rd img:not([src]) { display: none; }
 @media (max-width: 600px) { .rd svg { font-size: 22px; } }
 </style>"""
 REACT = """<script>
@@ -54,12 +53,15 @@ if (!window.sccoreCurves) {
     const focused = event.type === 'focusin' || event.type === 'keydown';
     const point = focused ? event.target.closest('circle') : nearest(event);
     if (!point) return;
-    const all = point.closest('.rd'), output = all.querySelector('output'), picture = all.querySelector('img');
+    const all = point.closest('.rd'), output = all.querySelector('output');
     for (const other of all.querySelectorAll('circle.near')) other.classList.remove('near');
     point.classList.add('near');
     output.textContent = point.dataset.said;
     if (event.type !== 'click' && !(event.type === 'keydown' && event.key === 'Enter')) return;
-    if (point.dataset.picture) { picture.src = point.dataset.picture; picture.alt = point.dataset.said; }
+    if (!point.dataset.picture) return;
+    const picture = all.querySelector('img') || all.appendChild(document.createElement('img'));
+    picture.src = point.dataset.picture;
+    picture.alt = point.dataset.said;
   };
   for (const kind of ['pointermove', 'focusin', 'click', 'keydown']) document.addEventListener(kind, say);
   document.addEventListener('change', event => {
@@ -110,7 +112,7 @@ def rd_plot(
         )
     return (
         f'{LOOK}<div class="rd"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{LABELS[metric]} against bits per pixel">'
-        f'{"".join(shapes)}</svg><div class="names">{"".join(boxes)}</div><output>{escape(said)}</output><img alt=""></div>{REACT}'
+        f'{"".join(shapes)}</svg><div class="names">{"".join(boxes)}</div><output>{escape(said)}</output></div>{REACT}'
     )
 
 
