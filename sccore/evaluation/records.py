@@ -176,9 +176,8 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
     An image counts when it was measured at every point of its codec's curve.
     """
     counts, most = {codec: len(images) for codec, images in _images(frame).items()}, frame["name"].nunique()
-    for codec, count in counts.items():
-        if count < most:
-            print(f"left out: {codec}, measured on {count} of {most} images so far")
+    if partial := [f"{codec} ({count} of {most})" for codec, count in counts.items() if count < most]:
+        print(f"Not in these means, since only some of the images were measured: {', '.join(partial)}.")
     return frame[frame["codec"].isin([codec for codec, count in counts.items() if count == most])]
 
 

@@ -7,6 +7,7 @@ from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
+from sccore.paper.tables_2_5 import verdict
 from sccore.utils.errors import InputError
 
 COMPARED = {  # codec -> what it is there for
@@ -108,3 +109,18 @@ def by_lambda(sets: dict[str, pd.DataFrame], codecs: list[str]) -> str:
             rows.append([f"`{codec}`", f"{lmbda:g}", *(f"{mean[column]:.{digits}f}" for mean in means for column, digits in columns)])
     head = ["model", "λ", *(f"{name}: {what}" for name in sets for what in ("bpp", "PSNR (dB)", "PSNR of text"))]
     return table(head, rows)
+
+
+def verdicts(sets: dict[str, pd.DataFrame]) -> str:
+    """The comparisons that decide: model and control against the baseline, and model against control, in words on each data set."""
+    baseline, model, control = COMPARED
+    pairs = {
+        "**the paper's model** against WACNN": (model, baseline),
+        "**the control** against WACNN": (control, baseline),
+        "**the paper's model** against the control": (model, control),
+    }
+    rows = [
+        [what, *(verdict(frame, *pair, metric) for frame in sets.values() for metric in ("psnr", "psnr_text"))]
+        for what, pair in pairs.items()
+    ]
+    return table(["", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)

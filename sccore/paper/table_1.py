@@ -37,16 +37,8 @@ REASONS = {  # row of the paper -> why ours differs
     "ms2020-2-Decoder": "The paper took the published weights. Here all is trained anew, with targets of ours for the second task.",
     "Dec-Adapter": "The paper took the numbers over from that method's article. It has no public code: here is a reconstruction, over our WACNN.",
 }
-HEAD = [
-    "codec",
-    "paper",
-    "PSNR, mean curve",
-    "PSNR, mean of images",
-    "text PSNR, mean curve",
-    "against {other}",
-    "curves shared",
-    "seconds a megapixel: encode, decode",
-]
+HEAD = ["codec", "paper", "PSNR, mean curve", "PSNR, mean of images", "text PSNR, mean curve", "against {other}"]
+BEHIND = ["codec", "images", "bits per pixel", "PSNR (dB)", "curves shared", "seconds a megapixel: encode, decode"]
 
 
 def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[dict]:
@@ -100,8 +92,8 @@ def seconds(own: pd.DataFrame, key: str) -> float | None:
 
 
 def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
-    """The table; every number of ours opens the records behind it."""
-    paper, lines, notes = paper_numbers()["table1"], [], []
+    """The table, and below it, folded, rates and seconds; every number of ours opens the records behind it."""
+    paper, lines, behind, notes = paper_numbers()["table1"], [], [], []
     column = COLUMNS.get(found.name, "Average")
     span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in curve(own)[column].agg(["min", "max"]).unique())
     sources = lambda *codecs: [record for codec in dict.fromkeys(codecs) for record in found.records.get(codec, [])]
@@ -119,15 +111,14 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
             return trace(with_interval(value, key), sources(codec, to), basis(value, key, images))
 
         times = [row[key] for key in ("encode_s", "decode_s")]
-        lines.append(
+        bd_rates = [cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other)]
+        lines.append([escape(style.title(codec)), paper_cell(paper, name, column), *bd_rates])
+        behind.append(
             [
-                f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code>, {images}<br>{span(own, 'bpp', 3)} bpp<br>"
-                f"{span(own, 'psnr', 1)} dB</small>",
-                paper_cell(paper, name, column),
-                cell(row["psnr"]),
-                cell(row["psnr"], "per_image_"),
-                cell(row["psnr_text"]),
-                cell(row["other"], to=other),
+                f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code></small>",
+                str(row["images"]),
+                span(own, "bpp", 3),
+                span(own, "psnr", 1),
                 None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
                 None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
             ]
@@ -135,16 +126,17 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         notes.append(escape(REASONS.get(name, "Not in the paper.") + why(row["psnr"], codec, anchor)))
     present = {PAPER.get(codec) for codec in found.records}
     for name in (name for name in paper["rows"] if name not in present):
-        lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 5])
+        lines.append([escape(name), paper_cell(paper, name, column), "<small>not measured</small>", *[None] * 3])
         notes.append(escape(REASONS.get(name, "")))
     head = [text.format(other=style.title(other)) for text in HEAD]
     head[1] = f"paper, {column}"
-    return traced_table(
-        head,
-        lines,
+    caption = (
         f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
-        "95 % intervals; negative numbers are savings. Click a number for the records behind it.",
-        notes,
+        "95 % intervals; negative numbers are savings. Click a number for the records behind it."
+    )
+    return (
+        traced_table(head, lines, caption, notes)
+        + f"<details><summary>Rates, qualities and seconds of these codecs</summary>{traced_table(BEHIND, behind)}</details>"
     )
 
 

@@ -1,5 +1,7 @@
 """What tables are made of: Markdown, numbers with their signs, BD-rates; what does not exist is said to be missing."""
 
+from pathlib import Path
+
 import pandas as pd
 import yaml
 
@@ -26,6 +28,24 @@ def table(head: list[str], rows: list[list]) -> str:
     """A Markdown table; None becomes a dash, and no rows become one that says what is missing."""
     lines = [head, ["---"] * len(head), *(rows or [[MISSING, *[None] * (len(head) - 1)]])]
     return "\n".join("| " + " | ".join("–" if cell is None else str(cell) for cell in line) + " |" for line in lines)
+
+
+def folded(what: str, body: str) -> str:
+    """MyST Markdown that a reader opens with a click; `what` says what is inside."""
+    return f"::::{{dropdown}} {what}\n{body}\n::::"
+
+
+def training_log(path: Path) -> str:
+    """What a log of training says where the held-out images were measured: a table, and the run in a sentence."""
+    if not path.exists():
+        return MISSING
+    log = pd.read_csv(path)
+    held_out = log.dropna(subset=["val_loss"])
+    rows = [[f"{r.step:,}", f"{r.val_loss:.3f}", f"{r.val_bpp:.3f}", f"{r.val_psnr:.2f}"] for r in held_out.itertuples()]
+    first, last = held_out.iloc[0], log.iloc[-1]
+    took = f"{last['step']:,.0f} steps in {last['seconds'] / 60:.1f} minutes"
+    said = f"{took}; held-out loss {first['val_loss']:.3f} at step {first['step']:,.0f}, {held_out.iloc[-1]['val_loss']:.3f} at the end."
+    return table(["step", "held-out loss", "bits per pixel", "PSNR (dB)"], rows) + f"\n\n{said}"
 
 
 def number(value: float | None, form: str = "+.1f") -> str | None:

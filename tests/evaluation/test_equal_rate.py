@@ -10,7 +10,7 @@ from PIL import Image
 
 from sccore.codecs import classical
 from sccore.evaluation import equal_rate
-from sccore.paper.drawing.html import slider
+from sccore.paper.drawing.compare import gallery, slider
 from sccore.utils.errors import InputError
 
 
@@ -68,10 +68,17 @@ def test_crops_are_named_and_lie_inside():
 
 def test_the_frame_holds_the_pictures_themselves_and_can_be_moved_by_keys():
     pictures = {f"<{i}>": np.random.default_rng(i).integers(0, 256, (8, 12, 3), dtype=np.uint8) for i in range(3)}
-    html = slider(pictures, left=2, right=0)
+    html = slider(pictures, left=2, right=0, notes={"<2>": "7 < 8 bytes"})
     found = re.findall(r'<img class="(.*?)" data-name="(.*?)".*?base64,(.*?)"', html)
     assert [(kind.strip(), name) for kind, name, _ in found] == [("right", "&lt;0&gt;"), ("", "&lt;1&gt;"), ("left", "&lt;2&gt;")]
     for (_, _, content), picture in zip(found, pictures.values()):
         assert np.array_equal(np.array(Image.open(io.BytesIO(base64.b64decode(content)))), picture)
+    assert '<span class="left">7 &lt; 8 bytes</span><span class="right"></span>' in html
     assert 'type="range"' in html and html.count("<select") == 2 and html.count("aria-label") == 3
     assert "http" not in html and "<script" not in html
+
+
+def test_a_gallery_shows_every_picture_enlarged_with_what_is_said_of_it():
+    pictures = {name: np.zeros((8, 12, 3), np.uint8) for name in ("original", "a < b")}
+    html = gallery(pictures, {"a < b": "9 bytes"}, zoom=3)
+    assert html.count("<img") == 2 and "minmax(min(100%, 36px), 1fr)" in html and "<b>a &lt; b</b> 9 bytes" in html

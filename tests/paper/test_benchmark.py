@@ -161,7 +161,7 @@ def test_the_notebook_measures_a_folder_in_one_go(shots, tmp_path):
     outputs = [o for cell in nbformat.read(out, 4).cells for o in cell.get("outputs", [])]
     said = "".join(o.data.get("text/markdown", "") + o.data.get("text/html", "") for o in outputs if "data" in o)
     assert "`bpg` is not in the table" in said and "image `broken.png` is left out" in said and "AVIF" in said
-    assert sum("image/png" in o.get("data", {}) for o in outputs) == 4
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 2 and said.count('<div class="rd">') == 2
     assert {p.name for p in (tmp_path / "records").glob("*.json")} == {"jpeg.json", "avif.json"}
 
 

@@ -52,6 +52,40 @@ def test_every_equation_of_the_paper_stands_once():
     assert sorted(map(int, tags)) == list(range(1, 12))
 
 
+def sentences(markdown):
+    """The sentences of a page without its code, links, tables' frames and marks."""
+    prose = re.sub(r"(?ms)^ *(`{3,}).*?^ *\1$|^---$.*?^---$|<!--.*?-->|^\$\$.*?^\$\$|^:[\w:].*?$|^#.*?$", "\n\n", markdown)
+    prose = re.sub(r"\$[^$]*\$", "x", prose)
+    prose = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"<br>|\|", "\n\n", prose))
+    blocks = re.split(r"(?m)^\s*(?:[-*]|\d+\.|:)\s|\n\s*\n", prose)
+    return [sentence for block in blocks for sentence in re.split(r"(?<=[.?!])[*\")]*\s+", " ".join(block.split())) if sentence]
+
+
+def long_ones(markdown, most=30):
+    return [sentence for sentence in sentences(markdown) if len(re.findall(r"\w[\w.,'’%-]*", sentence)) > most]
+
+
+def test_sentences_are_counted():
+    assert sentences("# A\n\nOne two. Three [four](x.md)?\n\n```python\ncode. here.\n```\n\n- five\n- six | seven\n") == [
+        "One two.",
+        "Three four?",
+        "five",
+        "six",
+        "seven",
+    ]
+    assert long_ones("word " * 31 + ".") and not long_ones("word " * 30 + ".")
+
+
+@pytest.mark.parametrize("page", ["README", *(page for page in PAGES if not page.startswith("api/"))])
+def test_prose_is_in_short_sentences(page):
+    assert not long_ones((ROOT / "README.md").read_text() if page == "README" else text(page))
+
+
+def test_findings_and_verdicts_are_in_short_sentences():
+    assert not long_ones(made_anew.findings())
+    assert not long_ones(results.verdicts({name: complete(measured(name)) for name in made_anew.SETS}))
+
+
 def test_every_module_is_in_the_api():
     files = [path.relative_to(ROOT / "sccore") for path in (ROOT / "sccore").rglob("*.py") if not path.stem.startswith("__")]
     modules = {".".join(path.with_suffix("").parts) for path in files} - {"cli.parser", "cli.commands", "cli.papermill_engine"}
@@ -123,7 +157,7 @@ def test_unfinished_measurements_are_left_out_and_named(tmp_path, monkeypatch, c
     save_record(tmp_path / "samples/wacnn.json", record("wacnn"))
     save_record(tmp_path / "samples/sftip.json", unfinished)
     assert set(complete(measured())["codec"]) == {"wacnn"}
-    assert "sftip, measured on 1 of 2 images" in capsys.readouterr().out
+    assert "sftip (1 of 2)" in capsys.readouterr().out
     assert complete(measured("nothing")).empty
 
 
@@ -145,7 +179,7 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
     frame = measured()
     assert set(complete(frame)["codec"]) == {"bpg"}
     said = capsys.readouterr().out
-    assert "vtm, measured on 1 of 2 images" in said and "vtm-scc, measured on 1 of 2 images" in said
+    assert "vtm (1 of 2), vtm-scc (1 of 2)" in said
     shared = common(frame, ["bpg", "vtm", "vtm-scc"])
     assert set(shared["name"]) == {"a.png"} and len(shared) == 12
     assert common(frame, ["bpg", "jpeg"]).empty

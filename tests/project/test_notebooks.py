@@ -1,6 +1,7 @@
 """Notebooks are pairs of equal content, without outputs, with a parameters cell of plain literals."""
 
 import ast
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from PIL import Image
 
 from sccore.cli import notebook_parameters
 from sccore.utils.paths import ROOT
@@ -84,17 +86,28 @@ def test_code_names_no_place_on_disk(path):
             assert "../" not in cell.source and 'Path("' not in cell.source
 
 
-def test_sliders_draw_anew():
+def test_controls_draw_anew():
     """The cell for JupyterLab, which papermill and the book leave out, with its controls moved by hand."""
     place = {}
     for cell in nbformat.read(ROOT / "notebooks/explore.ipynb", 4).cells:
         if cell.cell_type == "code":
-            exec(cell.source.replace("window = 512", "window = 128"), place)
-    panels, seen = place["panels"], []
-    for control, value in (("names_box", "windows95"), ("names_box", "gui"), ("rate_slider", 0.0018)):
+            exec(cell.source.replace("window = 384", "window = 128"), place)
+    panels = place["panels"]
+    shown = lambda: [panel.value for panel in panels]
+    ours, overlays, regions, beside = range(4)
+    before = shown()
+    assert all(before) and "of the bits" in before[regions] and "bytes" in before[ours] and "AVIF" in before[beside]
+    for control, value, same in (
+        ("rate_slider", place["finer"][0], ()),
+        ("mask_box", "text everywhere", ()),
+        ("zoom_box", 4, (ours, overlays)),
+        ("names_box", "gui", ()),
+    ):
         place[control].value = value
-        seen.append([bytes(panel.value) for panel in panels])
-        assert all(value.startswith(b"\x89PNG") for value in seen[-1])
-    prior, bits, picture = range(3)
-    assert len({values[prior] for values in seen}) == 2  # the image changed once; the prior knows no rate
-    assert len({values[bits] for values in seen}) == len({values[picture] for values in seen}) == 3
+        after = shown()
+        assert [i for i in (ours, overlays, beside) if after[i] == before[i]] == list(same), control
+        before = after
+    content = io.BytesIO()
+    Image.new("RGB", (200, 160), "white").save(content, "png")
+    place["take"]({"new": [{"name": "own.png", "content": memoryview(content.getvalue())}]})
+    assert shown()[ours] != before[ours] and place["whole"]["layers"][0].shape == (160, 200, 3)

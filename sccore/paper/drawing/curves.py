@@ -75,27 +75,27 @@ def drawn(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate
 
 @styled
 def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
-    """Loss, rate and PSNR over the steps of training runs: lines in training, dots on the held-out images.
+    """Loss and PSNR over the steps of training runs: pale lines in training, dots on the held-out images.
 
     Args:
         logs: {name: log.csv of `training.fit`}; a list of such files takes the names of their folders.
     """
     if not isinstance(logs, dict):
         logs = {Path(log).parent.name: log for log in logs}
-    figure, panels = plt.subplots(1, 3, figsize=(9, 2.9))
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4))
     for (name, log), colour in zip(logs.items(), colours(list(logs))):
         table = pd.read_csv(log)
-        for axes, column in zip(panels, ("loss", "bpp", "psnr")):
-            training = table.dropna(subset=[column])
+        for axes, column in zip(panels, ("loss", "psnr")):
+            training, validation = table.dropna(subset=[column]), table.dropna(subset=[f"val_{column}"])
             smooth = training[column].rolling(max(1, len(training) // 20), min_periods=1, center=True).median()
-            axes.plot(training["step"], smooth, color=colour, alpha=0.6, label=title(name))
-            axes.plot(table["step"], table[f"val_{column}"], "o", color=colour)
-    for axes, label in zip(panels, ("loss", "bpp (estimate)", "PSNR [dB]")):
+            axes.plot(training["step"], smooth, color=colour, alpha=0.3)
+            axes.plot(validation["step"], validation[f"val_{column}"], "o-", color=colour, label=title(name))
+    for axes, label in zip(panels, ("loss", "PSNR [dB]")):
         axes.set(title=label, xlabel="step")
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     panels[0].set_yscale("log")
     plain_log(panels[0].yaxis)
-    panels[0].plot([], [], "o", color="0.5", label="held-out images")
+    panels[0].plot([], [], color="0.5", alpha=0.4, label="training batches")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -1,23 +1,16 @@
-"""HTML that works without a network: numbers that can be traced to their records, and pictures with a border to drag.
+"""Tables in HTML whose numbers can be traced to their records, without a network and without a script.
 
-A number is the summary of a <details> element whose box shows command, checkpoint, data, software, machine and date; it needs
-no script. The border between two pictures is a range input, so that arrow keys move it too; the pictures are embedded without
-loss. Two lists choose which pictures lie left and right of it. Where scripts are off, the first two are shown half and half.
+A number is the summary of a <details> element. Its box shows command, checkpoint, data, software, machine and date.
 """
 
-import base64
-import io
 from collections.abc import Iterable
 from html import escape
 
-import numpy as np
-from PIL import Image
-
 TRACED = """<style>
-table.traced { font-size: .85rem; border-collapse: collapse; }
-table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .5rem; border-top: 1px solid #ddd; }
-table.traced td:first-child { min-width: 9rem; }
-table.traced small { white-space: nowrap; }
+table.traced { font-size: .8rem; border-collapse: collapse; width: 100%; }
+table.traced td, table.traced th { text-align: left; vertical-align: top; padding: .25rem .3rem; border-top: 1px solid #ddd; }
+table.traced td:first-child { min-width: 5.5rem; }
+table.traced small { font-size: .7rem; white-space: nowrap; }
 table.traced tr.note td { border-top: none; font-size: .75rem; padding-top: 0; padding-bottom: .5rem; }
 table.traced caption { caption-side: top; text-align: left; }
 details.trace > summary { cursor: pointer; text-decoration: underline dotted; list-style: none; }
@@ -31,25 +24,6 @@ details.trace dt { font-weight: 600; margin: 0; padding: 0; }
 details.trace dd { margin: 0; padding: 0; }
 div.wide { overflow-x: auto; }
 </style>"""
-SLIDER = """<style>
-.slider { max-width: 100%; margin: 1rem 0; }
-.slider .frame { position: relative; width: 100%; --at: 50%; line-height: 0; border: 1px solid #bbb; overflow: hidden; }
-.slider .frame img { display: none; width: 100%; margin: 0; max-width: none; background: none; }
-.slider .frame img.right { display: block; }
-.slider .frame img.left { display: block; position: absolute; z-index: 1; left: 0; top: 0;
-  clip-path: inset(0 calc(100% - var(--at)) 0 0); }
-.slider .frame::after { content: ""; position: absolute; z-index: 2; top: 0; bottom: 0; left: calc(var(--at) - 1px);
-  width: 2px; background: #d00; pointer-events: none; }
-.slider input { position: absolute; z-index: 3; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: ew-resize; }
-.slider .frame:focus-within { outline: 3px solid #0072b2; }
-.slider .names { display: flex; justify-content: space-between; gap: 1rem; font-size: .85rem; }
-.slider .names select { max-width: 48%; font: inherit; }
-</style>"""
-CHOOSE = (
-    "const f = this.closest('.slider').querySelector('.frame'), s = this.dataset.side; for (const i of "
-    "f.querySelectorAll('img')) i.classList.toggle(s, i.dataset.name === this.value)"
-)
-MOVE = "this.parentNode.style.setProperty('--at', this.value + '%')"
 
 
 def trace(shown: str, records: Iterable[dict], note: str = "") -> str:
@@ -95,35 +69,3 @@ def traced_table(head: list[str], rows: list[list[str]], caption: str = "", note
         f'{TRACED}\n<div class="wide"><table class="traced">{title}\n<thead><tr>{cells("th", head)}</tr></thead>\n'
         f"<tbody>{body}</tbody></table></div>"
     )
-
-
-def slider(pictures: dict[str, np.ndarray], left: int = 0, right: int = 1) -> str:
-    """HTML of pictures of equal size.
-
-    Args:
-        pictures: {label: image (H, W, 3)}, two at least.
-        left, right: which are shown at first.
-    """
-    names, width = list(pictures), next(iter(pictures.values())).shape[1]
-    images = "".join(
-        f'<img class="{"left" * (i == left)} {"right" * (i == right)}" data-name="{escape(name)}" alt="{escape(name)}" '
-        f'src="{embedded(picture)}">'
-        for i, (name, picture) in enumerate(pictures.items())
-    )
-
-    def choice(side, chosen):
-        options = "".join(f"<option{' selected' * (i == chosen)}>{escape(name)}</option>" for i, name in enumerate(names))
-        return f'<select data-side="{side}" aria-label="picture on the {side}" onchange="{CHOOSE}">{options}</select>'
-
-    return (
-        f'{SLIDER}<div class="slider" style="width: {width}px"><div class="names">{choice("left", left)}{choice("right", right)}</div>'
-        f'<div class="frame">{images}<input type="range" min="0" max="100" value="50" step="0.5" '
-        f'aria-label="border between the two pictures" oninput="{MOVE}"></div></div>'
-    )
-
-
-def embedded(picture: np.ndarray) -> str:
-    """An image as a data address, lossless."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "WEBP", lossless=True, method=4)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
