@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import equal_rate, metrics
@@ -16,18 +17,18 @@ from sccore.evaluation.records import complete, measured, trained
 from sccore.paper import seeds
 from sccore.paper.drawing.curves import rd_curves
 from sccore.paper.drawing.style import image_axes, styled, title
-from sccore.paper.results import COMPARED, beside_classical, by_lambda, by_measure, comparison, effort
+from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, effort
 from sccore.paper.tables import BASELINE, bd_rate_cell, paper_numbers, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
 
 FIGURE, CROP = (paths.ROOT / "book" / "_static" / name for name in ("rd.png", "crop.png"))
-BESIDE = (BASELINE, "sftip", "jpeg", "webp", "avif", "hevc")  # on the landing page
+BESIDE = (BASELINE, "sftip", DEFAULT, "jpeg", "webp", "avif", "hevc")  # on the landing page
 SETS = {"validation": "{} validation screenshots", "samples": "the {} samples"}
 
 
 def findings() -> str:
-    """The questions that a reader comes with, and what the records answer: a table of five rows."""
+    """The questions that a reader comes with, and what the records answer: a table of six rows."""
     sets = {name: complete(measured(name)) for name in SETS}
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
@@ -41,11 +42,12 @@ def findings() -> str:
             ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
             ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: verdict(f, model, control))],
             [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network was not trained.<br>{ours}"],
+            ["What does the codec add to the model? A spatial context, for the same pictures:", each(lambda f: verdict(f, DEFAULT, model))],
             [
                 "Is it a good codec? Change in bits at equal PSNR:",
                 each(
                     lambda f: ", ".join(
-                        f"against {title(name)} {bd_rate_cell(f, model, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")
+                        f"against {title(name)} {bd_rate_cell(f, DEFAULT, name).split(' (')[0]}" for name in ("jpeg", "webp", "avif")
                     )
                 ),
             ],
@@ -67,7 +69,7 @@ def crop(
     image = read_image(folder / "images" / f"{name}.png")
     mask = read_mask(folder / "masks" / f"{name}.png", image.shape[:2])
     image, mask = (equal_rate.cut(layer, left, top, *size[::-1]) for layer in (image, mask))
-    coded = [equal_rate.code("sftip", image, mask, lmbda)]
+    coded = [equal_rate.code(DEFAULT, image, mask, lmbda)]
     coded += [equal_rate.code(other, image, mask, bpp=coded[0].bpp) for other in ("avif", "jpeg")]
     labels = {"original": image} | {f"{title(c.codec)}: {c.size:,} bytes, {c.psnr:.1f} dB": c.image for c in coded}
     height, width = (s.stop - s.start for s in shown)
@@ -116,7 +118,12 @@ def with_card(card: str) -> str:
     return between_marks(
         card,
         "results",
-        [what, by_lambda(sets, ["sftip", BASELINE]), "BD-rate against classical codecs, negative is better:", beside_classical(sets)],
+        [
+            what,
+            by_lambda(sets, [DEFAULT, "sftip", BASELINE]),
+            "BD-rate against classical codecs, negative is better:",
+            beside_classical(sets),
+        ],
     )
 
 
@@ -128,12 +135,12 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         f"Means over {count} images, files of real size, 8-bit RGB PSNR. BD-rate with its 95 % interval; negative means fewer bits.",
         "BD-rate against WACNN, by the whole picture and by its text regions. "
         "The validation screenshots are not shipped. They were collected like the training images:",
-        by_measure([codec for codec in COMPARED if codec != BASELINE]),
-        "BD-rate of `sftip` against classical codecs:",
+        by_measure([codec for codec in COMPARED | OURS if codec != BASELINE]),
+        "BD-rate of the codec against classical ones:",
         beside_classical({"samples": frame, "validation": complete(measured("validation"))}),
     ]
     readme = between_marks(readme, "findings", [findings()])
-    return between_marks(readme, "results", [comparison(frame, dataset=dataset), *(said if count else [])])
+    return between_marks(readme, "results", [comparison(frame, COMPARED | OURS, dataset), *(said if count else [])])
 
 
 def main():
@@ -141,7 +148,7 @@ def main():
         path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
     crop().savefig(CROP, dpi=110, bbox_inches="tight", pil_kwargs={"optimize": True})
     frame = complete(measured())
-    if len(frame := frame[frame["codec"].isin(COMPARED)]):
+    if len(frame := frame[frame["codec"].isin(COMPARED | OURS)]):
         rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")
 
 

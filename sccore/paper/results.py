@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
@@ -15,6 +16,7 @@ COMPARED = {  # codec -> what it is there for
     "sftip": "the paper's model",
     "sftip-uniform": "control: the same network, given a constant prior",
 }
+OURS = {DEFAULT: "the same pictures as `sftip`, coded with a spatial context: the codec's default"}
 
 
 def effort(checkpoint: dict) -> str | None:
@@ -49,7 +51,7 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples"
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
-def beside_classical(sets: dict[str, pd.DataFrame], codec: str = "sftip") -> str:
+def beside_classical(sets: dict[str, pd.DataFrame], codec: str = DEFAULT) -> str:
     """BD-rate of a codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
     rows = [
         [style.title(name), *(bd_rate_cell(frame, codec, name) for frame in sets.values())]

@@ -33,10 +33,10 @@ def prior(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     return np.repeat((255 - 255 * np.clip(g.numpy() / top, 0, 1)).astype(np.uint8)[..., None], 3, 2)
 
 
-def heat(image: np.ndarray, bits_map: np.ndarray) -> np.ndarray:
-    """Bits of y at each position, (h, w), from yellow to red over the image in grey."""
+def heat(image: np.ndarray, bits_map: np.ndarray, top: float | None = None) -> np.ndarray:
+    """Bits of y at each position, (h, w), from yellow to red, which is `top` bits, over the image in grey."""
     height, width = image.shape[:2]
-    shares = np.clip(bits_map / (float(np.quantile(bits_map, 0.995)) or 1.0), 0, 1)
+    shares = np.clip(bits_map / (top or float(np.quantile(bits_map, 0.995)) or 1.0), 0, 1)
     whole = np.kron(shares, np.ones((STEP, STEP)))[:height, :width, None]
     grey = 255 - (255 - image.mean(2, keepdims=True)) * 0.3
     colour = 255 * plt.get_cmap("YlOrRd")(whole[..., 0])[..., :3]
