@@ -1,6 +1,6 @@
 """Where the time of a .sci file goes, and what other codecs take for the same screen.
 
-    python benchmarks/coding_split.py [--rounds 5] [--threads N]
+    python benchmarks/coding_split.py [--model NAME] [--rounds 5] [--threads N]
 
 A crop of 1280x720 is encoded and decoded by the commands, from start to end, and in a process that has its weights: each part by
 the clock and by the processor's time, which on a busy machine is the one to believe. Medians of the rounds are printed; the
@@ -93,6 +93,7 @@ def command(*line) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="whose shipped weights; the default ones unless given")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     a = parser.parse_args()
@@ -100,18 +101,19 @@ def main():
     os.environ["OMP_NUM_THREADS"] = str(a.threads)
     image = np.ascontiguousarray(read_image(paths.SAMPLES / "images" / "windows.png")[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH])
     codecs, skipped = classical.usable(list(OTHERS))
+    weights = checkpoint.find(a.model or checkpoint.DEFAULT)
     rounds = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         shot, file, back = (Path(folder) / name for name in ("shot.png", "shot.sci", "back.png"))
         Image.fromarray(image).save(shot)
         checkpoint.save_model(create_model("cheng2020", rate="variable"), Path(folder) / "cheng2020.safetensors")
         models = {
-            "sftip": checkpoint.load_model("sftip"),
+            weights.stem: checkpoint.load_model(weights),
             "cheng2020, untrained": checkpoint.load_model(Path(folder) / "cheng2020.safetensors"),
         }
         for _ in range(a.rounds):
-            rounds["command: encode"].append(command("encode", shot, file, "--detector", "none"))
-            rounds["command: decode"].append(command("decode", file, back))
+            rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
+            rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
             for name, model in models.items():
                 data, seconds = measured(sci.encode, image, model, LMBDA)
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data)})
