@@ -30,6 +30,7 @@ from sccore.wacnn import WACNN
 FORMAT = "sccore-3"
 DEFAULT = "sftip-interlaced"  # the weights that the codec takes unless others are named
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
+FURTHER = TABLE + ".further"  # of a file with a base: rows behind those of the base
 LENGTHS = "gaussian_conditional._cdf_length"
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
 
@@ -69,6 +70,8 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
     if base:
         header["base"], there = file_hash(base), tensors(base)
+        if torch.equal(state[TABLE][: len(there[TABLE])], there[TABLE]):  # further tables stand behind those of the base
+            state[FURTHER] = state.pop(TABLE)[len(there[TABLE]) :].clone()
         state = {name: v for name, v in state.items() if name not in there or not torch.equal(v, there[name])}
     with replacing(path) as part:
         part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header)}))
@@ -123,7 +126,9 @@ def tensors(path: Path | str) -> dict[str, Tensor]:
         raise InputError(f"{path}: damaged (its base is not named by a sha256)") from None
     if "base" in read_header(below):
         raise InputError(f"{path}: its base {below.name} has a base itself")
-    return tensors(below) | own
+    whole = tensors(below) | own
+    whole[TABLE] = torch.cat([whole[TABLE], whole.pop(FURTHER, whole[TABLE][:0])])
+    return whole
 
 
 def read_header(path: Path | str) -> dict:
