@@ -69,7 +69,7 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
     state[TABLE] = torch.cat([row[:n] for row, n in zip(state[TABLE], state[LENGTHS])])
     header = {"format": FORMAT, "spec": model.spec, "meta": {**model.meta, **meta, "sccore": __version__}}
     if base:
-        header["base"], there = file_hash(base), tensors(base)
+        header["base"], there = file_hash(base), tensors(Path(base))
         if torch.equal(state[TABLE][: len(there[TABLE])], there[TABLE]):  # further tables stand behind those of the base
             state[FURTHER] = state.pop(TABLE)[len(there[TABLE]) :].clone()
         state = {name: v for name, v in state.items() if name not in there or not torch.equal(v, there[name])}
@@ -109,26 +109,34 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight(name, v) for name, v in state.items() if not name.endswith(SCALE)}
 
 
-def tensors(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a checkpoint as they are kept; those that it leaves to its base are the base's.
-
-    Raises:
-        InputError: the base is not at hand, or has a base itself.
-    """
-    base = read_header(path).get("base")
+def tensors(path: Path | str, base: Path | None = None) -> dict[str, Tensor]:
+    """The tensors of a checkpoint as they are kept; those that it leaves to its base are the base's."""
     with safe_open(path, "pt") as file:
         own = {k: file.get_tensor(k) for k in file.keys()}
     if base is None:
         return own
-    try:
-        below = by_identity(bytes.fromhex(base))
-    except (TypeError, ValueError):
-        raise InputError(f"{path}: damaged (its base is not named by a sha256)") from None
-    if "base" in read_header(below):
-        raise InputError(f"{path}: its base {below.name} has a base itself")
-    whole = tensors(below) | own
+    whole = tensors(base) | own
     whole[TABLE] = torch.cat([whole[TABLE], whole.pop(FURTHER, whole[TABLE][:0])])
     return whole
+
+
+def base_of(path: Path | str, header: dict) -> Path | None:
+    """The checkpoint that a file with this header leaves part of its weights to.
+
+    Raises:
+        InputError: it is not at hand, or has a base itself.
+    """
+    if "base" not in header:
+        return None
+    try:
+        identity = bytes.fromhex(header["base"])
+    except (TypeError, ValueError):
+        identity = b""
+    if len(identity) != 32:
+        raise InputError(f"{path}: damaged (its base is not named by a sha256)")
+    if "base" in read_header(base := by_identity(identity)):
+        raise InputError(f"{path}: its base {base.name} has a base itself")
+    return base
 
 
 def read_header(path: Path | str) -> dict:
@@ -167,10 +175,11 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     if not path.is_file() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
         path = named
     header = read_header(path)
+    base = base_of(path, header)
     try:
         with Unfilled():
             model = build(**header["spec"])
-        state = unpack(tensors(path))
+        state = unpack(tensors(path, base))
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
         model.load_state_dict(state, assign=True)

@@ -158,6 +158,8 @@ def test_an_index_in_the_file_is_not_used(saved, tmp_path):
         '{"format": "sccore-3", "spec": 3, "meta": {}}',
         '{"format": "sccore-3", "spec": {"name": "wacnn", "x": 1}, "meta": {}}',
         '{"format": "sccore-3", "spec": {"name": []}, "meta": {}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {}, "base": ""}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {}, "base": 3}',
         '{"format": "sccore-3", "spec": {"name": "wacnn", "preset": "paper", "rate": "fixed"}, "meta": {}}',
     ],
 )
