@@ -8,6 +8,7 @@ from PIL import Image
 
 import sccore
 from sccore.cli import batch, parser
+from sccore.codecs.checkpoint import DEFAULT
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_info_says_what_a_file_holds(folder, capsys, saved):
     assert found["version"] == 3 and found["bytes"] == file.stat().st_size and (found["width"], found["height"]) == (40, 30)
     assert found["picture"] == "learned" and found["alpha"] and set(found["parts"]) == {"y", "z", "alpha"}
     assert found["bpp"] == pytest.approx(8 * found["bytes"] / 1200) and found["lambda"] == pytest.approx(0.0067)
-    assert found["weights"]["file"].endswith("sftip.safetensors")
+    assert found["weights"]["file"].endswith(f"{DEFAULT}.safetensors")
     file.write_bytes(sccore.encode(picture, saved("wacnn")[0], fallback=False))
     assert run("info", file) == 0 and json.loads(capsys.readouterr().out)["weights"]["file"] is None
     file.write_bytes(sccore.encode(picture))

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 import sccore
 from sccore.cli import parser
 from sccore.codecs import container, sci
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.coding import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.text import craft_weights, masks
@@ -37,8 +38,8 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     pixels, data = sccore.read_image(path), file.read_bytes()
     encode = partial(sccore.encode, fallback=False)
     assert encode(pixels) == encode(str(path)) == encode(Image.open(path)) == data
-    assert encode(pixels, "sftip", 0.0067, masks.mask(pixels, "heuristic")) == data != encode(pixels, detector="none")
-    model = sccore.load_model()
+    assert encode(pixels, DEFAULT, 0.0067, masks.mask(pixels, "heuristic")) == data != encode(pixels, detector="none")
+    model = sccore.load_model(DEFAULT)
     assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067)
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
 
