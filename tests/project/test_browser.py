@@ -83,8 +83,7 @@ def test_a_page_stands_as_it_should(page, site, name):
     page.goto(site + name, wait_until="load")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(50)
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"] + 1, page.evaluate(WIDE)
         assert not page.evaluate(BOXES) or scheme == "light", "a light box in the dark"
     assert not page.said
