@@ -1,7 +1,7 @@
 """A crop of a screenshot through the codec, fast enough for controls that are moved by hand (notebooks/explore.ipynb).
 
 Only the crop is coded. Its latents are kept, since they are the same for every lambda. So are AVIF's files, which do not depend on ours.
-Sizes of our codec are the entropy model's estimates, which agree with the files.
+Sizes of our codec are the entropy model's estimates, without a file's header of some bytes.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,9 @@ import torch
 from sccore.codecs import sci
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import bit_allocation, equal_rate, metrics
-from sccore.hyperprior import Hyperprior, one_thread
+from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
+from sccore.utils.beside import one_thread
 
 KEPT = 16  # crops whose latents are kept, and as many whose files of AVIF are
 AVIF_QUALITIES = range(0, 101, 4)
@@ -69,7 +70,7 @@ class Explorer:
             y_hat, z_hat, likelihoods = self.model.code_latents(*latents, level)
             image = sci.to_image(self.model.synthesis(y_hat, z_hat), *crop.shape[:2])
         bits_map = -torch.log2(likelihoods["y"][0]).sum(0).cpu().numpy()
-        size = sci.HEADER.size + round(rate(likelihoods, 1).item() / 8)
+        size = round(rate(likelihoods, 1).item() / 8)
         return Seen(image, size, metrics.psnr(crop, image), bits_map)
 
     def avif(self, crop: np.ndarray, size: int) -> Seen | None:

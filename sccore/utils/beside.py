@@ -81,7 +81,7 @@ def each(function: Callable[[Any], Any], items: Iterable[Any]) -> list:
 
 
 def in_strips(function: Callable, maps: tuple[Tensor, ...], rows: int, halo: int) -> tuple[Tensor, ...]:
-    """function(*maps), a strip at a time, which takes less memory and several cores; in training all at once.
+    """``function(*maps)``, a strip at a time, which takes less memory and several cores; in training all at once.
 
     Args:
         function: of maps (B, C, h, w) of equal height; gives a tuple of maps whose heights are equal, too, and a fixed part
