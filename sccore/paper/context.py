@@ -1,15 +1,20 @@
 """The page of the spatial context: the order of its passes, and what it saves in files of equal pictures."""
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.context import LATTICE, NEAREST, passes
-from sccore.evaluation.records import complete, measured, of_codec
+from sccore.evaluation.records import load_record
 from sccore.paper.drawing.style import image_axes, styled
-from sccore.paper.tables import table
+from sccore.paper.tables import MISSING, number, table
+from sccore.utils import paths
 
-WITH, WITHOUT = "sftip-interlaced", "sftip"
+WITH, WITHOUT = DEFAULT, "sftip"
+FLAT = ("#ffffff", "#000000", "#808080", "#1e1e1e", "#f6f8fa", "#0078d4")  # colours of pages that are nothing else
+RECORD = paths.RESULTS / "context" / f"{WITH}.json"  # of benchmarks/context.py
 
 
 @styled
@@ -37,16 +42,23 @@ def order(side: int = LATTICE + 1) -> Figure:
     return figure
 
 
-def saved(dataset: str = "samples") -> str:
-    """Of each image the bytes of its file without the context and what the context saves, at the lowest, middle and highest rate."""
-    frame = complete(measured(dataset))
-    before, after = (of_codec(frame, codec).set_index(["name", "lmbda"])["bytes"] for codec in (WITHOUT, WITH))
-    lambdas = sorted({lmbda for _, lmbda in after.index})
-    lambdas = lambdas[:: max(1, len(lambdas) // 2)]
-    names = sorted({name for name, _ in after.index})
-    change = lambda a, b: f"−{1 - b / a:.1%}" if b <= a else f"+{b / a - 1:.1%}"
-    cell = lambda key: f"{before[key]:,} → {after[key]:,} ({change(before[key], after[key])})"
-    rows = [[name, *(cell((name, lmbda)) for lmbda in lambdas)] for name in names]
-    share = [np.mean([after[n, l] / before[n, l] for n in names]) for l in lambdas]
-    rows.append(["**mean**", *(f"**{change(1, value)}**" for value in share)])
-    return table(["image", *(f"λ = {lmbda:g}" for lmbda in lambdas)], rows)
+def saved() -> str:
+    """Of each picture the bytes of its file without the context and what the context saves, at the lowest, middle and highest rate."""
+    if not RECORD.exists():
+        return MISSING
+    record = load_record(RECORD, ("lmbda", "before", "bytes"))
+    frame = pd.DataFrame(record["images"])
+    lambdas = sorted(frame["lmbda"].unique())
+    frame = frame[frame["lmbda"].isin(lambdas[:: len(lambdas) // 2])]
+    frame["cell"] = [f"{r.before:,} → {r.bytes:,} ({percent(r.bytes / r.before)})" for r in frame.itertuples()]
+    cells = frame.pivot(index="name", columns="lmbda", values="cell").loc[frame["name"].unique()]
+    samples = frame[~frame["name"].isin([f"flat {colour}" for colour in FLAT])]
+    means = (samples["bytes"] / samples["before"]).groupby(samples["lmbda"]).mean()
+    rows = [[name, *row] for name, row in zip(cells.index, cells.to_numpy())]
+    rows.insert(samples["name"].nunique(), ["**mean of the samples**", *(f"**{percent(mean)}**" for mean in means)])
+    return table(["picture", *(f"λ = {lmbda:g}" for lmbda in cells.columns)], rows)
+
+
+def percent(ratio: float) -> str:
+    """The change that a ratio is, with its sign."""
+    return number(100 * (ratio - 1)) + " %"

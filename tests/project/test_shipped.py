@@ -2,8 +2,10 @@
 
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import sccore
 from sccore.codecs import checkpoint, dec_adapter
@@ -13,16 +15,17 @@ from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
 from sccore.evaluation.records import load_record
-from sccore.paper import character_errors, readme, table_6
+from sccore.paper import character_errors, context, readme, table_6
 from sccore.paper.tables import EARLIER
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
 
-CHECKPOINTS = sorted(paths.CHECKPOINTS.glob("*.safetensors"))
+CHECKPOINTS = sorted(path for path in paths.CHECKPOINTS.glob("*.safetensors") if path.stem != checkpoint.DEFAULT)
+CODEC = paths.CHECKPOINTS / f"{checkpoint.DEFAULT}.safetensors"
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
-RECORDS = [path for path in ALL if path.stem in {p.stem for p in CHECKPOINTS}]
+RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, CODEC]}]
 ADAPTED = paths.RESULTS / EARLIER / "samples" / "dec-adapter.json"
 ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS]]
 
@@ -49,6 +52,32 @@ def test_weights_are_what_the_plan_says(path):
     assert path.with_suffix(".csv").exists()
 
 
+def test_the_codec_s_weights_are_those_of_the_papers_model_and_a_context():
+    """Every weight but those of the context is the base's, so that every picture is, too."""
+    base, model = sccore.load_model("sftip"), sccore.load_model(CODEC)
+    header = checkpoint.read_header(CODEC)
+    assert header["base"] == base.checkpoint_hash == header["meta"]["recipe"]["base"] and header["meta"]["trained"] == "context"
+    assert header["meta"]["steps"] == header["meta"]["recipe"]["steps"] and CODEC.with_suffix(".csv").exists()
+    own = {name: value for name, value in model.named_parameters() if not name.startswith("contexts.")}
+    assert own.keys() == dict(base.named_parameters()).keys()
+    assert all(torch.equal(own[name], value) for name, value in base.named_parameters())
+
+
+@pytest.mark.parametrize("colour", context.FLAT)
+def test_a_page_of_one_colour_takes_a_few_bytes(colour):
+    image = np.full((512, 512, 3), bytes.fromhex(colour[1:]), np.uint8)
+    file = sccore.encode(image, lmbda=0.0067, detector="none")
+    assert len(file) < 100 and np.abs(sccore.decode(file).astype(int) - image).max() == 0
+
+
+def test_the_context_s_record_is_of_these_weights_and_clean_pages_gain_most():
+    record = load_record(context.RECORD, ("lmbda", "before", "bytes"))
+    assert record["checkpoint"]["sha256"] == checkpoint.file_hash(CODEC)
+    assert record["without"] == checkpoint.file_hash(paths.CHECKPOINTS / "sftip.safetensors")
+    rows = pd.DataFrame(record["images"])
+    assert (rows["bytes"] <= rows["before"]).all() and rows["name"].nunique() == 10 + len(context.FLAT)
+
+
 def test_compared_models_had_the_same_training():
     """The shipped ones, and the control, whose weights its record describes."""
     base, *others = sorted(CHECKPOINTS, key=lambda path: path.stem != BASE)
@@ -67,7 +96,7 @@ def test_compared_models_had_the_same_training():
 def test_the_model_card_shows_the_records():
     card = (paths.CHECKPOINTS / "README.md").read_text(encoding="utf-8")
     assert card == readme.with_card(card), "run: python -m sccore.paper.readme"
-    for path in CHECKPOINTS:
+    for path in [*CHECKPOINTS, CODEC]:
         stages = [*(meta := checkpoint.read_header(path)["meta"])["history"], meta]
         assert all(f"| {stage['steps']:,} | {stage['seconds']} |" in card for stage in stages)
 
@@ -75,7 +104,7 @@ def test_the_model_card_shows_the_records():
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_records_are_of_the_shipped_weights_and_complete(path):
     record = load_record(path)
-    assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in CHECKPOINTS}
+    assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in [*CHECKPOINTS, CODEC]}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
 
 
