@@ -28,6 +28,8 @@ ImageLike = Union[np.ndarray, Path, str, "Image", Picture]
 Weights = Union["Hyperprior", Path, str, None]
 Mask = np.ndarray | Path | str | None
 
+BARGAIN = 64  # bytes that an exact picture may be larger than a learned one
+
 
 def encode(
     image: ImageLike,
@@ -54,7 +56,7 @@ def encode(
         mask: of the text, bool (H, W) or the path of an image; None lets a detector make it, see :func:`text_mask`.
         detector: which one; "none" stands for text everywhere.
         adapter_steps: of a WACNN, gradient steps to fit adapters of its decoder in, see :mod:`sccore.codecs.dec_adapter`.
-        fallback: where a lossless picture is smaller, the file holds that. False: the learned one in any case.
+        fallback: where a lossless picture is smaller, or hardly larger, the file holds that. False: the learned one in any case.
         alpha: keep it, without loss; colours under fully transparent pixels are not kept. False: what is transparent goes onto white.
         metadata: keep EXIF data and XMP of a file or an image of Pillow.
         size: instead of a lambda, bytes that the file shall have at most; it has at least 98 % of them, unless it is lossless.
@@ -88,7 +90,7 @@ def encode(
     file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
     if not (size or psnr):
         learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
-        return min(learned, exact or learned, key=len)
+        return exact if exact and len(exact) <= len(learned) + BARGAIN else learned
     from sccore.codecs import search
 
     latents = sci.analyse(colours, net, seen)
@@ -98,7 +100,7 @@ def encode(
         if psnr and exact:
             return exact
         raise
-    return min(learned, exact or learned, key=len)
+    return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
 
 
 def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
