@@ -23,7 +23,7 @@ def main():
     found = pair(paths.SAMPLES / "images", paths.SAMPLES / "masks")
     record = provenance(models[WITH], paths.SAMPLES / "images", "python benchmarks/context.py", paths.SAMPLES / "masks")
     record |= {"codec": WITH, "without": models[WITHOUT].checkpoint_hash, "images": []}
-    flat = {f"flat {colour}": (np.full((512, 512, 3), bytes.fromhex(colour[1:]), np.uint8), None) for colour in FLAT}
+    flat = {f"flat {colour}": (np.full((512, 512, 3), list(bytes.fromhex(colour[1:])), np.uint8), None) for colour in FLAT}
     pictures = {image.name: lambda image=image, mask=mask: load(image, mask) for _, image, mask in found}
     pictures |= {name: lambda pixels=pixels: pixels for name, pixels in flat.items()}
     for name, read in tqdm(pictures.items(), unit="image"):

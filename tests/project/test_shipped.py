@@ -65,7 +65,7 @@ def test_the_codec_s_weights_are_those_of_the_papers_model_and_a_context():
 
 @pytest.mark.parametrize("colour", context.FLAT)
 def test_a_page_of_one_colour_takes_a_few_bytes(colour):
-    image = np.full((512, 512, 3), bytes.fromhex(colour[1:]), np.uint8)
+    image = np.full((512, 512, 3), list(bytes.fromhex(colour[1:])), np.uint8)
     file = sccore.encode(image, lmbda=0.0067, detector="none")
     assert len(file) < 100 and np.abs(sccore.decode(file).astype(int) - image).max() == 0
 
