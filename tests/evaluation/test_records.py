@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import sccore
 from sccore import create_model
 from sccore.codecs.zoo import codec_name
 from sccore.evaluation import provenance
@@ -172,7 +173,7 @@ def test_code_version_is_that_of_the_clone(root):
     def git(*command):
         return subprocess.run(["git", "-C", root, *command], check=True, capture_output=True, text=True).stdout.strip()
 
-    assert provenance.versions()["sccore"] == "0.1.0"  # no clone: the package's version
+    assert provenance.versions()["sccore"] == sccore.__version__  # no clone: the package's version
     git("init", "-q")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
     assert provenance.versions()["sccore"] == git("rev-parse", "--short", "HEAD")
