@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from sccore.codecs.checkpoint import load_model, warm_start
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
 from sccore.data import samples as data
 from sccore.evaluation import provenance

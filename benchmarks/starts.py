@@ -17,6 +17,7 @@ from sccore.codecs import checkpoint
 from sccore.data import samples as data
 from sccore.evaluation import provenance
 from sccore.training import fit
+from sccore.training.begin import begin
 from sccore.training.recipe import FROM_KLT, jsonable
 from sccore.utils import paths
 from sccore.utils.device import best
@@ -26,7 +27,7 @@ from sccore.utils.files import replacing
 def curve(start: str, samples: data.Samples, validation: data.Samples, recipe, device: str) -> dict:
     """Trains WACNN from "klt" or "noise" and returns recipe, data and held-out values."""
     out = paths.RUNS / "starts" / start
-    model = fit.begin("wacnn", "companion", samples, recipe, None, None, out, device, from_klt=start == "klt")
+    model = begin("wacnn", "companion", samples, recipe, None, None, out, device, from_klt=start == "klt")
     fit.fit(model, samples, out, recipe=recipe, validation=validation, device=device, desc=start)
     held_out = pd.read_csv(out / "log.csv").dropna(subset=["val_loss"])
     meta = checkpoint.read_header(out / "model.safetensors")["meta"]

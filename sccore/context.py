@@ -28,7 +28,7 @@ LATTICE = 16  # positions from one to the next of the first pass, a power of 2
 NEAREST = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # of a centre, in half steps of the lattice that is known
 RING = ((-3, -1), (-3, 1), (-1, -3), (-1, 3), (1, -3), (1, 3), (3, -1), (3, 1))
 SAID = 4  # what a network says of a symbol: the neighbours' share in its mean, a shift; a factor of its scale, an addend
-CONTEXTS = 2  # slices that have one, the first; the others gain less than 1 % of the rate
+CONTEXTS = 2  # slices that have one, the first: most of the bits of clean pages are theirs
 HIDDEN = 96  # channels of the networks
 
 SHIFTS = 8  # tables for means between two whole numbers

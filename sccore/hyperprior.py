@@ -14,17 +14,17 @@ from typing import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from compressai.ans import BufferedRansEncoder, RansDecoder, RansEncoder
-from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional
+from compressai.ans import BufferedRansEncoder, RansDecoder
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
 from sccore import fixed_point as fixedpoint
 from sccore import rans
-from sccore.context import Context, Where, at_once, between
+from sccore.context import Context, Where, at_once
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.gains import GainUnits, UnitGain
+from sccore.symbols import decode_z, encode_z, tables_for, tables_of
 from sccore.utils.beside import side_by_side
 from sccore.utils.errors import InputError
 
@@ -199,7 +199,7 @@ class Hyperprior(nn.Module, ABC):
             raise InputError("these weights make no finite numbers of this image")
         gain_z, _ = self.exact_gain(self.gain_z, level)
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
-        z_string = self._encode_z((z * gain_z).float().clamp(-rans.LARGEST, rans.LARGEST))
+        z_string = encode_z(self.entropy_bottleneck, (z * gain_z).float().clamp(-rans.LARGEST, rans.LARGEST))
         symbols, indexes = [], []
 
         def residual(part, mu: Tensor, sigma: Tensor, context: Context = at_once) -> Tensor:
@@ -207,7 +207,7 @@ class Hyperprior(nn.Module, ABC):
             r = ((part(y) - mu) * gain).round()
 
             def code(where: Where, mean: Tensor | None, scale: Tensor) -> Tensor:
-                shift, index = self._tables_of(mean, scale)
+                shift, index = tables_for(self.gaussian_conditional, mean, scale)
                 symbol = (where(r) - shift).clamp(-rans.LARGEST, rans.LARGEST)
                 symbols.extend(symbol.int().flatten().tolist())
                 indexes.extend(index)
@@ -218,7 +218,7 @@ class Hyperprior(nn.Module, ABC):
         with side_by_side():
             self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
-        encoder.encode_with_indexes(symbols, indexes, *self._tables())
+        encoder.encode_with_indexes(symbols, indexes, *tables_of(self.gaussian_conditional))
         return [encoder.flush(), z_string]
 
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
@@ -233,13 +233,13 @@ class Hyperprior(nn.Module, ABC):
         gain_y, inverse_y = self.exact_gain(self.gain_y, level)
         decoder = RansDecoder()
         decoder.set_stream(rans.fenced(y_string, positions * 16 * self.y_ch))
-        tables = self._tables()
+        tables = tables_of(self.gaussian_conditional)
 
         def residual(part, mu: Tensor, sigma: Tensor, context: Context = at_once) -> Tensor:
             gain, inverse = part(gain_y), part(inverse_y)
 
             def code(where: Where, mean: Tensor | None, scale: Tensor) -> Tensor:
-                shift, index = self._tables_of(mean, scale)
+                shift, index = tables_for(self.gaussian_conditional, mean, scale)
                 symbol = decoder.decode_stream(index, *tables)
                 return torch.tensor(symbol, dtype=torch.float64, device=mu.device).view_as(scale) + shift
 
@@ -251,79 +251,8 @@ class Hyperprior(nn.Module, ABC):
 
     def _exact_z_hat(self, z_string: bytes, shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)
-        return to_grid(self._decode_z(z_string, shape).to(inverse_z.device) * inverse_z)
-
-    def _encode_z(self, z: Tensor) -> bytes:
-        """z (1, Z, h, w), scaled, as a string: the share of positions that repeat the one before, which these are, and all others."""
-        bottleneck = self.entropy_bottleneck
-        values = bottleneck.quantize(z[0], "symbols", bottleneck._get_medians()).flatten(1).T  # (h w, Z)
-        repeats = F.pad((values[1:] == values[:-1]).all(1), (1, 0))
-        share = round(255 * repeats.double().mean().item())
-        flags, rows = (repeats.int().tolist(), values[~repeats]) if share else ([], values)
-        indexes = [self.z_ch] * len(flags) + [*range(self.z_ch)] * len(rows)
-        return bytes([share]) + RansEncoder().encode_with_indexes(flags + rows.flatten().tolist(), indexes, *self._z_tables(share))
-
-    def _decode_z(self, string: bytes, shape: tuple[int, int]) -> Tensor:
-        """The inverse of :meth:`_encode_z`, (1, Z, h, w)."""
-        positions, share, coded = shape[0] * shape[1], *(string[:1] or b"\0"), string[1:]
-        cdf, lengths, offsets = self._z_tables(share)
-        row = rans.least_bits(self.entropy_bottleneck.quantized_cdf).sum().item()
-        least = min(math.log2(256 / share), math.log2(256 / (256 - share)) + row) if share else row  # bits a position takes at least
-        rans.require(coded, positions * least)
-        decoder = RansDecoder()
-        decoder.set_stream(rans.fenced(coded, (self.z_ch + 1) * positions))
-        flags = decoder.decode_stream([self.z_ch] * positions, cdf, lengths, offsets) if share else [0] * positions
-        own = torch.tensor(flags) != 1
-        own[0] = True
-        rows = decoder.decode_stream([*range(self.z_ch)] * int(own.sum()), cdf, lengths, offsets)
-        values = torch.tensor(rows).view(-1, self.z_ch)[own.cumsum(0) - 1].float() + self.entropy_bottleneck._get_medians().view(-1).cpu()
-        return values.T.reshape(1, self.z_ch, *shape)
-
-    def _z_tables(self, share: int) -> tuple[list, list, list]:
-        """Of z's channels, and behind them of whether a position repeats, which `share` of 255 do."""
-        cdf, lengths, offsets = tables_of(self.entropy_bottleneck)
-        repeats = [0, round((rans.UNIT - 2) * (1 - share / 256)), rans.UNIT - 1, rans.UNIT]  # the last is the escape
-        return [*cdf, repeats], [*lengths, len(repeats)], [*offsets, 0]
-
-    def _indexes(self, scales: Tensor) -> Tensor:
-        """Entries of the scale table, geometrically nearest; CompressAI's choice is the next larger one."""
-        table, bound = self.gaussian_conditional.scale_table.double(), self.gaussian_conditional.lower_bound_scale.bound.double()
-        scales = torch.maximum(scales / (table[1] / table[0]).sqrt(), bound).contiguous()
-        return torch.bucketize(scales, table[:-1], out_int32=True)
-
-    def _tables_of(self, mean: Tensor | None, scale: Tensor) -> tuple[Tensor | float, list[int]]:
-        """For symbols of these means and scales the whole part of the means, and which tables have the rest."""
-        index = self._indexes(scale)
-        if mean is None:
-            return 0.0, index.flatten().tolist()
-        whole, which = between(self.gaussian_conditional, mean.clamp(-rans.LARGEST, rans.LARGEST), index)
-        return whole, which.flatten().tolist()
-
-    def _tables(self) -> tuple[list, list, list]:
-        return tables_of(self.gaussian_conditional)
+        return to_grid(decode_z(self.entropy_bottleneck, z_string, shape).to(inverse_z.device) * inverse_z)
 
     def _require_update(self):
         if self._exact is None:
             raise RuntimeError("call update() before compress or decompress")
-
-
-def tables_of(part: EntropyModel) -> tuple[list, list, list]:
-    """Tables, lengths and offsets as the coder takes them."""
-    lengths = part.cdf_length.tolist()
-    rows = [row[:length].tolist() for row, length in zip(part.quantized_cdf, lengths)]  # without padding: read often
-    return rows, lengths, part.offset.tolist()
-
-
-def keep_variance(transform: nn.Module):
-    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
-
-    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
-    to the same value teaches h_s nothing.
-    """
-    for conv in transform.modules():
-        if isinstance(conv, (nn.Conv2d, nn.ConvTranspose2d)):
-            fan = conv.weight[0].numel()  # inputs of one output
-            if isinstance(conv, nn.ConvTranspose2d):
-                fan = conv.in_channels * conv.weight[0, 0].numel() / (conv.stride[0] * conv.stride[1])
-            nn.init.normal_(conv.weight, std=(2 / fan) ** 0.5)
-            nn.init.zeros_(conv.bias)

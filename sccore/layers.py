@@ -38,3 +38,18 @@ def conv_chain(*widths: int, act: type[nn.Module] = GELU) -> nn.Sequential:
     for in_ch, out_ch in zip(widths, widths[1:]):
         layers += [conv3x3(in_ch, out_ch), act()]
     return nn.Sequential(*layers[:-1])
+
+
+def keep_variance(transform: nn.Module):
+    """Starts convolutions so that they neither shrink nor swell what passes through them (He et al., ICCV 2015).
+
+    With PyTorch's own start z begins so small that it rounds to a constant and stays one, for what is always rounded
+    to the same value teaches h_s nothing.
+    """
+    for conv in transform.modules():
+        if isinstance(conv, (nn.Conv2d, nn.ConvTranspose2d)):
+            fan = conv.weight[0].numel()  # inputs of one output
+            if isinstance(conv, nn.ConvTranspose2d):
+                fan = conv.in_channels * conv.weight[0, 0].numel() / (conv.stride[0] * conv.stride[1])
+            nn.init.normal_(conv.weight, std=(2 / fan) ** 0.5)
+            nn.init.zeros_(conv.bias)

@@ -8,8 +8,7 @@ from torch import nn
 
 from sccore.attention import WAM
 from sccore.entropy import SliceEntropyModel, hyper_synthesis
-from sccore.hyperprior import keep_variance
-from sccore.layers import GELU, conv, conv_chain, deconv
+from sccore.layers import GELU, conv, conv_chain, deconv, keep_variance
 from sccore.presets import PRESETS, Preset
 
 

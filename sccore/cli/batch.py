@@ -14,6 +14,8 @@ from sccore.utils.files import writable, writable_folder
 
 Work = Callable[[Namespace, Path, Path], str]  # options, source, target -> a line that says what was written
 
+LEFT_OUT = 3  # exit code: some files could not be read and were named, the rest is done
+
 
 def show_notes():
     """Warnings as notes, a line each; none of libraries about themselves."""
@@ -85,6 +87,13 @@ def run(work: Work, a: Namespace, files: list[tuple[Path, Path]], say: Callable[
                 with bar.external_write_mode(sys.stdout):
                     say(target, line)
     return failed, done
+
+
+def left_out(failed: list[str], done) -> int:
+    """Names what was left out, at the end; the exit code: 1 if nothing was done at all."""
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    return 0 if not failed else LEFT_OUT if done else 1
 
 
 def _results(work, a, todo) -> Iterator[tuple[Path, str, str]]:

@@ -17,7 +17,8 @@ from compressai.layers import AttentionBlock, ResidualBlock, conv3x3
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore.hyperprior import Hyperprior, Residual, keep_variance
+from sccore.hyperprior import Hyperprior, Residual
+from sccore.layers import keep_variance
 from sccore.presets import Preset
 
 REACH = 2  # of the context, in positions to each side

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from sccore.hyperprior import Hyperprior
 from sccore.rans import fenced
+from sccore.symbols import tables_of
 from sccore.utils.beside import one_thread
 from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
@@ -113,7 +114,7 @@ def encode(model: WACNN, symbols: list[Tensor]) -> bytes:
     scales = [(s.double().square().mean().sqrt().clamp(min=1e-9).log() - table).abs().argmin().item() for s in symbols]
     indexes = [i for i, s in zip(scales, symbols) for _ in range(s.numel())]
     encoder = BufferedRansEncoder()
-    encoder.encode_with_indexes(torch.cat([s.flatten() for s in symbols]).tolist(), indexes, *model._tables())
+    encoder.encode_with_indexes(torch.cat([s.flatten() for s in symbols]).tolist(), indexes, *tables_of(model.gaussian_conditional))
     return bytes(scales) + encoder.flush()
 
 
@@ -126,7 +127,7 @@ def decode(model: WACNN, string: bytes) -> list[Tensor]:
     indexes = [i for i, (m, n) in zip(scales, sizes) for _ in range(m * n)]
     decoder = RansDecoder()
     decoder.set_stream(fenced(body, len(indexes)))
-    symbols = torch.tensor(decoder.decode_stream(indexes, *model._tables())).clamp(-LARGEST, LARGEST)
+    symbols = torch.tensor(decoder.decode_stream(indexes, *tables_of(model.gaussian_conditional))).clamp(-LARGEST, LARGEST)
     return [s.view(size) for s, size in zip(symbols.split([m * n for m, n in sizes]), sizes)]
 
 

@@ -18,8 +18,7 @@ from compressai.layers import GDN, conv3x3
 from torch import Tensor, nn
 
 from sccore.entropy import SliceEntropyModel
-from sccore.hyperprior import keep_variance
-from sccore.layers import conv, deconv
+from sccore.layers import conv, deconv, keep_variance
 from sccore.presets import Preset
 
 BLOCK = 16  # pixels a side, the step of y

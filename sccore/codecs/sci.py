@@ -35,16 +35,9 @@ def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None
         return model.analysis(*to_tensors(image, mask, model))
 
 
-def encode(
-    image: np.ndarray,
-    model: Hyperprior,
-    lmbda: float | None = None,
-    mask: np.ndarray | None = None,
-    latents: tuple[Tensor, Tensor] | None = None,
-    adapter_steps: int = 0,
-) -> bytes:
-    """The bytes of the .sci file of :func:`learned`."""
-    return container.pack(learned(image, model, lmbda, mask, latents, adapter_steps))
+def encode(image: np.ndarray, model: Hyperprior, *args, **options) -> bytes:
+    """The bytes of the .sci file of :func:`learned`, whose arguments these are."""
+    return container.pack(learned(image, model, *args, **options))
 
 
 @torch.no_grad()

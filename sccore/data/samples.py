@@ -236,3 +236,16 @@ def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, 
     """Image and mask repeated at the border up to at least size x size."""
     bottom, right = (max(size - n, 0) for n in image.shape[:2])
     return np.pad(image, ((0, bottom), (0, right), (0, 0)), "edge"), np.pad(mask, ((0, bottom), (0, right)), "edge")
+
+
+def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
+    """The central crop of every sample, in batches of (x, mask) as :class:`Crops` gives them."""
+    pairs = []
+    for image, mask in samples:
+        image, mask = extend(image, mask, size)
+        top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
+        window = (slice(top, top + size), slice(left, left + size))
+        x = torch.from_numpy(image[window].copy()).permute(2, 0, 1).float() / 255
+        pairs.append((x, torch.from_numpy(mask[window].copy())[None].float()))
+    images, masks = (torch.stack(layer) for layer in zip(*pairs))
+    return list(zip(images.split(batch), masks.split(batch)))

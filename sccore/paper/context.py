@@ -9,7 +9,7 @@ from sccore.codecs.checkpoint import DEFAULT
 from sccore.context import LATTICE, NEAREST, passes
 from sccore.evaluation.records import load_record
 from sccore.paper.drawing.style import image_axes, styled
-from sccore.paper.tables import MISSING, number, table
+from sccore.paper.tables import MISSING, change, table
 from sccore.utils import paths
 
 WITH, WITHOUT = DEFAULT, "sftip"
@@ -50,15 +50,10 @@ def saved() -> str:
     frame = pd.DataFrame(record["images"])
     lambdas = sorted(frame["lmbda"].unique())
     frame = frame[frame["lmbda"].isin(lambdas[:: len(lambdas) // 2])]
-    frame["cell"] = [f"{r.before:,} → {r.bytes:,} ({percent(r.bytes / r.before)})" for r in frame.itertuples()]
+    frame["cell"] = [f"{r.before:,} → {r.bytes:,} ({change(r.bytes, r.before)})" for r in frame.itertuples()]
     cells = frame.pivot(index="name", columns="lmbda", values="cell").loc[frame["name"].unique()]
     samples = frame[~frame["name"].isin([f"flat {colour}" for colour in FLAT])]
     means = (samples["bytes"] / samples["before"]).groupby(samples["lmbda"]).mean()
     rows = [[name, *row] for name, row in zip(cells.index, cells.to_numpy())]
-    rows.insert(samples["name"].nunique(), ["**mean of the samples**", *(f"**{percent(mean)}**" for mean in means)])
+    rows.insert(samples["name"].nunique(), ["**mean of the samples**", *(f"**{change(mean, 1)}**" for mean in means)])
     return table(["picture", *(f"λ = {lmbda:g}" for lmbda in cells.columns)], rows)
-
-
-def percent(ratio: float) -> str:
-    """The change that a ratio is, with its sign."""
-    return number(100 * (ratio - 1)) + " %"

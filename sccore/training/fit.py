@@ -6,18 +6,12 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from sccore import klt
-from sccore.codecs.checkpoint import load_model, save_model
-from sccore.codecs.checkpoint import warm_start as warm_start_of
-from sccore.codecs.zoo import create_model
-from sccore.data.samples import Samples, extend, load
-from sccore.data.streaming import Stream
-from sccore.entropy import SliceEntropyModel
+from sccore.codecs.checkpoint import save_model
+from sccore.data.samples import Samples, centre_crops, load
 from sccore.hyperprior import Hyperprior
+from sccore.training.begin import Data
 from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe, check, jsonable
@@ -26,8 +20,6 @@ from sccore.utils.allocator import keep_memory
 from sccore.utils.device import trains_in_bf16
 from sccore.utils.errors import InputError
 from sccore.utils.files import holder, lock, replacing
-
-Data = Samples | Stream
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 LOG_EVERY = 10  # steps; and all of the first ten
@@ -264,66 +256,3 @@ class Training:
             "first": run.validations[:1],
             "last": run.validations[-1:],
         }
-
-
-def begin(
-    name: str,
-    preset: str,
-    data: Data | None,
-    recipe: Recipe,
-    lmbda: float | None,
-    warm_start: Path | str | None,
-    out: Path | str | None = None,
-    device: str = "cpu",
-    from_klt: bool = True,
-    progress: bool = True,
-    **switches,
-) -> Hyperprior:
-    """A new model with its start: trained weights, or the KLT of the images.
-
-    Args:
-        data: training images; without them all is checked, and there is no KLT, for which :func:`from_images` can be called later.
-        lmbda: of a model of one rate, which is "tuned" if it has trained weights to begin with and "fixed" if not;
-            None for one of all rates.
-        warm_start: a checkpoint, file or name of a shipped one; empty or None: :func:`sccore.klt.start`.
-        out: folder of the run; one that is begun there brings its weights along, so that the KLT is not made again.
-        from_klt: False leaves a model without trained weights as `create_model` makes it.
-    """
-    source = load_model(warm_start) if warm_start else None
-    if source and source.spec["preset"] != preset:
-        raise InputError(f"{warm_start} has the size {source.spec['preset']}, not {preset}; choose another warm_start, or none")
-    torch.manual_seed(recipe.seed)
-    model = create_model(name, preset, rate="variable" if lmbda is None else "tuned" if source else "fixed", **switches).to(device)
-    check(model, lmbda, recipe)
-    if source:
-        warm_start_of(model, source, lmbda)
-    return from_images(model, data, recipe, lmbda, out, device, progress) if from_klt and data else model
-
-
-def from_images(
-    model: Hyperprior,
-    data: Data,
-    recipe: Recipe,
-    lmbda: float | None,
-    out: Path | str | None = None,
-    device: str = "cpu",
-    progress: bool = True,
-) -> Hyperprior:
-    """The KLT of the images in a model of :func:`begin` that has no trained weights and no run in `out` to go on with."""
-    begun = model.meta.get("history") or (out and (Path(out) / "last.pt").exists())
-    if isinstance(model, SliceEntropyModel) and not begun:
-        klt.start(model, data.batches(recipe.crop, recipe.batch, recipe.seed, device), lmbda, klt.STEPS, progress)
-    return model
-
-
-def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
-    """The central crop of every sample, in batches of (x, mask) as :class:`sccore.data.samples.Crops` gives them."""
-    pairs = []
-    for image, mask in samples:
-        image, mask = extend(image, mask, size)
-        top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
-        window = (slice(top, top + size), slice(left, left + size))
-        x = torch.from_numpy(image[window].copy()).permute(2, 0, 1).float() / 255
-        pairs.append((x, torch.from_numpy(mask[window].copy())[None].float()))
-    images, masks = (torch.stack(layer) for layer in zip(*pairs))
-    return list(zip(images.split(batch), masks.split(batch)))

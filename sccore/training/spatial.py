@@ -21,13 +21,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm, trange
 
-from sccore.codecs.checkpoint import by_identity, load_model, save_model, warm_start
+from sccore.codecs.checkpoint import by_identity, load_model, save_model
+from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
 from sccore.context import in_passes
-from sccore.data.samples import Crops, Samples, load
+from sccore.data.samples import Crops, Samples, centre_crops, load
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
-from sccore.training.fit import alone, centre_crops
+from sccore.training.fit import alone
 from sccore.training.log import Log
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing

@@ -125,7 +125,8 @@ class Suite:
     def training(self, run: Planned, samples, validation, position: int = 0, **options):
         """A run that is ready or begun, as :class:`sccore.training.fit.Training`; `options` are further ones of it."""
         from sccore.text.mask_folder import remask
-        from sccore.training.fit import Training, begin
+        from sccore.training.begin import begin
+        from sccore.training.fit import Training
 
         if run.detector != "craft":
             samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)

@@ -6,7 +6,7 @@ import torch
 from models import lively
 
 import sccore
-from sccore.codecs import checkpoint
+from sccore.codecs import checkpoint, starts
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -48,14 +48,14 @@ def test_a_compact_file_is_less_than_half_as_large_and_keeps_bounds(saved, tmp_p
 
 def test_warm_start_needs_a_source_that_fits(saved):
     with pytest.raises(InputError, match="cannot start"):
-        checkpoint.warm_start(sccore.create_model("wacnn", rate="variable"), saved("sftip", "variable")[0])
-    target = checkpoint.warm_start(sccore.create_model("sftip", rate="variable"), saved("wacnn", "variable")[0])
+        starts.warm_start(sccore.create_model("wacnn", rate="variable"), saved("sftip", "variable")[0])
+    target = starts.warm_start(sccore.create_model("sftip", rate="variable"), saved("wacnn", "variable")[0])
     assert target.meta["history"][-1]["sha256"] == saved("wacnn", "variable")[0].checkpoint_hash
 
 
 def test_fixed_rate_starts_from_a_variable_rate_near_its_middle(saved):
     source = saved("wacnn", "variable")[0]
-    fixed = checkpoint.warm_start(sccore.create_model("wacnn", rate="fixed"), source).eval()
+    fixed = starts.warm_start(sccore.create_model("wacnn", rate="fixed"), source).eval()
     x = torch.rand(1, 3, 64, 64)
     middle, low = (source(x, lmbda=source.lambdas[i])["likelihoods"]["y"].log().sum() for i in (2, 0))
     own = fixed(x)["likelihoods"]["y"].log().sum()
@@ -189,13 +189,13 @@ def test_published_wacnn_file_loads(tmp_path):
             if f"entropy_bottleneck.{new}.{i}" in state:
                 state[f"entropy_bottleneck.{old}{i}"] = state.pop(f"entropy_bottleneck.{new}.{i}")
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "wacnn.pth.tar")
-    model = checkpoint.load_published(sccore.create_model("wacnn"), tmp_path / "wacnn.pth.tar").eval()
+    model = starts.load_published(sccore.create_model("wacnn"), tmp_path / "wacnn.pth.tar").eval()
     x = torch.rand(1, 3, 64, 64)
     assert torch.equal(model(x)["x_hat"], source(x)["x_hat"])
     assert model.compress(x)["strings"]
     (tmp_path / "junk.pth").write_bytes(np.random.default_rng(0).bytes(100))
     with pytest.raises(InputError, match="not readable as tensors"):
-        checkpoint.load_published(sccore.create_model("wacnn"), tmp_path / "junk.pth")
+        starts.load_published(sccore.create_model("wacnn"), tmp_path / "junk.pth")
 
 
 def published_shapes(N=192, M=320, heads=8) -> dict[str, tuple]:
@@ -274,7 +274,7 @@ def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):
     state["entropy_bottleneck.quantiles"] = torch.tensor([-10.0, 0.0, 10.0]).expand(192, 1, 3)
     torch.save(state, path := tmp_path / "published.pth")
     assert path.stat().st_size < 1e6
-    model = checkpoint.load_published(sccore.create_model("wacnn", "paper"), path)
+    model = starts.load_published(sccore.create_model("wacnn", "paper"), path)
     loaded = dict(model.named_parameters())
     assert sum(v.numel() for v in loaded.values()) == 75_235_779
     for name in ("g_a.0.weight", "g_a.4.conv_b.0.attn.qkv.weight", "g_s.8.bias", "lrp_transforms.9.8.weight"):
@@ -285,7 +285,7 @@ def test_published_names_and_shapes_load_at_the_papers_size(tmp_path):
     wrong = {**state, "g_a.0.weight": state["g_a.0.weight"][:100]}
     torch.save(wrong, tmp_path / "wrong.pth")
     with pytest.raises(InputError, match="wrong.pth: not a WACNN checkpoint .*g_a.0.weight"):
-        checkpoint.load_published(sccore.create_model("wacnn", "paper"), tmp_path / "wrong.pth")
+        starts.load_published(sccore.create_model("wacnn", "paper"), tmp_path / "wrong.pth")
 
 
 def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypatch, saved):

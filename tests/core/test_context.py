@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from sccore.codecs.checkpoint import warm_start
+from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
 from sccore.context import FRACTIONS, LATTICE, NEAREST, ShiftedGaussian, between, passes
-from sccore.hyperprior import SCALES, tables_of
+from sccore.hyperprior import SCALES
+from sccore.symbols import decode_z, encode_z, tables_of
 from sccore.utils.errors import InputError
 
 CPU = torch.device("cpu")
@@ -111,16 +112,16 @@ def test_tables_between_whole_numbers_cost_what_the_gaussian_says():
 
 @pytest.mark.parametrize("constant", [True, False])
 def test_z_that_repeats_costs_almost_nothing(pair, coded, constant):
-    model, (_, z, _) = pair[1], coded
+    bottleneck, (_, z, _) = pair[1].entropy_bottleneck, coded
     z = torch.randn(1, 32, 1, 1).expand(1, 32, 9, 7) if constant else 4 * torch.randn(1, 32, 9, 7)
-    string = model._encode_z(z)
-    medians = model.entropy_bottleneck._get_medians().view(1, -1, 1, 1)
-    assert torch.equal(model._decode_z(string, (9, 7)), (z - medians).round() + medians)
+    string = encode_z(bottleneck, z)
+    medians = bottleneck._get_medians().view(1, -1, 1, 1)
+    assert torch.equal(decode_z(bottleneck, string, (9, 7)), (z - medians).round() + medians)
     assert (len(string) < 40) == constant
     with pytest.raises(InputError, match="damaged"):
-        model._decode_z(string, (900, 700))
+        decode_z(bottleneck, string, (900, 700))
     for forged in (b"", b"\x00", b"\xff" * 40, bytes(40), bytes([255]) + bytes(7) + b"\x01"):
         try:
-            assert model._decode_z(forged, (9, 7)).shape == (1, 32, 9, 7)
+            assert decode_z(bottleneck, forged, (9, 7)).shape == (1, 32, 9, 7)
         except InputError as error:
             assert "damaged" in str(error)

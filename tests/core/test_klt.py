@@ -10,6 +10,7 @@ from sccore.codecs.zoo import create_model
 from sccore.data import samples as data
 from sccore.presets import PRESETS
 from sccore.training import fit
+from sccore.training.begin import begin
 from sccore.training.recipe import FROM_KLT
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
@@ -78,7 +79,7 @@ def test_after_forty_steps_the_loss_is_less_than_half_of_the_ordinary_start_s(sa
     recipe = replace(FROM_KLT, steps=40, batch=2, crop=128, warmup=10, validate_every=40)
     losses = {}
     for name, from_klt in (("ordinary", False), ("klt", True)):
-        model = fit.begin("wacnn", "companion", few, recipe, None, None, from_klt=from_klt)
+        model = begin("wacnn", "companion", few, recipe, None, None, from_klt=from_klt)
         losses[name] = fit.fit(model, few, tmp_path / name, recipe=recipe, validation=few, progress=False)["last"][0]["loss"]
     assert losses["klt"] < 0.5 * losses["ordinary"], losses
 

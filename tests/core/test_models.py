@@ -9,11 +9,12 @@ from compressai.models import Cheng2020Attention
 from models import lively
 
 import sccore
-from sccore.codecs.checkpoint import warm_start
 from sccore.codecs.models import MODELS, RATES
+from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 from sccore.data.images import read_image
 from sccore.presets import LAMBDAS
+from sccore.symbols import scale_indexes
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -209,4 +210,4 @@ def test_indexes_are_the_librarys_for_scales_half_a_step_smaller():
     half = (table[1] / table[0]).sqrt()
     edges = [torch.nextafter(table * half, torch.tensor(to, dtype=torch.float64)) for to in (0, 1e9)]
     scales = torch.cat([*edges, table * half, table, torch.tensor([-1.0, 0, 1e9]), torch.randn(1000).double().exp()])
-    assert model._indexes(scales).tolist() == model.gaussian_conditional.build_indexes(scales / half).tolist()
+    assert scale_indexes(model.gaussian_conditional, scales).tolist() == model.gaussian_conditional.build_indexes(scales / half).tolist()

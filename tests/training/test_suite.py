@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sccore.codecs import checkpoint
+from sccore.codecs import checkpoint, starts
 from sccore.codecs.models import MODELS
 from sccore.codecs.zoo import create_model
 from sccore.evaluation.records import load_record
@@ -144,7 +144,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
     def put(planned, source, **meta):
         model = create_model(**planned.spec)
         if source:
-            checkpoint.warm_start(model, source)
+            starts.warm_start(model, source)
         meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
         path = paths.CHECKPOINTS / f"{planned.name}.safetensors" if planned.ships else paths.RUNS / planned.name / "model.safetensors"
         return checkpoint.load_model(checkpoint.save_model(model, path, **meta))

@@ -1,0 +1,96 @@
+"""The commands that people use most: encode, decode, and what a file or a model is; files come one by one or many at a time.
+
+Imports wait until a command runs, as in :mod:`sccore.cli.commands`, where all others are.
+"""
+
+import json
+from functools import lru_cache
+
+from sccore.cli.batch import left_out
+from sccore.utils.errors import InputError
+
+
+def info(a) -> int:
+    if a.file:
+        from sccore.codecs import coding
+
+        print(json.dumps(coding.info(a.file), indent=2))
+        return 0
+    from sccore.codecs.checkpoint import load_model
+    from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
+
+    model = (
+        load_model(a.checkpoint)
+        if a.checkpoint
+        else create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)
+    )
+    report = {"model": model.spec, "parameters": count_parameters(model), "kmac_per_pixel": kmac_per_pixel(model)}
+    if a.checkpoint:
+        report |= {"meta": model.meta, "sha256": model.checkpoint_hash}
+    print(json.dumps(report, indent=2))
+
+
+def encode(a) -> int:
+    from sccore.cli import batch, ends
+    from sccore.codecs import checkpoint, coding, sci
+    from sccore.data.images import is_image
+
+    files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
+    if a.mask and len(files) > 1:
+        raise InputError("--mask is of one picture; for several, a detector makes it")
+    for source, target in files:
+        ends.check_target(target, source, a.mask, a.checkpoint, made=target != a.file)
+    a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
+    model = weights(a.checkpoint)
+    sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
+    return left_out(*batch.run(encode_one, a, files, ends.say))
+
+
+def encode_one(a, source, target) -> str:
+    """Encodes one picture; the line that says what it became."""
+    from sccore.cli import ends
+    from sccore.codecs import coding, container
+    from sccore.data.images import read_picture
+
+    picture = read_picture(ends.source(source), ends.name(source), not a.no_alpha, a.keep_metadata)
+    model = weights(a.checkpoint)
+    mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
+    wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps)
+    data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
+    ends.write(target, data)
+    what = container.described(data)
+    return f"{target}: {what}" + (f", mask: {origin}" if "learned" in what else "")
+
+
+def decode(a) -> int:
+    from sccore.cli import batch, ends
+
+    suffix = "." + a.format.lstrip(".")
+    files = batch.pairs(a.file, a.image, suffix, lambda path: path.suffix.lower() == ".sci" and not path.name.startswith("."))
+    for source, target in files:
+        ends.picture_format(target)
+        ends.check_target(target, source, a.checkpoint, made=target != a.image)
+    return left_out(*batch.run(decode_one, a, files, ends.say))
+
+
+def decode_one(a, source, target) -> str:
+    """Decodes one file; the line that says what it became."""
+    from sccore.cli import ends
+    from sccore.codecs import coding, container
+
+    try:
+        data = ends.source(source).getvalue() if ends.is_standard(source) else container.read(source)
+        file = container.unpack(data, a.max_pixels)
+        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None)
+    except InputError as error:
+        raise InputError(f"{source}: {error}".replace(f"{source}: {source}: ", f"{source}: ")) from None
+    ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
+    return f"{target}: {image.shape[1]}x{image.shape[0]}"
+
+
+@lru_cache(maxsize=1)
+def weights(path):
+    """A model, kept for the files that follow."""
+    from sccore.codecs.checkpoint import load_model
+
+    return load_model(path)
