@@ -88,18 +88,18 @@ def encode(
     seen, _ = text_mask(picture, net, mask, detector)
     colours, extra = parts(picture)
     file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
-    if not (size or psnr):
-        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
-        return exact if exact and len(exact) <= len(learned) + BARGAIN else learned
-    from sccore.codecs import search
+    if size or psnr:
+        from sccore.codecs import search
 
-    latents = sci.analyse(colours, net, seen)
-    try:
-        learned = search.reach(lambda value: file_at(value, latents=latents), colours, net, size, psnr, progress)
-    except search.Unreachable:
-        if psnr and exact:
-            return exact
-        raise
+        latents = sci.analyse(colours, net, seen)
+        try:
+            learned = search.reach(lambda value: file_at(value, latents=latents), colours, net, size, psnr, progress)
+        except search.Unreachable:
+            if psnr and exact:
+                return exact
+            raise
+    else:
+        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
     return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
 
 

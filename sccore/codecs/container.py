@@ -39,7 +39,7 @@ OTHER_LAMBDA, LOSSLESS, KIND = 5, 7, 0b111  # of the flags
 CHUNKS = {"adapters": 1 << 4, "alpha": 1 << 5, "exif": 1 << 6, "xmp": 1 << 7}  # their flags, in the order of the file
 IDENTITY = 4  # bytes
 LARGEST = 2**16 - 1  # pixels a side
-MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder needs about 450 bytes for each
+MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder needs some hundred bytes for each
 
 
 @dataclass(frozen=True)
