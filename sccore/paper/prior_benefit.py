@@ -16,17 +16,18 @@ from sccore.data.images import pair, read_image
 from sccore.evaluation import detectors
 from sccore.evaluation.bd_rate import between, bootstrap
 from sccore.evaluation.evaluate import evaluate
+from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import measured, of_codec, save_record
 from sccore.paper import tables_2_5
 from sccore.paper.drawing import style
-from sccore.paper.tables import BASELINE, EARLIER, MISSING, number
+from sccore.paper.tables import BASELINE, MISSING, number
 from sccore.text.words import by_hash, oracle, read_words
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
 CODEC, ANCHOR = tables_2_5.FULL, BASELINE
-PAGES = f"{EARLIER}/pages"  # the data set's folder of records
+PAGES = "pages"  # the data set's folder of records
 X = {"text": "share of text in the picture", "word_height": "median height of its words [pixels]"}
 MIN_IMAGES = 5  # for a rank correlation
 
@@ -43,16 +44,17 @@ def measure(
     Args:
         folder: pages STEM.png and their words STEM.json, of which the first `count` in the order of their hashes.
         other_masks: names of :mod:`sccore.text.altered_masks`, with blanks between.
-        records: folder of the records, data/results/earlier/pages unless given; what is in them is not measured again.
+        records: folder of the records, data/results/pages unless given; what is in them is not measured again.
     """
     from sccore.codecs import checkpoint
 
     out = Path(records) if records else paths.RESULTS / PAGES
+    command = f"papermill notebooks/beyond.ipynb -p pages {relative(folder)} -p count {count} -p told {other_masks!r}"
     images, masks, about = prepare(Path(folder).expanduser(), count)
     for codec, name in [(codec, None) for codec in codecs] + [(CODEC, name) for name in other_masks.split()]:
         path = out / (f"{codec}-told-{name}.json" if name else f"{codec}.json")
         model = checkpoint.load_model(paths.CHECKPOINTS / f"{codec}.safetensors")
-        record = evaluate(model, images, masks, out=path, name=path.stem, coded_with=name)
+        record = evaluate(model, images, masks, out=path, name=path.stem, command=command, coded_with=name)
         for row in record["images"]:
             row |= about[Path(row["name"]).stem]
         save_record(path, record)
@@ -90,7 +92,7 @@ def by_page(metric: str = "psnr", dataset: str = PAGES, codec: str = CODEC, anch
 
 def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
     """The same for the samples, whose share of text is that of their masks."""
-    frame = measured(f"{EARLIER}/samples")
+    frame = measured("samples")
     if not {codec, anchor} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
     found = between(frame, codec, anchor, metric)["per_image"]

@@ -1,6 +1,6 @@
 """Text integrity by many rulers: Table 6 of the paper (weighted against plain MSE) and the character error rate.
 
-Records with further rulers (:mod:`sccore.evaluation.metrics`) lie in data/results/earlier/integrity, one a codec, of the sample screenshots.
+The records of the sample screenshots, data/results/samples, hold further rulers too (:mod:`sccore.evaluation.metrics`).
 What is not recorded is named with the command that makes it; a BD-rate that would mean nothing is not given, and the
 reason stands in its place.
 """
@@ -18,14 +18,12 @@ from sccore.paper import table_1
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
 from sccore.paper.drawing.html import trace, traced_table
-from sccore.paper.tables import BASELINE, EARLIER, MISSING, number, paper_numbers
+from sccore.paper.tables import BASELINE, MISSING, number, paper_numbers
 from sccore.utils import paths
 
-FOLDER = paths.RESULTS / EARLIER / "integrity"  # of the samples
-OF_OTHERS = "asiqe.json"  # in it, but no codec's record: how ASIQE-R was trained
+FOLDER = paths.RESULTS / "samples"
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
-POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
 ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
 PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
 OURS = {  # ruler -> what it says about Table 6
@@ -60,7 +58,7 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
     """
     rows, records, failed = [], {}, {}
     for path in sorted(folder.glob("*.json")):
-        if path.name == OF_OTHERS or (record := load_record(path))["codec"] not in codecs:
+        if (record := load_record(path))["codec"] not in codecs:
             continue
         rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
         records.setdefault(record["codec"], []).append(record)
@@ -84,8 +82,7 @@ def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
     """The command, or commands, that make the record of a codec."""
     also, out = "--also " + " ".join(usable()), relative(folder)
     if codec in classical.CODECS:
-        points = " ".join(map(str, POINTS.get(codec, ())))
-        return f"`python -m sccore anchors --codec {codec}{f' --quality {points}' * bool(points)} --images {dataset} --out {out} {also}`"
+        return f"`python -m sccore anchors --codec {codec} --images {dataset} --out {out} {also}`"
     path = weights(codec)
     file = relative(path or paths.RUNS / codec / "model.safetensors")
     train = "" if path else f"`python -m sccore suite --only {codec}` trains it, then "
@@ -104,7 +101,7 @@ def _measure(codec, dataset, folder):
     place = datasets.place(dataset)
     if codec in classical.CODECS:
         if not classical.CODECS[codec].missing():
-            evaluate_classical(classical.CODECS[codec], *place, POINTS.get(codec), folder / f"{codec}.json", also=usable())
+            evaluate_classical(classical.CODECS[codec], *place, out=folder / f"{codec}.json", also=usable())
     elif path := weights(codec):
         evaluate(checkpoint.load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
-from sccore.paper.tables import EARLIER, bd_rate_cell, compared, number, paper_numbers, table
+from sccore.paper.tables import bd_rate_cell, compared, number, paper_numbers, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -121,7 +121,7 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def other_masks(dataset: str = EARLIER + "/pages") -> str:
+def other_masks(dataset: str = "pages") -> str:
     """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
     frame = measured(dataset)
     rows = [
