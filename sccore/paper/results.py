@@ -4,6 +4,7 @@ import pandas as pd
 
 from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.classical import CODECS
+from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
@@ -59,6 +60,20 @@ def beside_classical(sets: dict[str, pd.DataFrame], codec: str = DEFAULT) -> str
         if any(len(of_codec(frame, name)) for frame in sets.values())
     ]
     return table([f"`{codec}` against", *sets], rows)
+
+
+def beside_lossless(dataset: str = "samples", codec: str = DEFAULT) -> str:
+    """What the codec's files take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
+    own, exact = of_codec(measured(dataset), codec), lossless.sizes(dataset)
+    if own.empty or exact.empty:
+        return MISSING
+    rates = own.pivot(index="name", columns="lmbda", values="bpp")
+    share = rates.div(exact["WEBP"], axis=0).dropna()
+    row = lambda name, values: [name, *(f"{100 * value:.0f} %" for value in values)]
+    rows = [[f"{name}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
+    rows.append(row("**all images together**", (rates.mean() / exact["WEBP"].mean())))
+    means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
+    return table(["image, lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows) + f"\n\nLossless formats, mean bits per pixel: {means}."
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:

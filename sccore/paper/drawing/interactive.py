@@ -22,6 +22,7 @@ LOOK = """<style>
 .rd svg { width: 100%; height: auto; font-size: 14px; color: var(--pst-color-text-base, #222); }
 .rd svg text { fill: currentColor; }
 .rd .grid { stroke: currentColor; opacity: .15; }
+.rd .exact { stroke: currentColor; opacity: .6; stroke-dasharray: 2 4; }
 .rd polyline { fill: none; stroke-width: 2; }
 .rd .curve { --tone: var(--c); }
 html[data-theme="dark"] .rd .curve { --tone: color-mix(in srgb, var(--c) 55%, white); }
@@ -74,7 +75,11 @@ if (!window.sccoreCurves) {
 
 
 def rd_plot(
-    frame: pd.DataFrame, metric: str = "psnr", picture: Callable[[str, float], tuple[np.ndarray, str] | None] | None = None, said: str = ""
+    frame: pd.DataFrame,
+    metric: str = "psnr",
+    picture: Callable[[str, float], tuple[np.ndarray, str] | None] | None = None,
+    said: str = "",
+    lossless: float | None = None,
 ) -> str:
     """HTML of mean quality against mean rate on a logarithmic axis, a curve a codec.
 
@@ -83,12 +88,13 @@ def rd_plot(
         metric: "psnr", or "psnr_text"; images and codecs without it are left out.
         picture: (codec, setting) -> a crop (H, W, 3) coded so, and what is said of it; or None.
         said: what stands below until a point is chosen.
+        lossless: rate of lossless WebP on these images, drawn as a line.
     """
     frame = frame.dropna(subset=[metric])
     codecs = sorted(frame["codec"].unique(), key=rank)
     points = {codec: _points(of_codec(frame, codec), metric) for codec in codecs}
     every = pd.concat(points.values())
-    low, high = np.log(every["bpp"].min()), np.log(every["bpp"].max())
+    low, high = np.log(every["bpp"].min()), np.log(max(every["bpp"].max(), lossless or 0))
     bottom, top = np.floor(every[metric].min()), np.ceil(every[metric].max())
     across = lambda bpp: LEFT + 14 + (np.log(bpp) - low) / (high - low) * (WIDTH - LEFT - 28)
     up = lambda value: HEIGHT - LOW - 8 - (value - bottom) / (top - bottom) * (HEIGHT - LOW - 20)
@@ -99,6 +105,10 @@ def rd_plot(
     ticks = np.arange(step * np.ceil(bottom / step), top + 1, step)
     shapes += [_line(LEFT, up(v), WIDTH, up(v)) + _text(LEFT - 8, up(v) + 5, f"{v:g}", "end") for v in ticks]
     shapes += [_text(WIDTH / 2, HEIGHT - 6, "bits per pixel, logarithmic"), _text(LEFT + 6, 18, LABELS[metric].split(",")[0], "start")]
+    if lossless:
+        x = across(lossless)
+        shapes += [f'<line class="exact" x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{HEIGHT - LOW}"/>']
+        shapes += [_text(x - 6, HEIGHT - LOW - 8, f"lossless WebP, {lossless:.2f}", "end")]
     boxes = []
     for codec, colour in zip(codecs, colours(codecs)):
         own, style = points[codec], f"--c: {to_hex(colour)}"
