@@ -7,9 +7,10 @@ import pytest
 import yaml
 
 from sccore.evaluation.records import common, complete, measured
+from sccore.paper import findings, results
 from sccore.paper import readme as made_anew
-from sccore.paper import results
 from sccore.paper.tables import MISSING, paper_numbers, table
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT
 
@@ -84,6 +85,14 @@ def test_prose_is_in_short_sentences(page):
 def test_findings_and_verdicts_are_in_short_sentences():
     assert not long_ones(made_anew.findings())
     assert not long_ones(results.verdicts({name: complete(measured(name)) for name in made_anew.SETS}))
+
+
+def test_ten_findings_rest_on_records_and_are_in_short_sentences():
+    said = findings.page()
+    assert re.findall(r"^(\d+)\. \*\*", said, flags=re.MULTILINE) == [str(k) for k in range(1, 11)] and not long_ones(said)
+    for found in findings.findings():
+        assert all(list(paths.RESULTS.glob(name)) for name in found.records) and f"{found.page}" in PAGES
+        assert found.answer and found.doubt.endswith(".")
 
 
 def test_every_module_is_in_the_api():
