@@ -204,7 +204,7 @@ def page() -> str:
     for k, found in enumerate(findings(), 1):
         mark, (lead, *lines) = f"{k}. ", found.answer
         below = [f"*What would change our mind:* {found.doubt}"]
-        below += [f"*Details:* [the page]({found.page}.md). *Records:* {', '.join(f'`{name}`' for name in found.records)}."]
+        below += [f"*Details:* []({found.page}.md). *Records:* {', '.join(f'`{name}`' for name in found.records)}."]
         parts = ["\n".join(f"- {line}" for line in lines), *below]
         said += [f"{mark}**{found.question}** {lead}", *(indent(part, " " * len(mark)) for part in parts)]
     return "\n\n".join(said)

@@ -94,7 +94,8 @@ def rd_plot(
     codecs = sorted(frame["codec"].unique(), key=rank)
     points = {codec: _points(of_codec(frame, codec), metric) for codec in codecs}
     every = pd.concat(points.values())
-    low, high = np.log(every["bpp"].min()), np.log(max(every["bpp"].max(), lossless or 0))
+    lossless = lossless if lossless and np.isfinite(lossless) else 0
+    low, high = np.log(every["bpp"].min()), np.log(max(every["bpp"].max(), lossless))
     bottom, top = np.floor(every[metric].min()), np.ceil(every[metric].max())
     across = lambda bpp: LEFT + 14 + (np.log(bpp) - low) / (high - low) * (WIDTH - LEFT - 28)
     up = lambda value: HEIGHT - LOW - 8 - (value - bottom) / (top - bottom) * (HEIGHT - LOW - 20)
@@ -108,7 +109,8 @@ def rd_plot(
     if lossless:
         x = across(lossless)
         shapes += [f'<line class="exact" x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{HEIGHT - LOW}"/>']
-        shapes += [_text(x - 6, HEIGHT - LOW - 8, f"lossless WebP, {lossless:.2f}", "end")]
+        side, anchor = (6, "start") if x < WIDTH * 0.72 else (-6, "end")
+        shapes += [_text(x + side, 18, f"lossless WebP, {lossless:.2f}", anchor)]
     boxes = []
     for codec, colour in zip(codecs, colours(codecs)):
         own, style = points[codec], f"--c: {to_hex(colour)}"
