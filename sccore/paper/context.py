@@ -15,6 +15,7 @@ from sccore.utils import paths
 WITH, WITHOUT = DEFAULT, "sftip"
 FLAT = ("#ffffff", "#000000", "#808080", "#1e1e1e", "#f6f8fa", "#0078d4")  # colours of pages that are nothing else
 RECORD = paths.RESULTS / "context" / f"{WITH}.json"  # of benchmarks/context.py
+VARIANTS = RECORD.with_name("variants.json")  # of benchmarks/context_variants.py
 
 
 @styled
