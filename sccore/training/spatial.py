@@ -66,7 +66,7 @@ def analysed(model: Hyperprior, data: Samples, count: int, out: Path, seed: int 
             steps = range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK))
             made = [latents(model, *altered(*crops(i), np.random.default_rng((seed, i, 1)))) for i in steps]
             with replacing(path) as part:
-                part.write_bytes(save({name: torch.cat([one[name] for one in made]) for name in ("y", "z")}))
+                part.write_bytes(save({name: torch.cat([one[name] for one in made]).contiguous() for name in ("y", "z")}))
         chunks.append(load_file(path))
     return chunks
 
