@@ -73,7 +73,13 @@ def forms() -> str:
         of_samples = np.mean([np.divide(form["saved"][sample], before[sample]) for sample in samples], 0)
         cells = [np.divide(saved, own), np.divide(saved, before["validation"]), of_samples]
         rows.append([name, form["passes"], *map(_percents, cells), number(form.get("decoding"), ".2f")])
-    return table(["form", "passes", "its slices, validation", "all, validation", "all, samples", "time of decoding"], rows)
+    lambdas = " / ".join(f"{lmbda:g}" for lmbda in record["lambdas"])
+    how = record["settings"]
+    return (
+        table(["form", "passes", "its slices, validation", "all, validation", "all, samples", "time of decoding"], rows)
+        + f"\n\nChange of the bits at λ = {lambdas}. Each form: {how['steps']:,} steps of {how['batch']} out of {how['crops']} crops, one seed. "
+        f"Record of {record['date'][:10]}, by `python benchmarks/{record['command']}`."
+    )
 
 
 def flat_forms() -> str:
