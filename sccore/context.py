@@ -42,15 +42,16 @@ Context = Callable[[Tensor, Tensor, Code], tuple[Tensor, Tensor | None, Tensor]]
 
 def context_networks(channels: int) -> nn.ModuleList:
     """The networks for a slice of so many channels, for centres and for sides; they begin at no correction."""
-    inputs = channels * (len(NEAREST) + len(RING) + 3)
+    return nn.ModuleList(correction(channels * (len(NEAREST) + len(RING) + 3), channels) for _ in range(2))
+
+
+def correction(inputs: int, channels: int) -> nn.Sequential:
+    """A network of single positions that gives SAID numbers for each of the channels, all 0 at first."""
     widths = (inputs, HIDDEN, HIDDEN, SAID * channels)
-    nets = nn.ModuleList()
-    for _ in range(2):
-        layers = [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Conv2d(a, b, 1), GELU())][:-1]
-        nn.init.zeros_(layers[-1].weight)
-        nn.init.zeros_(layers[-1].bias)
-        nets.append(nn.Sequential(*layers))
-    return nets
+    layers = [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Conv2d(a, b, 1), GELU())][:-1]
+    nn.init.zeros_(layers[-1].weight)
+    nn.init.zeros_(layers[-1].bias)
+    return nn.Sequential(*layers)
 
 
 def at_once(mu: Tensor, scale: Tensor, code: Code) -> tuple[Tensor, None, Tensor]:
@@ -59,7 +60,7 @@ def at_once(mu: Tensor, scale: Tensor, code: Code) -> tuple[Tensor, None, Tensor
 
 
 def in_passes(
-    context: nn.ModuleList, nets: SimpleNamespace | nn.Module, mu: Tensor, scale: Tensor, code: Code
+    context: nn.ModuleList, nets: SimpleNamespace | nn.Module, mu: Tensor, scale: Tensor, code: Code, lattice: int = LATTICE
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The symbols of a slice, pass by pass; one definition for training, encoding and decoding.
 
@@ -71,12 +72,13 @@ def in_passes(
         nets: whose `half_tanh` and `grid` belong to the arithmetic that the context computes in.
         mu, scale: (B, C, h, w), as the channels before predict the latents.
         code: called with (where, mean, scale), the last two (B, C, 1, P): codes the symbols there and returns them.
+        lattice: of :func:`passes`.
 
     Returns:
         the symbols, and the mean and scale that each was coded with, (B, C, h, w).
     """
     symbols, means, scales = torch.zeros_like(mu), torch.zeros_like(mu), scale.clone()
-    for kind, (rows, columns), (above, beside), inside in passes(*mu.shape[-2:], mu.device):
+    for kind, (rows, columns), (above, beside), inside in passes(*mu.shape[-2:], mu.device, lattice):
         where = lambda t: t[..., rows, columns][:, :, None]
         if kind is not None:
             here, spread = where(mu), where(scale)
@@ -99,23 +101,22 @@ def squash(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def passes(h: int, w: int, device: torch.device) -> tuple:
+def passes(h: int, w: int, device: torch.device, lattice: int = LATTICE) -> tuple:
     """The passes over a map: (kind, positions, known positions around each, which of these lie in the map).
 
     `kind` is None for the first lattice, 0 for centres, 1 for sides. Positions are (rows, columns), each (P,), those around
-    (12, P), the four nearest first.
+    (12, P), the four nearest first. `lattice` is the distance of the first pass's positions, a power of 2.
     """
     move = lambda t: tuple(map(move, t)) if isinstance(t, tuple) else t.to(device) if isinstance(t, Tensor) else t
-    return move(tuple(lattices(h, w)))
+    return move(tuple(lattices(h, w, lattice)))
 
 
-def lattices(h: int, w: int) -> Iterator[tuple]:
+def lattices(h: int, w: int, step: int) -> Iterator[tuple]:
     """What :func:`passes` keeps."""
     every = lambda top, left, step: torch.cartesian_prod(torch.arange(h)[top::step], torch.arange(w)[left::step]).T
     centre = NEAREST + RING
     side = tuple(((a + b) // 2, (a - b) // 2) for a, b in centre)  # the same figure, turned by 45 degrees
-    yield None, tuple(every(0, 0, LATTICE)), (None, None), None
-    step = LATTICE
+    yield None, tuple(every(0, 0, step)), (None, None), None
     while step > 1:
         half = step // 2
         for kind, corners, figure in ((0, [(half, half)], centre), (1, [(0, half), (half, 0)], side)):

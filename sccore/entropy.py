@@ -15,7 +15,7 @@ from compressai.layers import subpel_conv3x3
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore.context import CONTEXTS, Context, ShiftedGaussian, at_once, context_networks, in_passes
+from sccore.context import CONTEXTS, LATTICE, Context, ShiftedGaussian, at_once, context_networks, in_passes
 from sccore.hyperprior import Hyperprior, Residual
 from sccore.layers import GELU
 
@@ -77,9 +77,10 @@ class SliceEntropyModel(Hyperprior):
     half_tanh = staticmethod(lambda x: 0.5 * torch.tanh(x))
     grid = staticmethod(lambda x: x)
 
-    def set_context(self):
-        """Gives the first slices an interlaced spatial context, which begins at no correction."""
-        self.contexts.extend(context_networks(self.slice_ch) for _ in range(CONTEXTS))
+    def set_context(self, slices: int = CONTEXTS, lattice: int = LATTICE):
+        """Gives the first slices an interlaced spatial context, which begins at no correction; `lattice` as in :func:`passes`."""
+        self.contexts.extend(context_networks(self.slice_ch) for _ in range(slices))
+        self.lattice = lattice
         self.gaussian_conditional = ShiftedGaussian(None)
 
     def decode_parts(self, nets, z_hat: Tensor, residual: Residual, slices: int = SLICES) -> Tensor:
@@ -95,7 +96,7 @@ class SliceEntropyModel(Hyperprior):
             mean_support = torch.cat([mean_features, *support], dim=1)
             mu = nets.cc_mean_transforms[i](mean_support)
             sigma = nets.cc_scale_transforms[i](torch.cat([scale_features, *support], dim=1))
-            context = partial(in_passes, nets.contexts[i], nets) if i < len(nets.contexts) else at_once
+            context = partial(in_passes, nets.contexts[i], nets, lattice=self.lattice) if i < len(nets.contexts) else at_once
             y_i = mu + residual(partial(self.slice_of, i), mu, sigma, context)
             y_i = y_i + nets.half_tanh(nets.lrp_transforms[i](torch.cat([mean_support, y_i], dim=1)))
             decoded.append(y_i)

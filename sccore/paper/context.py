@@ -1,4 +1,4 @@
-"""The page of the spatial context: the order of its passes, and what it saves in files of equal pictures."""
+"""The page of the spatial context: the order of its passes, what it saves in files of equal pictures, and what its other forms would."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 
 from sccore.codecs.checkpoint import DEFAULT
 from sccore.context import LATTICE, NEAREST, passes
-from sccore.evaluation.records import load_record
+from sccore.evaluation.records import load_json, load_record
 from sccore.paper.drawing.style import image_axes, styled
-from sccore.paper.tables import MISSING, change, table
+from sccore.paper.tables import MISSING, change, number, table
 from sccore.utils import paths
 
 WITH, WITHOUT = DEFAULT, "sftip"
 FLAT = ("#ffffff", "#000000", "#808080", "#1e1e1e", "#f6f8fa", "#0078d4")  # colours of pages that are nothing else
 RECORD = paths.RESULTS / "context" / f"{WITH}.json"  # of benchmarks/context.py
+VARIANTS = RECORD.with_name("variants.json")  # of benchmarks/context_variants.py
 
 
 @styled
@@ -57,3 +58,39 @@ def saved() -> str:
     rows = [[name, *row] for name, row in zip(cells.index, cells.to_numpy())]
     rows.insert(samples["name"].nunique(), ["**mean of the samples**", *(f"**{change(mean, 1)}**" for mean in means)])
     return table(["picture", *(f"λ = {lmbda:g}" for lmbda in cells.columns)], rows)
+
+
+def forms() -> str:
+    """Of each form of the context what it saves, of the bits of its slices and of all bits, and how long decoding takes."""
+    if not VARIANTS.exists():
+        return MISSING
+    record = load_json(VARIANTS)
+    before, samples = record["bytes"], record["bytes"].keys() - {"validation", *FLAT}
+    rows = []
+    for name, form in record["forms"].items():
+        own = np.sum(record["slices"]["validation"][: max(1, form["slices"])], 0)
+        saved = form["saved"]["validation"]
+        of_samples = np.mean([np.divide(form["saved"][sample], before[sample]) for sample in samples], 0)
+        cells = [np.divide(saved, own), np.divide(saved, before["validation"]), of_samples]
+        rows.append([name, form["passes"], *map(_percents, cells), number(form.get("decoding"), ".2f")])
+    lambdas = " / ".join(f"{lmbda:g}" for lmbda in record["lambdas"])
+    how = record["settings"]
+    return (
+        table(["form", "passes", "its slices, validation", "all, validation", "all, samples", "time of decoding"], rows)
+        + f"\n\nChange of the bits at λ = {lambdas}. Each form: {how['steps']:,} steps of {how['batch']} out of {how['crops']} crops, one seed. "
+        f"Record of {record['date'][:10]}, by `python benchmarks/{record['command']}`."
+    )
+
+
+def flat_forms() -> str:
+    """Of each form of the context the bytes of y and z of pages of one colour, at the lowest rate and the highest."""
+    if not VARIANTS.exists():
+        return MISSING
+    record = load_json(VARIANTS)
+    left = {"none": {"saved": dict.fromkeys(FLAT, [0, 0, 0])}} | record["forms"]
+    cell = lambda colour, saved: " / ".join(f"{record['bytes'][colour][k] - saved[colour][k]:,.0f}" for k in (0, -1))
+    return table(["form", *FLAT], [[name, *(cell(colour, form["saved"]) for colour in FLAT)] for name, form in left.items()])
+
+
+def _percents(shares) -> str:
+    return " / ".join(f"{number(-100 * share)}" for share in shares) + " %"

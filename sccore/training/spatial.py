@@ -66,7 +66,7 @@ def analysed(model: Hyperprior, data: Samples, count: int, out: Path, seed: int 
             steps = range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK))
             made = [latents(model, *altered(*crops(i), np.random.default_rng((seed, i, 1)))) for i in steps]
             with replacing(path) as part:
-                part.write_bytes(save({name: torch.cat([one[name] for one in made]) for name in ("y", "z")}))
+                part.write_bytes(save({name: torch.cat([one[name] for one in made]).contiguous() for name in ("y", "z")}))
         chunks.append(load_file(path))
     return chunks
 
@@ -93,7 +93,7 @@ def bits(model: SliceEntropyModel, slices: list[tuple[Tensor, Tensor, Tensor]], 
     for nets, (r, mu, scale) in zip(model.contexts, slices):
         rounded, mean = r.round(), torch.zeros_like(r)
         if context:
-            _, mean, scale = in_passes(nets, model, mu, scale, lambda where, *_: where(rounded))
+            _, mean, scale = in_passes(nets, model, mu, scale, lambda where, *_: where(rounded), model.lattice)
         total = total - model.likelihood(r, mean, scale).log2().sum()
     return total
 
@@ -102,6 +102,19 @@ def levels(model: Hyperprior, rng: np.random.Generator, batch: int) -> Tensor:
     """Rates of a batch: anywhere between the model's, a third of them at one of its own."""
     level = rng.uniform(0, len(model.lambdas) - 1, batch)
     return torch.from_numpy(np.where(rng.random(batch) < 1 / 3, level.round(), level))
+
+
+def drawn(model: SliceEntropyModel, chunks: list[dict[str, Tensor]], batch: int, seed: int, step: int) -> list:
+    """What the context of each slice begins with (:func:`predicted`), of the crops and rates of a step and the REUSE - 1 after it."""
+    rng = np.random.default_rng((seed, step // REUSE, 2))
+    chunk = chunks[rng.integers(len(chunks))]
+    chosen = torch.from_numpy(rng.choice(len(chunk["z"]), min(batch, len(chunk["z"])), replace=False))
+    return predicted(model, chunk["y"][chosen], chunk["z"][chosen], levels(model, rng, len(chosen)))
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Rises at once, is held, and falls to the end."""
+    return LR * min(1, (step + 1) / 50) * (1 - (1 - LEAST) * max(0.0, step / steps - HELD) / (1 - HELD))
 
 
 @torch.no_grad()
@@ -185,13 +198,9 @@ def learn(model, chunks, held_out, out: Path, identity: dict, progress: bool) ->
     bar = tqdm(total=steps, initial=step, desc="context", unit="step", disable=not progress, mininterval=1)
     while step < steps:
         if step % REUSE == 0 or not slices:
-            rng = np.random.default_rng((seed, step // REUSE, 2))
-            chunk = chunks[rng.integers(len(chunks))]
-            chosen = torch.from_numpy(rng.choice(len(chunk["z"]), min(batch, len(chunk["z"])), replace=False))
-            slices = predicted(model, chunk["y"][chosen], chunk["z"][chosen], levels(model, rng, len(chosen)))
+            slices = drawn(model, chunks, batch, seed, step)
         torch.manual_seed(hash((seed, step)) & (2**63 - 1))  # of the quantisation noise
-        over = step / steps
-        rate = LR * min(1, (step + 1) / 50) * (1 - (1 - LEAST) * max(0.0, over - HELD) / (1 - HELD))
+        rate = learning_rate(step, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         pixels = slices[0][0][:, 0].numel() * 256

@@ -49,9 +49,11 @@ def test_every_position_is_coded_once_and_sees_only_what_is_known(h, w):
     assert (known == 1).all()
 
 
-def test_the_first_pass_is_one_position_of_256():
-    _, (rows, _), _, _ = passes(64, 64, CPU)[0]
-    assert len(rows) == 64 * 64 // LATTICE**2
+def test_the_first_pass_is_one_position_of_so_many():
+    for lattice, expected in ((LATTICE, 9), (4, 5), (2, 3)):
+        found = passes(64, 64, CPU, lattice)
+        assert len(found[0][1][0]) == 64 * 64 // lattice**2 and len(found) == expected
+        assert sum(len(rows) for _, (rows, _), _, _ in found) == 64 * 64
 
 
 def test_a_context_begins_at_no_correction(coded):
