@@ -200,17 +200,18 @@ def text_mask(
     return masks.mask(picture.flat, chosen), chosen.label
 
 
-def info(path: Path | str) -> dict:
+def info(data: bytes | Path | str) -> dict:
     """What a file is and holds, as `python -m sccore info FILE` shows it; nothing is decoded.
+
+    Args:
+        data: the file's bytes, or its path.
 
     Returns:
         version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned" or "lossless"), parts (bytes of each; the rest
         is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
     """
-    try:
-        file = container.unpack(data := container.read(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from None
+    data = container.read(data) if isinstance(data, (Path, str)) else bytes(data)
+    file = container.unpack(data)
     found: dict[str, Any] = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
     found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
     found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}

@@ -17,7 +17,7 @@ import numpy as np
 from sccore.data.images import is_image, match, pair, read_mask
 from sccore.utils import paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import regular, replacing
 
 PACKED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}  # by the first two bytes
 SWELLING, ROOM = 20, 2**26  # a packed shard may unpack to so many times its size and so many bytes; images are packed already
@@ -39,8 +39,7 @@ class Piece(NamedTuple):
         if self.lost:
             raise InputError(self.lost)
         try:
-            if not self.path.is_file() and self.path.exists():  # a pipe may never end, nor a device
-                raise InputError(f"{self.path}: not a regular file")
+            regular(self.path)
             with open(self.path, "rb") as file:
                 file.seek(self.start)
                 return file.read(self.length)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from sccore.evaluation.provenance import relative
 from sccore.utils import paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
 
@@ -53,6 +53,7 @@ def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iter
 
 def load_json(path: Path | str) -> Any:
     """The content of a file of strict JSON; InputError with its name if it is missing or damaged."""
+    regular(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:

@@ -97,6 +97,16 @@ def _refuse_read_only(path, mode):
         raise InputError(f"{path}: is read-only")
 
 
+def regular(path: Path | str, name: str | None = None):
+    """Refuses a pipe and a device, which may never end, before they are opened; what is not there is for the reader to say.
+
+    Raises:
+        InputError: neither a file nor a folder.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise InputError(f"{name or path}: not a regular file; `-` reads standard input, where a command takes it")
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[bool]:
     """Whether this process alone may work on a folder; held until the end of the block or of the process, however that ends.

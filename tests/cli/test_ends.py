@@ -1,13 +1,18 @@
 """Folders with what cannot be read, standard input and output, a full disk, a lambda that the weights do not have."""
 
 import io
+import json
+import os
 import resource
+import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import sccore
 from sccore.cli import parser
 from sccore.codecs import checkpoint
 from sccore.evaluation import records
@@ -67,6 +72,39 @@ def test_standard_input_and_output(tmp_path, saved, screen, monkeypatch, capfdbi
     coded = through("encode - - --lmbda 0.0067", picture.getvalue())
     decoded = np.array(Image.open(io.BytesIO(through("decode - -", coded))))
     assert coded[:3] == b"SCI" and decoded.shape == (40, 50, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("command", ["decode", "info", "encode"])
+def test_what_is_no_file_is_one_line_and_no_hang(tmp_path, command, capsys):
+    os.mkfifo(tmp_path / "pipe")  # that nobody writes to
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    lines = {"pipe": "pipe: not a regular file; `-` reads", "/dev/zero": "zero: not a regular file", "folder": "folder: ", "empty": "empty: "}
+    for name, said in lines.items():
+        signal.alarm(20)
+        assert parser.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1
+        signal.alarm(0)
+        (error,) = capsys.readouterr().err.splitlines()
+        assert error.startswith("error: ") and said in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="a system without /dev/stdin")
+def test_standard_input_by_its_name(tmp_path, screen, monkeypatch, capsys):
+    """A file that is redirected is read, a pipe is one line; `-` reads both."""
+    data = sccore.encode(screen(40, 50)[0])
+    (tmp_path / "x.sci").write_bytes(data)
+    info = [sys.executable, "-m", "sccore", "info", "/dev/stdin"]
+    with open(tmp_path / "x.sci", "rb") as file:
+        assert json.loads(subprocess.run(info, stdin=file, capture_output=True, check=True).stdout)["width"] == 50
+    piped = subprocess.run(info, input=data, capture_output=True)
+    assert piped.returncode == 1 and piped.stderr.splitlines() == [
+        b"error: /dev/stdin: not a regular file; `-` reads standard input, where a command takes it"
+    ]
+    for content, code, said in ((data, 0, '"width": 50'), (b"", 1, "error: standard input: not a .sci file")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert parser.main(["info", "-"]) == code and said in "".join(capsys.readouterr())
 
 
 def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
