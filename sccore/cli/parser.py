@@ -101,6 +101,7 @@ def parser() -> Parser:
     sub.add_argument("image", type=Path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
     sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
+    sub.add_argument("--float64", action="store_true", help="the same pixels on any machine: the synthesis in float64, slower")
     sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
     batch_options(sub)
 

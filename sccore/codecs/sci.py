@@ -4,6 +4,7 @@ The bytes around them are in :mod:`sccore.codecs.container`; what a user calls i
 is always this: no lossless picture takes the place of the learned one here.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -77,7 +78,9 @@ def learned(
     return container.File(width, height, bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY], lmbda, z, y, adapters=adapters)
 
 
-def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS) -> np.ndarray:
+def decode(
+    data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False
+) -> np.ndarray:
     """The learned picture of a .sci file, as :func:`picture` gives it.
 
     Raises:
@@ -86,14 +89,15 @@ def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels
     file = container.unpack(data, max_pixels)
     if file.lossless:
         raise InputError("holds a lossless picture, not a learned one")
-    return picture(file, model)
+    return picture(file, model, float64)
 
 
-def picture(file: container.File, model: Hyperprior | Path | str | None = None) -> np.ndarray:
+def picture(file: container.File, model: Hyperprior | Path | str | None = None, float64: bool = False) -> np.ndarray:
     """The learned picture of a file, uint8 (H, W, 3), without its alpha.
 
     Args:
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
+        float64: compute the synthesis in float64, whose sums, in whatever order, do not move a pixel across a rounding; it takes longer.
 
     Raises:
         InputError: damaged, or other weights needed; says which.
@@ -105,8 +109,9 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None) 
     if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
         raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
     shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
+    lmbda = file.lmbda if model.lambdas else None
     with memory_for(width, height):
-        output = model.decompress([[file.y], [file.z]], shape, file.lmbda if model.lambdas else None, adapted(model, file.adapters))
+        output = model.decompress([[file.y], [file.z]], shape, lmbda, synthesis(model, file.adapters, float64))
         return to_image(output["x_hat"], height, width)
 
 
@@ -127,10 +132,13 @@ def memory_for(width: int, height: int):
         raise
 
 
-def adapted(model: Hyperprior, adapters: bytes) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The synthesis of a file with adapters; None for one without."""
+def synthesis(model: Hyperprior, adapters: bytes, float64: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """What makes x_hat of y_hat and z_hat: the model's own, or that of a file with adapters; in float32 or in float64."""
+    if float64:  # y_hat and z_hat are on the grid, so that float32 holds them exactly
+        inner = synthesis(copy.deepcopy(model, {id(model._exact): None}).double(), adapters, False)
+        return lambda y_hat, z_hat: inner(y_hat.double(), z_hat.double())
     if not adapters:
-        return None
+        return model.synthesis
     symbols = adapter.decode(model, adapters)
     return lambda y_hat, z_hat: adapter.synthesis(model, adapter.weights(symbols, y_hat), y_hat)
 

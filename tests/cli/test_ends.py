@@ -81,7 +81,12 @@ def test_what_is_no_file_is_one_line_and_no_hang(tmp_path, command, capsys):
     (tmp_path / "empty").touch()
     (tmp_path / "folder").mkdir()
     signal.signal(signal.SIGALRM, signal.default_int_handler)
-    lines = {"pipe": "pipe: not a regular file; `-` reads", "/dev/zero": "zero: not a regular file", "folder": "folder: ", "empty": "empty: "}
+    lines = {
+        "pipe": "pipe: not a regular file; `-` reads",
+        "/dev/zero": "zero: not a regular file",
+        "folder": "folder: ",
+        "empty": "empty: ",
+    }
     for name, said in lines.items():
         signal.alarm(20)
         assert parser.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1

@@ -52,6 +52,26 @@ def test_any_number_of_threads_writes_the_same_file_and_decodes_the_same_pixels(
     assert all(np.array_equal(sci.decode(files[0], model), picture) for picture in images)
 
 
+OTHER = """
+import sys
+import numpy as np
+from sccore.codecs import sci
+np.save(sys.argv[3], sci.decode(open(sys.argv[1], "rb").read(), sys.argv[2], float64=True))
+"""
+
+
+def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_path):
+    model, weights = saved("sftip")
+    data = sci.encode(screen(128, 192)[0], model, 0.0067)
+    (tmp_path / "x.sci").write_bytes(data)
+    decoded = sci.decode(data, model, float64=True)
+    assert np.abs(decoded.astype(int) - sci.decode(data, model)).max() <= 1
+    env = os.environ | {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", OTHER, tmp_path / "x.sci", weights, tmp_path / "y.npy"], env=env, check=True)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), decoded)
+    assert next(model.parameters()).dtype == torch.float32 and np.array_equal(sccore.decode(data, model, float64=True), decoded)
+
+
 @pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])
 def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved, name):
     model, _ = saved(name)
