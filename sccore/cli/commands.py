@@ -241,6 +241,7 @@ def suite(a) -> int:
     from sccore.training.suite import Suite, run_suite, status
     from sccore.utils import paths
     from sccore.utils.device import chosen, jobs
+    from sccore.utils.files import writable_folder
 
     device = chosen(a.device)
     if unknown := set(a.only or []) - {run.name for run in RUNS}:
@@ -251,6 +252,10 @@ def suite(a) -> int:
     folders = {"samples": paths.SAMPLES, "validation": validation}
     job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device, bf16=False if a.float32 else None)
     if not a.status:
+        try:
+            writable_folder(paths.RUNS), writable_folder(paths.RESULTS)
+        except InputError as error:
+            raise InputError(f"{error}; SCCORE_ROOT names another folder that holds data/") from None
         shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
         if not shards:
             raise InputError("no training data in data/train; name shards or folders with --data")

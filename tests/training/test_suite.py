@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from sccore.codecs import checkpoint, starts
@@ -126,6 +128,24 @@ def test_killed_ten_times_it_still_does_everything_once(project):
     before = time.monotonic()
     process = start(project)  # nothing is left to do
     assert "done" in process.communicate(timeout=120)[0] and time.monotonic() - before < 60
+
+
+def test_two_suites_at_once_share_the_work(project):
+    first = start(project)
+    holder, deadline = project / "data/runs/wacnn-base/holder", time.monotonic() + 240
+    while not holder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    second = start(project)
+    results = [process.communicate(timeout=600) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), results
+    assert all(output.count("done") == 3 for output, _ in results)
+    assert re.search(r"note: wacnn-base: process \d+ on \S+ is at work on it", results[1][1])
+    for name in ("wacnn-base", "wacnn-0.0035", "sftip-0.0035"):
+        log = pd.read_csv(project / "data/runs" / name / "log.csv")
+        assert list(log["step"][log["loss"].notna()]) == list(range(1, 11))  # trained once
+    for name in ("wacnn-0.0035", "sftip-0.0035"):
+        assert len(load_record(project / "data/results/samples" / f"{name}.json")["images"]) == 1
+    assert not list(project.glob("data/results/**/.*"))
 
 
 def test_two_workers_cannot_take_one_run(tmp_path):
