@@ -47,7 +47,7 @@ class Report:
         self.rows |= seen
         print(f"[{time.monotonic() - self.begun:6.1f} s] {json.dumps(seen, default=str)[:400]}", flush=True)
         with replacing(self.path) as part:
-            part.write_text(json.dumps(self.rows, indent=1, default=str))
+            part.write_text(json.dumps(self.rows, indent=1, default=str), encoding="utf-8")
 
 
 def new_run(model: str, a, samples: data.Samples, kind: str, bf16: bool, graph: bool = True, switches: dict = {}) -> Run:

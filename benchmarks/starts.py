@@ -59,7 +59,7 @@ def main():
         "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")],
     }
     with replacing(paths.RESULTS / "speed" / "starts.json") as part:
-        part.write_text(json.dumps(record, indent=1))
+        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(paths.RESULTS / "speed" / "starts.json")
 
 

@@ -239,7 +239,7 @@ def main():
     }
     path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1))
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(path)
 
 

@@ -134,6 +134,7 @@ class Hyperprior(nn.Module, ABC):
         return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
 
     @torch.no_grad()
+    @side_by_side()
     def decompress(
         self,
         strings: list[list[bytes]],
@@ -147,8 +148,7 @@ class Hyperprior(nn.Module, ABC):
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with side_by_side():
-                x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
+            x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
 
     def code_z(self, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -188,6 +188,7 @@ class Hyperprior(nn.Module, ABC):
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
         return tuple(map(to_grid, unit(level)))
 
+    @side_by_side()
     def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
         """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings.
 
@@ -215,12 +216,12 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with side_by_side():
-            self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
+        self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *tables_of(self.gaussian_conditional))
         return [encoder.flush(), z_string]
 
+    @side_by_side()
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid.
 
@@ -245,9 +246,8 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with side_by_side():
-            z_hat = self._exact_z_hat(z_string, shape, level)
-            return self.decode_parts(self._exact, z_hat, residual), z_hat
+        z_hat = self._exact_z_hat(z_string, shape, level)
+        return self.decode_parts(self._exact, z_hat, residual), z_hat
 
     def _exact_z_hat(self, z_string: bytes, shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)

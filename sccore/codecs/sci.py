@@ -22,7 +22,7 @@ from sccore.codecs import dec_adapter as adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
-from sccore.utils.beside import side_by_side
+from sccore.utils.beside import one_thread, side_by_side
 from sccore.utils.errors import InputError
 
 LARGEST_AREA = 2**27  # pixels that are encoded
@@ -185,6 +185,7 @@ def pick_lmbda(model: Hyperprior, lmbda: float | None) -> float:
     return float(np.float32(lmbda))
 
 
+@one_thread()
 def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: Hyperprior) -> tuple[Tensor, Tensor]:
     """Image and mask as (1, C, H', W'), extended by their last row and column to multiples of the model's stride."""
     device = next(model.parameters()).device
@@ -197,6 +198,7 @@ def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: Hyperprior) ->
     return F.pad(x, padding, mode="replicate"), F.pad(m, padding, mode="replicate")
 
 
+@one_thread()
 def to_image(x_hat: Tensor, height: int, width: int) -> np.ndarray:
     """x_hat (1, 3, H', W') as uint8 (H, W, 3), rounded and cropped."""
     pixels = (x_hat[0, :, :height, :width].clamp(0, 1) * 255).round().byte()

@@ -30,7 +30,7 @@ COLUMNS = ("bpp", "psnr")  # of a codec's rows
 def save_record(path: Path | str, record: dict) -> None:
     """Write a record so that a kill at any moment leaves the old file or the new one, never a part."""
     with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=1, allow_nan=False))
+        part.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iterable[str] = ("codec",)) -> dict:

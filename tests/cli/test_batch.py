@@ -17,7 +17,7 @@ def folder(tmp_path, screen):
     for name, width in (("a.png", 40), ("b.webp", 50), ("c.bmp", 60)):
         Image.fromarray(screen(30, width)[0]).save(tmp_path / "in" / name)
     (tmp_path / "in" / "bad.png").write_bytes(b"nothing")
-    (tmp_path / "in" / "notes.txt").write_text("not meant")
+    (tmp_path / "in" / "notes.txt").write_text("not meant", encoding="utf-8")
     return tmp_path
 
 

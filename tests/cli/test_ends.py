@@ -62,7 +62,7 @@ def test_a_folder_goes_on_past_what_cannot_be_read(folder, tmp_path, saved, comm
 
 def test_standard_input_and_output(tmp_path, saved, screen, monkeypatch, capfdbinary):
     def through(line, content):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         assert parser.main([*line.split(), "--checkpoint", str(saved("wacnn")[1])]) == 0
         sys.stdout.flush()
         return capfdbinary.readouterr().out
@@ -108,7 +108,7 @@ def test_standard_input_by_its_name(tmp_path, screen, monkeypatch, capsys):
         b"error: /dev/stdin: not a regular file; `-` reads standard input, where a command takes it"
     ]
     for content, code, said in ((data, 0, '"width": 50'), (b"", 1, "error: standard input: not a .sci file")):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         assert parser.main(["info", "-"]) == code and said in "".join(capsys.readouterr())
 
 
@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
         ("record.json", lambda path: records.save_record(path, {"images": [{"name": "x" * 5000}]})),
     ):
         path = tmp_path / name
-        path.write_text("old")
+        path.write_text("old", encoding="utf-8")
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         try:
@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
                 save(path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert path.read_text() == "old"
+        assert path.read_text(encoding="utf-8") == "old"
     assert len(list(tmp_path.iterdir())) == 2
 
 

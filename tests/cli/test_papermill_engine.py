@@ -144,7 +144,7 @@ def test_the_real_notebook_trains(tmp_path, monkeypatch):
     done = run(str(ROOT / "notebooks/train.ipynb"), str(tmp_path / "done.ipynb"), *words)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2/2" in done.stderr  # the progress bar is seen
-    assert (out / "model.safetensors").exists() and (out / "log.csv").read_text().count("\n") >= 2
+    assert (out / "model.safetensors").exists() and (out / "log.csv").read_text(encoding="utf-8").count("\n") >= 2
 
 
 @pytest.mark.skipif(allocator.find() is None, reason="no tcmalloc: apt install libtcmalloc-minimal4, or conda install gperftools")

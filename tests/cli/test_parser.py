@@ -53,7 +53,7 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     assert run("decode", tmp_path / "x.sci", tmp_path / "y.png", *options[:2], threads="2").returncode == 0
     result = run("evaluate", "--images", tmp_path / "images", "--masks", tmp_path / "masks", "--out", tmp_path / "r.json", *options)
     assert result.returncode == 0, result.stderr
-    row = json.loads((tmp_path / "r.json").read_text())["images"][0]
+    row = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["images"][0]
     decoded = np.array(Image.open(tmp_path / "y.png")).astype(float)
     mse = ((decoded - image) ** 2).mean()
     assert row["bytes"] == (tmp_path / "x.sci").stat().st_size
@@ -167,7 +167,7 @@ def test_evaluate_names_the_corrupt_image_and_measures_the_others(tmp_path, save
     result = run(
         "evaluate", "--images", tmp_path / "images", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067, "--out", tmp_path / "r.json"
     )
-    record = json.loads((tmp_path / "r.json").read_text())
+    record = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert result.returncode == 3 and "bad.png: not an image" in result.stderr
     assert [r["name"] for r in record["images"]] == ["good.png"] and record["failed"][0]["name"] == "bad.png"
 

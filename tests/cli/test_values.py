@@ -74,14 +74,14 @@ def test_sizes_have_units():
 
 def test_files_are_replaced_with_care(tmp_path):
     old = tmp_path / "old"
-    old.write_text("old")
+    old.write_text("old", encoding="utf-8")
     old.chmod(0o640)
     (tmp_path / "link").symlink_to("old")
     with replacing(tmp_path / "link") as part:
-        part.write_text("new")
-    assert (tmp_path / "link").is_symlink() and old.read_text() == "new" and stat.S_IMODE(old.stat().st_mode) == 0o640
+        part.write_text("new", encoding="utf-8")
+    assert (tmp_path / "link").is_symlink() and old.read_text(encoding="utf-8") == "new" and stat.S_IMODE(old.stat().st_mode) == 0o640
     with replacing("/dev/null") as part:
-        part.write_text("x")
+        part.write_text("x", encoding="utf-8")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     old.chmod(0o440)
     (tmp_path / "shut").mkdir(mode=0o555)
@@ -98,7 +98,7 @@ def test_files_are_replaced_with_care(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):
-    (tmp_path / "x").write_text("old")
+    (tmp_path / "x").write_text("old", encoding="utf-8")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
             ends.write(tmp_path / "x", bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (tmp_path / "x").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_pictures_say_what_they_lose(tmp_path):

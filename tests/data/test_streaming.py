@@ -68,7 +68,7 @@ def test_training_from_files_is_training_from_memory_and_goes_on(screens):
             if steps < 6:  # a kill, and the same line again
                 patch.setattr("sccore.training.fit.Training.over", lambda self, stop: self.run.step >= steps)
             fit(sccore.create_model("wacnn", rate="variable"), samples, screens / name, **options)
-        with open(screens / name / "log.csv") as file:
+        with open(screens / name / "log.csv", encoding="utf-8") as file:
             return [row["loss"] for row in csv.DictReader(file) if row["loss"]]
 
     whole = train("memory", data.load(screens / "set", progress=False))

@@ -53,7 +53,7 @@ def found(folder):
     for codec, gain in ((table_6.WEIGHTED, 0.05), (table_6.PLAIN, 0.0)):
         rows = [row(name, rate, gain) for name in ("a.png", "b.png") for rate in RATES]
         save_record(folder / f"{codec}.json", record(codec, rows))
-    (folder / table_6.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}))
+    (folder / table_6.OF_OTHERS).write_text(json.dumps({"srcc": 0.9}), encoding="utf-8")
     return table_6.collect()
 
 

@@ -46,7 +46,7 @@ def installed(built, tmp_path_factory):
     library, programs = (Path(sysconfig.get_path(name, "venv", variables)) for name in ("purelib", "scripts"))
     pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, built["wheel"]], check=True)
-    (library / "others.pth").write_text(sysconfig.get_path("purelib"))
+    (library / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     return programs
 
 

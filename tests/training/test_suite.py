@@ -52,7 +52,7 @@ def project(tmp_path):
 
 def start(project, method=suite.START):
     env = os.environ | {"SCCORE_ROOT": str(project), "OMP_NUM_THREADS": "1"}
-    (project / "tiny.py").write_text(TINY)
+    (project / "tiny.py").write_text(TINY, encoding="utf-8")
     command = [sys.executable, str(project / "tiny.py"), method, str(project / "data" / "samples")]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -226,7 +226,7 @@ def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(tmp_path):
     env = os.environ | {"SCCORE_ROOT": str(tmp_path), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
     script = [sys.executable, str(paths.ROOT / "benchmarks/rented_gpu.py"), *line]
     result = subprocess.run(script, env=env, capture_output=True, text=True, timeout=300)
-    report = json.loads((tmp_path / "data/runs/report.json").read_text())
+    report = json.loads((tmp_path / "data/runs/report.json").read_text(encoding="utf-8"))
     assert result.returncode == 0 and report["checks"] == {
         "graph and single kernels": True,
         "a step that is not finite leaves the weights alone": True,
