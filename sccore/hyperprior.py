@@ -19,10 +19,9 @@ from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore import fixed_point as fixedpoint
 from sccore import rans
 from sccore.context import Context, Where, at_once
-from sccore.fixed_point import fixed_point, to_grid
+from sccore.fixed_point import fixed_point, half_tanh, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.symbols import decode_z, encode_z, tables_for, tables_of
 from sccore.utils.beside import side_by_side
@@ -182,7 +181,7 @@ class Hyperprior(nn.Module, ABC):
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh, grid=to_grid)
+        self._exact = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid)
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccore import rans
-from sccore.codecs import container
-from sccore.codecs import dec_adapter as adapter
+from sccore.codecs import container, dec_adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
@@ -74,7 +73,7 @@ def learned(
         if adapter_steps:
             y_hat = model.decode_latents([y, z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
-            adapters = adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
+            adapters = dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
     return container.File(width, height, bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY], lmbda, z, y, adapters=adapters)
 
 
@@ -139,8 +138,8 @@ def synthesis(model: Hyperprior, adapters: bytes, float64: bool) -> Callable[[Te
         return lambda y_hat, z_hat: inner(y_hat.double(), z_hat.double())
     if not adapters:
         return model.synthesis
-    symbols = adapter.decode(model, adapters)
-    return lambda y_hat, z_hat: adapter.synthesis(model, adapter.weights(symbols, y_hat), y_hat)
+    symbols = dec_adapter.decode(model, adapters)
+    return lambda y_hat, z_hat: dec_adapter.synthesis(model, dec_adapter.weights(symbols, y_hat), y_hat)
 
 
 @torch.no_grad()

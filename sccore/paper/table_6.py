@@ -27,7 +27,7 @@ WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
 POINTS = {"jpeg": (5, 10, 20, 40), "webp": (0, 10, 30, 55), "avif": (1, 6, 14, 24)}  # whose rates are next to the models'
 ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
-PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
+PAPER = "weighted MSE instead of MSE"  # its row in sccore/paper/paper.yml
 OURS = {  # ruler -> what it says about Table 6
     "psnr": "What plain MSE is trained for.",
     "psnr_text": "What the weighted MSE is trained for.",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sccore.cli import ends, parser, values
 from sccore.data import datasets
-from sccore.data import samples as data
+from sccore.data.samples import load
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing, writable
@@ -134,22 +134,22 @@ def test_shards_are_read_as_folders_are(tmp_path, monkeypatch):
         (tmp_path / "set" / kind).mkdir(parents=True)
         for name in ("a.PNG", "\udcff.png"):
             shutil.copy(CASES / source, tmp_path / "set" / kind / name)
-    memory = data.load(tmp_path / "set", progress=False)
+    memory = load(tmp_path / "set", progress=False)
     for name, mode in (("plain.tar", "w"), ("SHARD.TGZ", "w:gz"), ("x.tar.xz", "w:xz")):
         with tarfile.open(tmp_path / name, mode) as tar:
             tar.add(tmp_path / "set", "./set")
-        assert data.load(tmp_path / name, progress=False).sha256 == memory.sha256
+        assert load(tmp_path / name, progress=False).sha256 == memory.sha256
     for name in ("dot.tar", "apple.tar"):
-        assert data.load(CASES / name, progress=False).names == ["a"]
+        assert load(CASES / name, progress=False).names == ["a"]
     whole = (tmp_path / "plain.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[: whole.rindex(b"\x89PNG") + 20])
-    cut = data.load(tmp_path / "cut.tar", progress=False)
+    cut = load(tmp_path / "cut.tar", progress=False)
     assert cut.names == ["a"] and set(cut.failed) == {"\udcff", "cut.tar"}
     (tmp_path / "set/images/c.png").mkdir()
     (tmp_path / "set/images/l.png").symlink_to("nowhere")
     for name in ("c.png", "l.png"):
         shutil.copy(CASES / "good_mask.png", tmp_path / "set/masks" / name)
-    rest = data.load(tmp_path / "set", progress=False)
+    rest = load(tmp_path / "set", progress=False)
     assert rest.names == memory.names and set(rest.failed) == {"c", "l"}
 
 

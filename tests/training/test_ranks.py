@@ -16,16 +16,16 @@ from sccore.utils.paths import ROOT, SAMPLES
 
 TRAIN = """
 import sys
-from sccore.cli import parser as cli
-from sccore.training import fit as training
+from sccore.cli import parser
+from sccore.training import fit
 from sccore.hyperprior import GaussianConditional
 EntropyModel = GaussianConditional.__mro__[1]
 quantize = EntropyModel.quantize
 if sys.argv.pop(1) == "quiet":  # the noise differs by rank
     EntropyModel.quantize = lambda self, x, mode, means=None: x if mode == "noise" else quantize(self, x, mode, means)
-fit = training.fit
-training.fit = lambda *a, **k: fit(*a, **k, save_every=0)
-sys.exit(cli.main(sys.argv[1:]))
+train = fit.fit
+fit.fit = lambda *a, **k: train(*a, **k, save_every=0)
+sys.exit(parser.main(sys.argv[1:]))
 """
 
 

@@ -26,17 +26,17 @@ TINY = """
 import sys
 from dataclasses import replace
 from sccore import klt
-from sccore.cli import parser as cli
-from sccore.training import fit as training, plan, suite
+from sccore.cli import parser
+from sccore.training import fit, plan, suite
 klt.STEPS = 2
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
 suite.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
-fit = training.fit
-training.fit = lambda *a, **k: fit(*a, **k, save_every=0.3)
+train = fit.fit
+fit.fit = lambda *a, **k: train(*a, **k, save_every=0.3)
 if __name__ == "__main__":
     suite.START, *data = sys.argv[1:]
-    sys.exit(cli.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *data]))
+    sys.exit(parser.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *data]))
 """
 
 
