@@ -131,6 +131,7 @@ def memory_for(width: int, height: int):
         raise
 
 
+@one_thread()
 def synthesis(model: Hyperprior, adapters: bytes, float64: bool) -> Callable[[Tensor, Tensor], Tensor]:
     """What makes x_hat of y_hat and z_hat: the model's own, or that of a file with adapters; in float32 or in float64."""
     if float64:  # y_hat and z_hat are on the grid, so that float32 holds them exactly

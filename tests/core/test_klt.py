@@ -76,7 +76,7 @@ def test_what_the_linear_path_loses_is_the_energy_it_leaves_out(x):
 
 def test_after_forty_steps_the_loss_is_less_than_half_of_the_ordinary_start_s(samples, tmp_path):
     few = samples.part([i for i, name in enumerate(samples.names) if name in ("graph", "windows95")])
-    recipe = replace(FROM_KLT, steps=40, batch=2, crop=128, warmup=10, validate_every=40)
+    recipe = replace(FROM_KLT, steps=40, batch=2, crop=64, warmup=10, validate_every=40)
     losses = {}
     for name, from_klt in (("ordinary", False), ("klt", True)):
         model = begin("wacnn", "companion", few, recipe, None, None, from_klt=from_klt)
