@@ -1,10 +1,13 @@
 """The files around the package agree with one another, and importing the package is cheap."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -77,6 +80,25 @@ def test_pins_satisfy_the_requirements():
     versions = {normal(name): version for name, version in pins().items()}
     for requirement in map(Requirement, requirements()):
         assert requirement.specifier.contains(versions[normal(requirement.name)]), requirement
+
+
+def test_the_lowest_versions_can_be_installed_together():
+    """What `make lowest` runs the quick tests with."""
+    from packaging.requirements import Requirement
+
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if not uv:
+        pytest.skip("uv is not installed")
+    python = re.match(r">=([\d.]+)", PROJECT["requires-python"])[1]
+    command = [uv, "pip", "compile", "--quiet", "--no-annotate", "--resolution", "lowest-direct", "--python-version", python]
+    result = subprocess.run([*command, ROOT / "pyproject.toml"], capture_output=True, text=True)
+    if re.search("error sending request|client error|dns error|timed out|offline", result.stderr, re.IGNORECASE):
+        pytest.skip("no package index within reach")
+    assert result.returncode == 0, result.stderr
+    found = dict(line.split("==") for line in result.stdout.splitlines() if "==" in line and not line.startswith("#"))
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        (floor,) = [one.version for one in requirement.specifier if one.operator == ">="]
+        assert f"{found[normal(requirement.name)]}.".startswith(f"{floor}."), requirement
 
 
 def imported(folder):
