@@ -131,6 +131,7 @@ def test_what_is_not_a_number_is_refused(value):
         notebook_parameters.check({"lmbda": value}, DEFAULTS)
 
 
+@pytest.mark.slow
 def test_the_real_notebook_trains(tmp_path, monkeypatch):
     """The README's command, with two steps, on corners of the samples."""
     monkeypatch.chdir(tmp_path)

@@ -62,6 +62,7 @@ def test_info_prints_json(here, model, total):
     assert report["parameters"]["total"] == total and report["kmac_per_pixel"] > 500
 
 
+@pytest.mark.slow
 def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved, screen, here):
     model, weights = saved("sftip")
     images, masks, files, decoded = (tmp_path / name for name in ("images", "masks", "files", "decoded"))

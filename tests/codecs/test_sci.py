@@ -178,6 +178,7 @@ def test_forged_strings_give_noise_or_one_line(saved, filling):
             assert "damaged" in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["wacnn", "sftip"])
 def test_a_thousand_altered_files_do_no_harm(weights):
     """Each decodes or is refused in one line, in about a second of computing and 500 MB. More by hand: see tests/fuzz.py."""

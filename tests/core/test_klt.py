@@ -74,6 +74,7 @@ def test_what_the_linear_path_loses_is_the_energy_it_leaves_out(x):
     torch.testing.assert_close(error, lost, rtol=0.01, atol=0.0)
 
 
+@pytest.mark.slow
 def test_after_forty_steps_the_loss_is_less_than_half_of_the_ordinary_start_s(samples, tmp_path):
     few = samples.part([i for i, name in enumerate(samples.names) if name in ("graph", "windows95")])
     recipe = replace(FROM_KLT, steps=40, batch=2, crop=64, warmup=10, validate_every=40)

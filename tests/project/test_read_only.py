@@ -22,6 +22,7 @@ def possible():
     return shutil.which("unshare") and subprocess.run([*ALONE, MOUNT + "true"], capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not possible(), reason="needs the right to mount")
 def test_every_command_works_from_a_read_only_checkout(tmp_path, screen):
     (tmp_path / "in").mkdir()
