@@ -26,12 +26,11 @@ def run(*arguments, threads="1"):
 
 
 @pytest.fixture
-def here(monkeypatch, capsys):
+def here(capsys):
     """A command in this process: its exit code, standard output and standard error."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
 
     def command(*arguments):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # main() changes how they are shown
             code = parser.main(list(map(str, arguments)))
         return code, *capsys.readouterr()
 
