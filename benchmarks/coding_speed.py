@@ -66,7 +66,7 @@ def main():
         "seconds": seconds,
     }
     path = paths.RESULTS / "speed" / f"coding-{re.sub('[^a-z0-9]+', '-', record['machine'].lower()).strip('-')}.json"
-    path.write_text(json.dumps(record, indent=1))
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
     for action in ("encode", "decode"):
         print(action, *(f"{way} {statistics.median(seconds[way][action]):.1f} s" for way in WAYS))
     print(path)

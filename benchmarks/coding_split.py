@@ -78,7 +78,7 @@ def measured(function, *args) -> tuple[object, dict[str, list[float]]]:
 def command(*line) -> dict:
     """Seconds and peak memory of one command, from its start to its end."""
     begun = time.perf_counter()
-    with open(os.devnull, "w") as nothing:
+    with open(os.devnull, "w", encoding="utf-8") as nothing:
         child = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "sccore", *map(str, line)],

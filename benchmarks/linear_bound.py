@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sccore.data import samples as data
 from sccore.data.images import image_files, read_image
+from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
 from sccore.utils import paths
@@ -31,7 +31,7 @@ def blocks(image: np.ndarray) -> Tensor:
     return x.unfold(0, SIDE, SIDE).unfold(1, SIDE, SIDE).flatten(0, 1).flatten(1)
 
 
-def components(samples: data.Samples) -> tuple[Tensor, Tensor]:
+def components(samples: Samples) -> tuple[Tensor, Tensor]:
     """Mean (768,) and orthonormal components (768, 768) of the blocks of all images, the strongest first."""
     size = 3 * SIDE**2
     count, total, squares = 0, torch.zeros(size, dtype=torch.float64), torch.zeros(size, size, dtype=torch.float64)
@@ -54,7 +54,7 @@ def main():
     parser.add_argument("--fit", type=Path, nargs="+", required=True, help="tar shards or folders of training screens")
     parser.add_argument("--images", action="append", required=True, metavar="NAME=FOLDER", help="screens to measure on")
     a = parser.parse_args()
-    samples = data.load(*a.fit)
+    samples = load(*a.fit)
     mean, basis = components(samples)
     sets = []
     for name, _, folder in (one.partition("=") for one in a.images):

@@ -44,7 +44,7 @@ def main():
         "runs": [curve(run) for run in a.runs],
     }
     path = paths.RESULTS / "speed" / "optimizers.json"
-    path.write_text(json.dumps(record, indent=1))
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(path)
 
 

@@ -22,7 +22,7 @@ import torch
 from sccore.codecs.checkpoint import load_model
 from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
-from sccore.data import samples as data
+from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
 from sccore.training.fit import together
 from sccore.training.plan import BASE, RUNS
@@ -47,10 +47,10 @@ class Report:
         self.rows |= seen
         print(f"[{time.monotonic() - self.begun:6.1f} s] {json.dumps(seen, default=str)[:400]}", flush=True)
         with replacing(self.path) as part:
-            part.write_text(json.dumps(self.rows, indent=1, default=str))
+            part.write_text(json.dumps(self.rows, indent=1, default=str), encoding="utf-8")
 
 
-def new_run(model: str, a, samples: data.Samples, kind: str, bf16: bool, graph: bool = True, switches: dict = {}) -> Run:
+def new_run(model: str, a, samples: Samples, kind: str, bf16: bool, graph: bool = True, switches: dict = {}) -> Run:
     """A run of the companion's recipe from the shipped weights."""
     torch.manual_seed(0)
     made = create_model(model, rate="variable", **switches)
@@ -97,7 +97,7 @@ def without_noise(run: Run) -> Run:
     return run
 
 
-def smoke(a, samples: data.Samples, report: Report) -> bool:
+def smoke(a, samples: Samples, report: Report) -> bool:
     """Whether the device computes what the processor does, and a graph what single kernels do."""
     checks, on_gpu = {}, torch.device(a.device).type == "cuda"
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
@@ -123,7 +123,7 @@ def smoke(a, samples: data.Samples, report: Report) -> bool:
     return all(checks.values())
 
 
-def speeds(a, samples: data.Samples, report: Report):
+def speeds(a, samples: Samples, report: Report):
     """Milliseconds a step, alone and side by side, and the kernels that take the time."""
     bf16, cuda = device.trains_in_bf16(a.device, a.crop), torch.device(a.device).type == "cuda"
     kernels = new_run("wacnn", a, samples, a.device, bf16, graph=False)
@@ -156,7 +156,7 @@ def speeds(a, samples: data.Samples, report: Report):
             )
 
 
-def train(a, samples: data.Samples, validation: data.Samples | None, report: Report):
+def train(a, samples: Samples, validation: Samples | None, report: Report):
     """The planned runs, a step of each in turn; begun ones go on."""
     job, begun = Suite({}, a.device), time.monotonic()
     runs = [named(name) for name in a.runs]
@@ -210,8 +210,8 @@ def main():
         batch=a.batch,
         crop=a.crop,
     )
-    samples = data.load(*a.data)
-    validation = data.load(a.validation) if a.validation else None
+    samples = load(*a.data)
+    validation = load(a.validation) if a.validation else None
     report.add(images=len(samples))
     if not a.no_smoke and not smoke(a, samples, report):
         return "the smoke test failed; its report says where"

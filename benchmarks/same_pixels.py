@@ -1,10 +1,12 @@
 """Files written in one setting of a machine and decoded in another: whether all decode, and how far their pixels are apart.
 
-    python benchmarks/same_pixels.py [IMAGES]
+    python benchmarks/same_pixels.py [IMAGES] [TIMES]
 
-A process a setting writes a file of each image, and decodes those of all settings. The record lies in data/results/limits.
+A process a setting writes a file of each image, and decodes those of all settings, with the synthesis in float32 and in float64. What
+either takes is measured on one larger picture, with one thread. The record lies in data/results/limits.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -26,7 +28,7 @@ SETTINGS = {
     "ATen without vector instructions": {"ATEN_CPU_CAPABILITY": "default"},
 }
 CODE = """
-import sys
+import json, statistics, sys, time
 from pathlib import Path
 import numpy as np
 from sccore.codecs import sci
@@ -39,28 +41,33 @@ if what == "encode":
     for i in range(count):
         part = np.ascontiguousarray(picture[8 * i : 8 * i + 64, 16 * i : 16 * i + 64])
         (folder / f"{i}.{name}.sci").write_bytes(sci.encode(part, model, 0.0067))
+elif what == "decode":
+    unrounded, rounded = [], sci.to_image
+    sci.to_image = lambda x_hat, *size: unrounded.append(255 * x_hat[0].numpy()) or rounded(x_hat, *size)
+    for kind, float64 in (("float32", False), ("float64", True)):
+        unrounded.clear()
+        pixels = [sci.decode(file.read_bytes(), model, float64=float64) for file in sorted(folder.glob("*.sci"))]
+        np.savez(folder / f"{name}.{kind}.npz", pixels=pixels, unrounded=unrounded)
 else:
-    np.savez(folder / f"{name}.npz", **{file.stem: sci.decode(file.read_bytes(), model) for file in sorted(folder.glob("*.sci"))})
+    data, times = sci.encode(np.ascontiguousarray(picture[:768, :768]), model, 0.0067), {}
+    for float64 in (False, True) * (count + 1):
+        begun = time.process_time()
+        sci.decode(data, model, float64=float64)
+        times.setdefault("float64" if float64 else "float32", []).append(time.process_time() - begun)
+    print(json.dumps({kind: round(statistics.median(seconds[1:]), 2) for kind, seconds in times.items()}))
 """
 
 
-def main(images: str = "28"):
+def main(images: str = "28", times: str = "5"):
     with tempfile.TemporaryDirectory() as folder:
+        run = lambda what, name, env, count=images: subprocess.run(
+            [sys.executable, "-c", CODE, what, folder, count, name], env=os.environ | env, check=True, stdout=subprocess.PIPE
+        )
         for what in ("encode", "decode"):
             for name, env in SETTINGS.items():
-                subprocess.run([sys.executable, "-c", CODE, what, folder, images, name], env=os.environ | env, check=True)
-        decoded = {name: np.load(Path(folder) / f"{name}.npz") for name in SETTINGS}
-        first, rows = decoded["one thread"], []
-        for name, pictures in decoded.items():
-            apart = [np.abs(pictures[file].astype(int) - first[file]) for file in first.files]
-            rows.append(
-                {
-                    "decoded in": name,
-                    "files": len(apart),
-                    "with other pixels": sum(bool(a.any()) for a in apart),
-                    "largest difference": max(int(a.max()) for a in apart),
-                }
-            )
+                run(what, name, env)
+        rows = [row(Path(folder), name, kind) for kind in ("float32", "float64") for name in SETTINGS]
+        seconds = json.loads(run("time", "", SETTINGS["one thread"], times).stdout)
     record = {
         "command": provenance.command_line(),
         "date": provenance.now(),
@@ -70,8 +77,23 @@ def main(images: str = "28"):
         "weights": "sftip",
         "lmbda": 0.0067,
         "settings": rows,
+        "decoding 768x768 pixels, processor seconds": seconds,
     }
     save_record(paths.RESULTS / "limits" / "same-pixels.json", record)
+
+
+def row(folder: Path, name: str, kind: str) -> dict:
+    """What one setting decodes, beside what one thread does."""
+    first, other = (np.load(folder / f"{setting}.{kind}.npz") for setting in ("one thread", name))
+    apart = [np.abs(one.astype(int) - two) for one, two in zip(first["pixels"], other["pixels"])]
+    return {
+        "decoded in": name,
+        "synthesis": kind,
+        "files": len(apart),
+        "with other pixels": sum(bool(a.any()) for a in apart),
+        "largest difference": max(int(a.max()) for a in apart),
+        "largest difference before rounding": float(f"{np.abs(first['unrounded'] - other['unrounded']).max():.2g}"),
+    }
 
 
 if __name__ == "__main__":

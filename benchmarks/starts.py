@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.codecs import checkpoint
-from sccore.data import samples as data
+from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
 from sccore.training import fit
 from sccore.training.begin import begin
@@ -24,7 +24,7 @@ from sccore.utils.device import best
 from sccore.utils.files import replacing
 
 
-def curve(start: str, samples: data.Samples, validation: data.Samples, recipe, device: str) -> dict:
+def curve(start: str, samples: Samples, validation: Samples, recipe, device: str) -> dict:
     """Trains WACNN from "klt" or "noise" and returns recipe, data and held-out values."""
     out = paths.RUNS / "starts" / start
     model = begin("wacnn", "companion", samples, recipe, None, None, out, device, from_klt=start == "klt")
@@ -50,7 +50,7 @@ def main():
     parser.add_argument("--crop", type=int, default=128)
     a = parser.parse_args()
     recipe = replace(FROM_KLT, steps=a.steps, batch=a.batch, crop=a.crop, warmup=20, min_lr=0.0, validate_every=max(1, a.steps // 10))
-    samples, validation = data.load(*a.data), data.load(a.validation)
+    samples, validation = load(*a.data), load(a.validation)
     record = {
         "machine": provenance.machine(),
         "versions": provenance.versions(),
@@ -59,7 +59,7 @@ def main():
         "runs": [curve(start, samples, validation, recipe, best()) for start in ("klt", "noise")],
     }
     with replacing(paths.RESULTS / "speed" / "starts.json") as part:
-        part.write_text(json.dumps(record, indent=1))
+        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(paths.RESULTS / "speed" / "starts.json")
 
 

@@ -29,8 +29,8 @@ from PIL import Image
 from torch.profiler import ProfilerActivity, profile
 
 from sccore.codecs.zoo import count_parameters, create_model
-from sccore.data import samples as data
 from sccore.data.images import pair
+from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
 from sccore.loss import rate_distortion
 from sccore.presets import LAMBDAS
@@ -90,7 +90,7 @@ def plain(name: str, preset: str, a, folder: Path):
             yield waited
 
 
-def ours(name: str, preset: str, a, samples: data.Samples):
+def ours(name: str, preset: str, a, samples: Samples):
     recipe = Recipe(steps=10**6, batch=a.batch, crop=a.crop)
     crops, waited = samples.batches(a.crop, a.batch, 0, a.device), 0.0
 
@@ -153,7 +153,7 @@ def measure(a) -> dict:
     if a.way == "plain":
         return timed(plain(a.model, a.preset, a, a.folder), a)
     allocator.keep_memory()
-    samples = data.load(a.folder, progress=False)
+    samples = load(a.folder, progress=False)
     if a.way.startswith("ours"):
         row = timed(ours(a.model, a.preset, a, samples), a)
         return row | ({"profile": profiled(ours(a.model, a.preset, a, samples), a)} if a.way == "ours" else {})
@@ -239,7 +239,7 @@ def main():
     }
     path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1))
+    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(path)
 
 

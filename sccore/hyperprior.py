@@ -19,10 +19,9 @@ from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 from compressai.ops import quantize_ste
 from torch import Tensor, nn
 
-from sccore import fixed_point as fixedpoint
 from sccore import rans
 from sccore.context import Context, Where, at_once
-from sccore.fixed_point import fixed_point, to_grid
+from sccore.fixed_point import fixed_point, half_tanh, to_grid
 from sccore.gains import GainUnits, UnitGain
 from sccore.symbols import decode_z, encode_z, tables_for, tables_of
 from sccore.utils.beside import side_by_side
@@ -134,6 +133,7 @@ class Hyperprior(nn.Module, ABC):
         return {"strings": [list(s) for s in zip(*pairs)], "shape": tuple(z.shape[-2:])}
 
     @torch.no_grad()
+    @side_by_side()
     def decompress(
         self,
         strings: list[list[bytes]],
@@ -147,8 +147,7 @@ class Hyperprior(nn.Module, ABC):
         x_hat = []
         for pair in zip(*strings):
             y_hat, z_hat = self.decode_latents(list(pair), shape, level)
-            with side_by_side():
-                x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
+            x_hat.append(synthesis(y_hat.float(), z_hat.float()).clamp_(0, 1))
         return {"x_hat": torch.cat(x_hat)}
 
     def code_z(self, z: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,12 +181,13 @@ class Hyperprior(nn.Module, ABC):
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact = SimpleNamespace(**copies, half_tanh=fixedpoint.half_tanh, grid=to_grid)
+        self._exact = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid)
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
         return tuple(map(to_grid, unit(level)))
 
+    @side_by_side()
     def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
         """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings.
 
@@ -215,12 +215,12 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with side_by_side():
-            self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
+        self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *tables_of(self.gaussian_conditional))
         return [encoder.flush(), z_string]
 
+    @side_by_side()
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
         """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid.
 
@@ -245,9 +245,8 @@ class Hyperprior(nn.Module, ABC):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        with side_by_side():
-            z_hat = self._exact_z_hat(z_string, shape, level)
-            return self.decode_parts(self._exact, z_hat, residual), z_hat
+        z_hat = self._exact_z_hat(z_string, shape, level)
+        return self.decode_parts(self._exact, z_hat, residual), z_hat
 
     def _exact_z_hat(self, z_string: bytes, shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)

@@ -92,7 +92,7 @@ def main(path: str, seed: int, broken: int, deep: int):
     for data in sound:
         coding.decode(data, model)
     ends, slowest = Counter(), 0.0
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    size = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
     for make, count in ((lambda d: altered(d, rng, 0), broken), (lambda d: forged(d, rng), deep)):
         for _ in range(count):

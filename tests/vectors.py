@@ -72,13 +72,13 @@ def write():
         (FOLDER / f"{name}.sci").write_bytes(data)
         Image.fromarray(coding.decode(data)).save(FOLDER / f"{name}.webp", lossless=True, exact=True, method=6, quality=100)
         index[name] = facts(data)
-    (FOLDER / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+    (FOLDER / "index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def check(name: str):
     """Refuses, with AssertionError, a file that is decoded to something else than when it was written."""
     data = (FOLDER / f"{name}.sci").read_bytes()
-    assert facts(data) == json.loads((FOLDER / "index.json").read_text())[name]
+    assert facts(data) == json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))[name]
     decoded, before = coding.decode(data), np.array(Image.open(FOLDER / f"{name}.webp"))
     assert decoded.shape == before.shape and np.abs(decoded.astype(int) - before).max() <= 1
     assert container.pack(container.unpack(data)) == data

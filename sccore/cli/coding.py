@@ -12,9 +12,12 @@ from sccore.utils.errors import InputError
 
 def info(a) -> int:
     if a.file:
+        from sccore.cli import ends
         from sccore.codecs import coding
 
-        print(json.dumps(coding.info(a.file), indent=2))
+        with ends.named(a.file):
+            found = coding.info(ends.content(a.file))
+        print(json.dumps(found, indent=2))
         return 0
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
@@ -78,12 +81,9 @@ def decode_one(a, source, target) -> str:
     from sccore.cli import ends
     from sccore.codecs import coding, container
 
-    try:
-        data = ends.source(source).getvalue() if ends.is_standard(source) else container.read(source)
-        file = container.unpack(data, a.max_pixels)
-        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None)
-    except InputError as error:
-        raise InputError(f"{source}: {error}".replace(f"{source}: {source}: ", f"{source}: ")) from None
+    with ends.named(source):
+        file = container.unpack(ends.content(source), a.max_pixels)
+        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None, a.float64)
     ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
     return f"{target}: {image.shape[1]}x{image.shape[0]}"
 

@@ -40,11 +40,11 @@ def evaluate(a) -> int:
 
 
 def bd_rate(a) -> int:
-    from sccore.evaluation import bd_rate as rates
+    from sccore.evaluation.bd_rate import bd_rate
     from sccore.evaluation.curve_files import read, read_all
 
     name, anchor = read(a.anchor, a.metric)
-    savings = {codec: round(rates.bd_rate(anchor, points, a.metric), 2) for codec, points in read_all(a.test, a.metric).items()}
+    savings = {codec: round(bd_rate(anchor, points, a.metric), 2) for codec, points in read_all(a.test, a.metric).items()}
     print(json.dumps({"anchor": name, "metric": a.metric, "bd_rate": savings}, indent=2))
 
 
@@ -96,20 +96,20 @@ def render(a) -> int:
 
 
 def evaluate_detector(a) -> int:
-    from sccore.evaluation import detectors as detection
+    from sccore.evaluation import detectors
 
-    return _measured(a, detection.evaluate_detector(a.pages, a.detector, a.weights, a.scale, a.held_back, a.out))
+    return _measured(a, detectors.evaluate_detector(a.pages, a.detector, a.weights, a.scale, a.held_back, a.out))
 
 
 def mask_stability(a) -> int:
     from sccore.codecs import classical
     from sccore.data import datasets
-    from sccore.evaluation import detectors as detection
+    from sccore.evaluation import detectors
 
     distinct("--quality", a.quality)
     classical.check_qualities(a.codec, a.quality)
     images = datasets.place(a.images)[0]
-    return _measured(a, detection.evaluate_stability(images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
+    return _measured(a, detectors.evaluate_stability(images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
 
 
 def _measured(a, record) -> int:
@@ -121,15 +121,14 @@ def _measured(a, record) -> int:
 
 
 def fetch(a) -> int:
-    from sccore.data import datasets
-    from sccore.data import download as fetching
+    from sccore.data import datasets, download
 
     if a.list or not a.dataset:
         print(datasets.listing())
         return 0
     dataset = datasets.known(a.dataset)
     out = a.out or dataset.folder
-    done = fetching.take(a.copy, out, a.dataset) if a.copy else fetching.fetch(a.dataset, out, a.mirror or fetching.BASE)
+    done = download.take(a.copy, out, a.dataset) if a.copy else download.fetch(a.dataset, out, a.mirror or download.BASE)
     total = done["new"] + done["kept"]
     print(f"{out}/images: {total} images, {done['new']} of them new")
     if done["differ"]:
@@ -168,9 +167,9 @@ def anchors(a) -> int:
 
 
 def train(a) -> int:
-    from sccore.data import samples as data
+    from sccore.data.samples import load
     from sccore.data.streaming import stream
-    from sccore.training import fit as training
+    from sccore.training import fit
     from sccore.training.begin import begin, from_images
     from sccore.training.ranks import join
     from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
@@ -183,16 +182,16 @@ def train(a) -> int:
     recipe = replace(usual, **batch | given)
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
-        training.end_at_signals()
+        fit.end_at_signals()
     model = begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
-    with training.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
+    with fit.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
         pass
-    validation = data.load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
+    validation = load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
     with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
-        samples = stream(*a.data, progress=ranks.first) if a.stream else data.load(*a.data, progress=ranks.first)
+        samples = stream(*a.data, progress=ranks.first) if a.stream else load(*a.data, progress=ranks.first)
     if a.initial == "klt":
         from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
-    summary = training.fit(
+    summary = fit.fit(
         model,
         samples,
         a.out,
@@ -236,11 +235,12 @@ def score(a) -> int:
 
 
 def suite(a) -> int:
-    from sccore.data import samples as data
+    from sccore.data.samples import load
     from sccore.training.plan import RUNS
     from sccore.training.suite import Suite, run_suite, status
     from sccore.utils import paths
     from sccore.utils.device import chosen, jobs
+    from sccore.utils.files import writable_folder
 
     device = chosen(a.device)
     if unknown := set(a.only or []) - {run.name for run in RUNS}:
@@ -251,11 +251,15 @@ def suite(a) -> int:
     folders = {"samples": paths.SAMPLES, "validation": validation}
     job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device, bf16=False if a.float32 else None)
     if not a.status:
+        try:
+            writable_folder(paths.RUNS), writable_folder(paths.RESULTS)
+        except InputError as error:
+            raise InputError(f"{error}; SCCORE_ROOT names another folder that holds data/") from None
         shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
         if not shards:
             raise InputError("no training data in data/train; name shards or folders with --data")
-        held_out = data.load(validation) if validation.is_dir() else None
-        run_suite(job, data.load(*shards), held_out, a.budget, a.jobs or jobs(device), a.only)
+        held_out = load(validation) if validation.is_dir() else None
+        run_suite(job, load(*shards), held_out, a.budget, a.jobs or jobs(device), a.only)
     print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 

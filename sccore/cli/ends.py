@@ -2,6 +2,8 @@
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sccore.cli.values import STANDARD
+from sccore.codecs import container
 from sccore.data.alpha import on_white
 from sccore.data.decoding import RUNS_PROGRAMS, note
 from sccore.utils.errors import InputError
@@ -26,6 +29,20 @@ def is_standard(path: Path | str) -> bool:
 def source(path: Path) -> Path | io.BytesIO:
     """A file to read, or what standard input gives."""
     return io.BytesIO(sys.stdin.buffer.read()) if is_standard(path) else path
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a .sci file, or what standard input gives."""
+    return sys.stdin.buffer.read() if is_standard(path) else container.read(path)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An error in the block begins with the name of the file that it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(f"{path}: ") else f"{name(path)}: {error}") from None
 
 
 def name(path: Path) -> str:

@@ -57,7 +57,7 @@ def parser() -> Parser:
         sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
 
     sub = command("info", "what a .sci file holds; or parameters and kMAC per pixel of a model or checkpoint; as JSON")
-    sub.add_argument("file", type=Path, nargs="?", help="the .sci file")
+    sub.add_argument("file", type=Path, nargs="?", help="the .sci file; - for standard input")
     model_options(sub)
     sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
     sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
@@ -101,6 +101,7 @@ def parser() -> Parser:
     sub.add_argument("image", type=Path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
     sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
+    sub.add_argument("--float64", action="store_true", help="the same pixels on any machine: the synthesis in float64, slower")
     sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
     batch_options(sub)
 

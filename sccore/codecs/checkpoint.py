@@ -23,7 +23,7 @@ from sccore.sem import PARTS
 from sccore.utils import paths
 from sccore.utils.beside import one_thread
 from sccore.utils.errors import InputError
-from sccore.utils.files import file_hash, replacing
+from sccore.utils.files import file_hash, regular, replacing
 
 FORMAT = "sccore-3"
 DEFAULT = "sftip-interlaced"  # the weights that the codec takes unless others are named
@@ -139,6 +139,7 @@ def base_of(path: Path | str, header: dict) -> Path | None:
 
 def read_header(path: Path | str) -> dict:
     """{"spec", "meta"} of a checkpoint, without its weights, and "base" if it has one."""
+    regular(path)
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))

@@ -121,7 +121,7 @@ def lossless(picture: Picture) -> container.File | None:
     return container.File(width, height, lossless=stream, exif=picture.exif, xmp=picture.xmp) if stream else None
 
 
-def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS) -> np.ndarray:
+def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False) -> np.ndarray:
     """The image of a .sci file, uint8 (H, W, 3) in RGB, or (H, W, 4) in RGBA if it has alpha.
 
     Args:
@@ -129,6 +129,7 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = co
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
             A lossless file needs none.
         max_pixels: a larger image is refused before anything is computed.
+        float64: the same pixels on any machine, in more time; see :func:`sccore.codecs.sci.picture`.
 
     Raises:
         InputError: not a .sci file, another version, damaged, too large, or other weights needed; says which.
@@ -138,17 +139,17 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = co
         >>> sccore.decode(data).dtype
         dtype('uint8')
     """
-    return pixels(container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels), model)
+    return pixels(container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels), model, float64)
 
 
-def pixels(file: container.File, model: Weights = None) -> np.ndarray:
+def pixels(file: container.File, model: Weights = None, float64: bool = False) -> np.ndarray:
     """The image of a file that was taken apart, as of :func:`decode`."""
     if file.lossless:
         return webp.decode(file.lossless)
     from sccore.codecs import sci
 
     alpha = webp.decode(file.alpha)[..., 1] if file.alpha else None  # first: it may be damaged, and is quick
-    image = sci.picture(file, model)
+    image = sci.picture(file, model, float64)
     return image if alpha is None else np.dstack([image, alpha])
 
 
@@ -200,17 +201,18 @@ def text_mask(
     return masks.mask(picture.flat, chosen), chosen.label
 
 
-def info(path: Path | str) -> dict:
+def info(data: bytes | Path | str) -> dict:
     """What a file is and holds, as `python -m sccore info FILE` shows it; nothing is decoded.
+
+    Args:
+        data: the file's bytes, or its path.
 
     Returns:
         version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned" or "lossless"), parts (bytes of each; the rest
         is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
     """
-    try:
-        file = container.unpack(data := container.read(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}".replace(f"{path}: {path}: ", f"{path}: ")) from None
+    data = container.read(data) if isinstance(data, (Path, str)) else bytes(data)
+    file = container.unpack(data)
     found: dict[str, Any] = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
     found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
     found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}

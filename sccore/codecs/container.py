@@ -32,6 +32,7 @@ import numpy as np
 from sccore.codecs import webp
 from sccore.presets import LAMBDAS
 from sccore.utils.errors import InputError
+from sccore.utils.files import regular
 
 MAGIC, VERSION = b"SCI\x1a", 3
 READ_BY = {1: "0.1.0", 2: "0.1.0"}  # earlier versions, and the sccore that reads them
@@ -178,7 +179,8 @@ def described(data: bytes) -> str:
 
 
 def read(path: Path | str) -> bytes:
-    """The bytes of a .sci file, of another one its beginning; with a one-line error."""
+    """The bytes of a .sci file, of another one its beginning; with a one-line error, also for a pipe or a device."""
+    regular(path)
     try:
         with open(path, "rb") as file:
             return (start := file.read(len(MAGIC))) + (file.read() if start == MAGIC else b"")

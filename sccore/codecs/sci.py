@@ -4,6 +4,7 @@ The bytes around them are in :mod:`sccore.codecs.container`; what a user calls i
 is always this: no lossless picture takes the place of the learned one here.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -16,12 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sccore import rans
-from sccore.codecs import container
-from sccore.codecs import dec_adapter as adapter
+from sccore.codecs import container, dec_adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
-from sccore.utils.beside import side_by_side
+from sccore.utils.beside import one_thread, side_by_side
 from sccore.utils.errors import InputError
 
 LARGEST_AREA = 2**27  # pixels that are encoded
@@ -73,11 +73,13 @@ def learned(
         if adapter_steps:
             y_hat = model.decode_latents([y, z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
-            adapters = adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
+            adapters = dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
     return container.File(width, height, bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY], lmbda, z, y, adapters=adapters)
 
 
-def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS) -> np.ndarray:
+def decode(
+    data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False
+) -> np.ndarray:
     """The learned picture of a .sci file, as :func:`picture` gives it.
 
     Raises:
@@ -86,14 +88,15 @@ def decode(data: bytes, model: Hyperprior | Path | str | None = None, max_pixels
     file = container.unpack(data, max_pixels)
     if file.lossless:
         raise InputError("holds a lossless picture, not a learned one")
-    return picture(file, model)
+    return picture(file, model, float64)
 
 
-def picture(file: container.File, model: Hyperprior | Path | str | None = None) -> np.ndarray:
+def picture(file: container.File, model: Hyperprior | Path | str | None = None, float64: bool = False) -> np.ndarray:
     """The learned picture of a file, uint8 (H, W, 3), without its alpha.
 
     Args:
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
+        float64: compute the synthesis in float64, whose sums, in whatever order, do not move a pixel across a rounding; it takes longer.
 
     Raises:
         InputError: damaged, or other weights needed; says which.
@@ -105,8 +108,9 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None) 
     if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
         raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
     shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
+    lmbda = file.lmbda if model.lambdas else None
     with memory_for(width, height):
-        output = model.decompress([[file.y], [file.z]], shape, file.lmbda if model.lambdas else None, adapted(model, file.adapters))
+        output = model.decompress([[file.y], [file.z]], shape, lmbda, synthesis(model, file.adapters, float64))
         return to_image(output["x_hat"], height, width)
 
 
@@ -127,12 +131,16 @@ def memory_for(width: int, height: int):
         raise
 
 
-def adapted(model: Hyperprior, adapters: bytes) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """The synthesis of a file with adapters; None for one without."""
+@one_thread()
+def synthesis(model: Hyperprior, adapters: bytes, float64: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """What makes x_hat of y_hat and z_hat: the model's own, or that of a file with adapters; in float32 or in float64."""
+    if float64:  # y_hat and z_hat are on the grid, so that float32 holds them exactly
+        inner = synthesis(copy.deepcopy(model, {id(model._exact): None}).double(), adapters, False)
+        return lambda y_hat, z_hat: inner(y_hat.double(), z_hat.double())
     if not adapters:
-        return None
-    symbols = adapter.decode(model, adapters)
-    return lambda y_hat, z_hat: adapter.synthesis(model, adapter.weights(symbols, y_hat), y_hat)
+        return model.synthesis
+    symbols = dec_adapter.decode(model, adapters)
+    return lambda y_hat, z_hat: dec_adapter.synthesis(model, dec_adapter.weights(symbols, y_hat), y_hat)
 
 
 @torch.no_grad()
@@ -177,6 +185,7 @@ def pick_lmbda(model: Hyperprior, lmbda: float | None) -> float:
     return float(np.float32(lmbda))
 
 
+@one_thread()
 def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: Hyperprior) -> tuple[Tensor, Tensor]:
     """Image and mask as (1, C, H', W'), extended by their last row and column to multiples of the model's stride."""
     device = next(model.parameters()).device
@@ -189,6 +198,7 @@ def to_tensors(image: np.ndarray, mask: np.ndarray | None, model: Hyperprior) ->
     return F.pad(x, padding, mode="replicate"), F.pad(m, padding, mode="replicate")
 
 
+@one_thread()
 def to_image(x_hat: Tensor, height: int, width: int) -> np.ndarray:
     """x_hat (1, 3, H', W') as uint8 (H, W, 3), rounded and cropped."""
     pixels = (x_hat[0, :, :height, :width].clamp(0, 1) * 255).round().byte()

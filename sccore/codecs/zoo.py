@@ -80,7 +80,7 @@ def count_parameters(model: nn.Module) -> dict:
 
 
 @torch.enable_grad()  # else the transforms work in strips, and what these share would count twice
-def kmac_per_pixel(model: Hyperprior, side: int = 256) -> float:
+def kmac_per_pixel(model: Hyperprior, side: int = 128) -> float:
     """Thousands of multiply-accumulates a pixel of coding: analysis, entropy model and synthesis, each once."""
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -6,7 +6,6 @@ its reason: a file may be cut, altered or made to harm, and a folder goes on wit
 
 import io
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
 
 from sccore.utils.errors import InputError
+from sccore.utils.files import regular
 
 LARGEST = 2**27  # pixels, unless allowed; a few bytes can claim to be any number of them
 RUNS_PROGRAMS = {"EPS", "WMF"}  # formats that Pillow hands to other programs
@@ -153,11 +153,9 @@ def note(text: str):
 def _regular(source, name):
     """The source, if it is in memory or a file that can be read anywhere; a pipe may never end, nor a device."""
     if isinstance(source, (str, Path)):
-        kind = os.stat(source).st_mode
-        if stat.S_ISDIR(kind):
+        if os.path.isdir(source):
             raise InputError(f"{name}: is a folder, not an image")
-        if not stat.S_ISREG(kind):
-            raise InputError(f"{name}: not a regular file")
+        regular(source, name)
     return source
 
 

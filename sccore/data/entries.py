@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from sccore.data.images import is_image, match, pair, read_mask
-from sccore.utils import paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import cached, regular, replacing
 
 PACKED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}  # by the first two bytes
 SWELLING, ROOM = 20, 2**26  # a packed shard may unpack to so many times its size and so many bytes; images are packed already
@@ -39,8 +38,7 @@ class Piece(NamedTuple):
         if self.lost:
             raise InputError(self.lost)
         try:
-            if not self.path.is_file() and self.path.exists():  # a pipe may never end, nor a device
-                raise InputError(f"{self.path}: not a regular file")
+            regular(self.path)
             with open(self.path, "rb") as file:
                 file.seek(self.start)
                 return file.read(self.length)
@@ -121,14 +119,14 @@ def _members(path):
 
 
 def _plain(path):
-    """A shard that is not packed: the file itself, or what it unpacks to, which is made once and kept in data/runs/index."""
+    """A shard that is not packed: the file itself, or what it unpacks to, which is made once and kept, see :func:`sccore.utils.files.cached`."""
     with open(path, "rb") as file:
         unpack = PACKED.get(file.read(2))
     if unpack is None:
         return path
     status = path.stat()
     mark = hashlib.sha256(os.fsencode(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")).hexdigest()[:32]
-    if not (kept := paths.RUNS / "index" / f"{mark}.tar").exists():
+    if not (kept := cached(f"{mark}.tar")).exists():
         room = ROOM + SWELLING * status.st_size
         with replacing(kept) as part, open(part, "wb") as target, unpack(path) as source:
             while block := _block(source):

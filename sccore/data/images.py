@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from sccore.data import alpha as transparency
 from sccore.data import decoding
+from sccore.data.alpha import on_white
 from sccore.utils.errors import InputError
 
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"}
@@ -54,7 +54,7 @@ class Picture:
     @property
     def flat(self) -> np.ndarray:
         """As it looks on white, uint8 (H, W, 3)."""
-        return self.rgb if self.alpha is None else transparency.on_white(self.rgb, self.alpha)
+        return self.rgb if self.alpha is None else on_white(self.rgb, self.alpha)
 
 
 def read_picture(source: Path | str | io.BytesIO, name: str | None = None, alpha: bool = True, metadata: bool = False) -> Picture:

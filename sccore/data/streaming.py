@@ -21,10 +21,9 @@ from tqdm import tqdm
 
 from sccore.data.entries import Entry, Piece, entries
 from sccore.data.samples import Batches, Choice, decoded, extend, nothing_in, unpack
-from sccore.utils import paths
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import cached, replacing
 
 AHEAD = 4  # batches, or files of an index, that each thread has ready
 
@@ -60,12 +59,12 @@ class Stream:
 
 
 def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Stream:
-    """The index of shards and folders, as :func:`sccore.data.samples.load` takes them; made once and kept in data/runs/index.
+    """The index of shards and folders, as :func:`sccore.data.samples.load` takes them; made once and kept, see :func:`sccore.utils.files.cached`.
 
     Making it reads and decodes every file, so that a damaged one is reported and left out now, as it is in memory.
     """
     found = [entry for source in sources for entry in entries(Path(source), masks)]
-    path = paths.RUNS / "index" / f"{fingerprint(found)}.npz"
+    path = cached(f"{fingerprint(found)}.npz")
     if not path.exists():
         with replacing(path) as part, open(part, "wb") as file:
             np.savez(file, **make_index(found, progress))

@@ -189,7 +189,7 @@ def make(
                 models = models or {label: load_model(label) for label in LEARNED}
                 rows += [_row(scene, label, *image) for label, model in models.items() for image in learned(scene, model)]
             done[name] = [{"scene": name, "source": source} | row for row in rows]
-            with open(work, "a") as file:
+            with open(work, "a", encoding="utf-8") as file:
                 file.write(json.dumps(done[name]) + "\n")
     table = pd.DataFrame([row for rows in done.values() for row in rows])
     if table["scene"].nunique() < 10:
@@ -206,10 +206,10 @@ def _begun(work, identity):
     """scene -> rows of a run that was stopped; a last line that a kill cut short is dropped."""
     work.parent.mkdir(parents=True, exist_ok=True)
     if not work.exists():
-        work.write_text(json.dumps(identity) + "\n")
-    head, *lines = work.read_text().splitlines(keepends=True)
+        work.write_text(json.dumps(identity) + "\n", encoding="utf-8")
+    head, *lines = work.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]
     if json.loads(head) != identity:
         raise InputError(f"{work}: another run, of {head.strip()}; name another file or delete it")
-    work.write_text("".join([head, *whole]))
+    work.write_text("".join([head, *whole]), encoding="utf-8")
     return {rows[0]["scene"]: rows for rows in map(json.loads, whole)}

@@ -190,7 +190,7 @@ def _read(image, there):
         for file, block in zip(files, there):
             cv2.imwrite(str(file), block.show(image), [cv2.IMWRITE_PNG_COMPRESSION, 1])
         pages = Path(folder) / "pages.txt"
-        pages.write_text("\n".join(map(str, files)))
+        pages.write_text("\n".join(map(str, files)), encoding="utf-8")
         with single_threaded():
             table = pytesseract.image_to_data(str(pages), lang="eng", config="--psm 6 --dpi 150", output_type=pytesseract.Output.DICT)
     words: list[list[tuple[str, float]]] = [[] for _ in there]

@@ -124,7 +124,7 @@ def _code_version():
 def machine() -> str:
     """Processor and number of cores, without the machine's name: 'AMD EPYC, 2 cores, Linux'."""
     try:
-        processor = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())[1].strip()
+        processor = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))[1].strip()
     except (OSError, TypeError):  # not Linux, or no such line in it
         processor = platform.processor() or platform.machine()
     return f"{processor}, {os.cpu_count()} cores, {platform.system()}"

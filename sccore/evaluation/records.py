@@ -10,7 +10,9 @@ text PSNR without text. A table has NaN there.
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from sccore.evaluation.provenance import relative
-from sccore.utils import paths
+from sccore.utils import files, paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
 
@@ -28,7 +30,7 @@ COLUMNS = ("bpp", "psnr")  # of a codec's rows
 def save_record(path: Path | str, record: dict) -> None:
     """Write a record so that a kill at any moment leaves the old file or the new one, never a part."""
     with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=1, allow_nan=False))
+        part.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iterable[str] = ("codec",)) -> dict:
@@ -53,6 +55,7 @@ def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iter
 
 def load_json(path: Path | str) -> Any:
     """The content of a file of strict JSON; InputError with its name if it is missing or damaged."""
+    regular(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:
@@ -97,10 +100,13 @@ def sweep(
         rows: (image, points that are missing) -> rows, in their order.
         out: JSON file, written after every image.
         position: line of the progress bar.
+
+    Raises:
+        InputError: another process fills the record in `out`; says which.
     """
     record["failed"] = []
-    label = record.get("label", record.get("codec"))
-    with tqdm(total=len(images) * len(points), initial=len(record["images"]), desc=label, disable=not progress, position=position) as bar:
+    label, total, done = record.get("label", record.get("codec")), len(images) * len(points), len(record["images"])
+    with alone(out), tqdm(total=total, initial=done, desc=label, disable=not progress, position=position) as bar:
         for name, image in images.items():
             own = [row for row in record["images"] if row["name"] == name]
             missing = [point for point in points if not any(point.items() <= row.items() for row in own)]
@@ -114,6 +120,20 @@ def sweep(
             if out:
                 save_record(out, record)
     return record
+
+
+@contextmanager
+def alone(out: Path | str | None):
+    """A record for this process alone, which a folder beside it says until the end of the block."""
+    if not out or Path(out).exists() and not Path(out).is_file():  # a device holds nothing
+        yield
+        return
+    mark = Path(out).with_name(f".{Path(out).name[:200]}.lock")
+    with files.alone(mark, out, "measures for it; wait for it or choose another file"):
+        try:
+            yield
+        finally:
+            shutil.rmtree(mark, ignore_errors=True)
 
 
 def finite(value: Any) -> Any:

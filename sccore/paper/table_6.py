@@ -25,7 +25,7 @@ FOLDER = paths.RESULTS / "samples"
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
 ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
-PAPER = "weighted MSE instead of MSE"  # its row in book/paper.yml
+PAPER = "weighted MSE instead of MSE"  # its row in sccore/paper/paper.yml
 OURS = {  # ruler -> what it says about Table 6
     "psnr": "What plain MSE is trained for.",
     "psnr_text": "What the weighted MSE is trained for.",

@@ -7,7 +7,6 @@ import yaml
 
 from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import of_codec
-from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 BASELINE = "wacnn"
@@ -20,8 +19,8 @@ OF_EARLIER = (
 
 
 def paper_numbers() -> dict:
-    """The paper's own numbers, book/paper.yml."""
-    return yaml.safe_load((paths.ROOT / "book" / "paper.yml").read_text(encoding="utf-8"))
+    """The paper's own numbers, sccore/paper/paper.yml."""
+    return yaml.safe_load(Path(__file__).with_name("paper.yml").read_text(encoding="utf-8"))
 
 
 def table(head: list[str], rows: list[list]) -> str:

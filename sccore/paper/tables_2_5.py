@@ -23,7 +23,7 @@ FULL, CONTROL = "sftip", "sftip-uniform"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row: the codec with a part against the codec without it; `part` is that of book/paper.yml where it has one."""
+    """One row: the codec with a part against the codec without it; `part` is that of sccore/paper/paper.yml where it has one."""
 
     table: str
     part: str

@@ -103,7 +103,7 @@ def is_kept(place: Path, record: dict) -> bool:
     if not mask.exists() and not kept.exists():
         return False
     try:
-        old = json.loads(kept.read_text())
+        old = json.loads(kept.read_text(encoding="utf-8"))
         made_here = "mask_sha256" in old and "detector" in old
     except (FileNotFoundError, ValueError, TypeError):
         made_here = False

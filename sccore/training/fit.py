@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,10 +16,10 @@ from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe, check, jsonable
 from sccore.training.run import Run
+from sccore.utils import files
 from sccore.utils.allocator import keep_memory
 from sccore.utils.device import trains_in_bf16
-from sccore.utils.errors import InputError
-from sccore.utils.files import holder, lock, replacing
+from sccore.utils.files import replacing
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 LOG_EVERY = 10  # steps; and all of the first ten
@@ -64,14 +64,7 @@ def alone(out: Path | str, ranks: Ranks = ALONE):
     Raises:
         InputError: another one trains there, or it cannot be written to; says who, or why.
     """
-    with ExitStack() as stack:
-        if ranks.first:
-            try:
-                mine = stack.enter_context(lock(Path(out)))
-            except OSError as error:
-                raise InputError(f"{out}: cannot be written ({error.strerror or error})") from None
-            if not mine:
-                raise InputError(f"{out}: {holder(Path(out))} trains there; wait for it or choose another folder")
+    with files.alone(out, out, "trains there; wait for it or choose another folder") if ranks.first else nullcontext():
         yield
 
 

@@ -35,7 +35,7 @@ class Log:
         rows = [{k: round(float(v), 6) if isinstance(v, float | Tensor) else v for k, v in r.items()} for r in self.waiting]
         rows = [r for r in rows if math.isfinite(r.get("loss", 0.0))]
         try:
-            with open(self.path, "a", newline="") as file:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, COLUMNS).writerows(rows)
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written ({error.strerror or error})") from None

@@ -29,7 +29,7 @@ from sccore.training.plan import RUNS, Planned
 from sccore.training.recipe import jsonable
 from sccore.utils import device, paths
 from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import lock, replacing
+from sccore.utils.files import holder, lock, replacing
 
 MIDDLE = LAMBDAS[len(LAMBDAS) // 2]
 GRACE = 60.0  # seconds after the budget, for the last checkpoint
@@ -181,6 +181,15 @@ def named(name: str) -> Planned:
     return next(run for run in RUNS if run.name == name)
 
 
+def held_by(run: Planned) -> str:
+    """Who works in a run's folder, if anybody does."""
+    folder = paths.RUNS / run.name
+    if not folder.is_dir():
+        return ""
+    with lock(folder) as free:
+        return "" if free else holder(folder)
+
+
 def record_path(dataset: str, run: Planned) -> Path:
     return paths.RESULTS / dataset / f"{run.name}.json"
 
@@ -206,6 +215,9 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, 
     the device overlaps them. Ends by itself when nothing is left that could be done here.
     """
     deadline = time.monotonic() + 60 * minutes
+    for run in RUNS:
+        if who := held_by(run):
+            print(f"note: {run.name}: {who} is at work on it; it is left to that one", file=sys.stderr)
     if suite.device != "cpu":
         if work(suite, samples, validation, deadline, only, together=jobs):
             raise InputError("a run failed, its error is above; the others are kept")

@@ -50,7 +50,7 @@ def find() -> str | None:
 def name() -> str:
     """What serves this process: "tcmalloc", "jemalloc" or "mimalloc" if one was put in, else "system"."""
     maps = Path("/proc/self/maps")
-    loaded = maps.read_text() if maps.exists() else ""
+    loaded = maps.read_text(encoding="utf-8") if maps.exists() else ""
     return next((known for known in ("tcmalloc", "jemalloc", "mimalloc") if f"lib{known}" in loaded), "system")
 
 

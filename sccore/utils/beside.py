@@ -32,7 +32,13 @@ def one_thread():
 
 @contextmanager
 def side_by_side():
-    """In here :class:`Beside` and :func:`each` use as many threads as torch did before, each of them for itself."""
+    """In here :class:`Beside` and :func:`each` use as many threads as torch did before, each of them for itself.
+
+    No thread waits for another at every operator, so that work of others on the same cores costs its share and no more.
+    """
+    if _pool.get():
+        yield  # in such a block already
+        return
     with one_thread() as before:
         helpers = min(before, cores()) - 1
         pool = ThreadPoolExecutor(helpers) if helpers > 0 else None

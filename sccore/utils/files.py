@@ -7,11 +7,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 HOLDER = "holder"  # the file in a locked folder that says who works there
@@ -97,6 +98,31 @@ def _refuse_read_only(path, mode):
         raise InputError(f"{path}: is read-only")
 
 
+def cached(name: str) -> Path:
+    """Where a file lies that can be made again: in data/runs/index; in a read-only checkout, in the user's cache, or the system's.
+
+    Raises:
+        InputError: it is nowhere, and no place can be written.
+    """
+    places = [folder / "index" for folder in (paths.RUNS, paths.user_folder("cache"), paths.TEMPORARY)]
+    if there := next((folder / name for folder in places if (folder / name).is_file()), None):
+        return there
+    for folder in places:
+        with suppress(InputError):
+            return writable_folder(folder) / name
+    raise InputError(f"{' and '.join(map(str, places))} cannot be written; TMPDIR names another folder for temporary files")
+
+
+def regular(path: Path | str, name: str | None = None):
+    """Refuses a pipe and a device, which may never end, before they are opened; what is not there is for the reader to say.
+
+    Raises:
+        InputError: neither a file nor a folder.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise InputError(f"{name or path}: not a regular file; `-` reads standard input, where a command takes it")
+
+
 @contextmanager
 def lock(folder: Path) -> Iterator[bool]:
     """Whether this process alone may work on a folder; held until the end of the block or of the process, however that ends.
@@ -112,6 +138,27 @@ def lock(folder: Path) -> Iterator[bool]:
     with held:
         (folder / HOLDER).write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
         yield True
+
+
+@contextmanager
+def alone(folder: Path | str, name: Path | str, doing: str) -> Iterator[None]:
+    """A folder for this process alone, until the end of the block.
+
+    Args:
+        name: what the user calls it.
+        doing: what the holder does and what to do about it, to end the sentence.
+
+    Raises:
+        InputError: another process holds it, or it cannot be written to; says who, or why.
+    """
+    with ExitStack() as stack:
+        try:
+            mine = stack.enter_context(lock(Path(folder)))
+        except OSError as error:
+            raise InputError(f"{name}: cannot be written ({error.strerror or error})") from None
+        if not mine:
+            raise InputError(f"{name}: {holder(Path(folder))} {doing}")
+        yield
 
 
 def holder(folder: Path) -> str:

@@ -17,12 +17,15 @@ INSIDE = PACKAGE / "shipped"  # in an installed package; see [tool.hatch] in pyp
 INSTALLED = INSIDE.is_dir()
 
 
-def user_folder() -> Path:
-    """The user's folder for data, one for temporary files where there is no home."""
+TEMPORARY = Path(tempfile.gettempdir()) / "sccore"
+
+
+def user_folder(kind: str = "data") -> Path:
+    """The user's folder for data, or for a "cache"; one for temporary files where there is no home."""
     with suppress(RuntimeError):  # of newer versions; older ones answer ~/...
-        if (folder := platformdirs.user_data_path("sccore", appauthor=False)).is_absolute():
+        if (folder := getattr(platformdirs, f"user_{kind}_path")("sccore", appauthor=False)).is_absolute():
             return folder
-    return Path(tempfile.gettempdir()) / "sccore"
+    return TEMPORARY
 
 
 ROOT = Path(os.environ.get("SCCORE_ROOT") or (user_folder() if INSTALLED else PACKAGE.parent)).resolve()

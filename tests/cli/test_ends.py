@@ -1,13 +1,18 @@
 """Folders with what cannot be read, standard input and output, a full disk, a lambda that the weights do not have."""
 
 import io
+import json
+import os
 import resource
+import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import sccore
 from sccore.cli import parser
 from sccore.codecs import checkpoint
 from sccore.evaluation import records
@@ -57,7 +62,7 @@ def test_a_folder_goes_on_past_what_cannot_be_read(folder, tmp_path, saved, comm
 
 def test_standard_input_and_output(tmp_path, saved, screen, monkeypatch, capfdbinary):
     def through(line, content):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         assert parser.main([*line.split(), "--checkpoint", str(saved("wacnn")[1])]) == 0
         sys.stdout.flush()
         return capfdbinary.readouterr().out
@@ -69,6 +74,44 @@ def test_standard_input_and_output(tmp_path, saved, screen, monkeypatch, capfdbi
     assert coded[:3] == b"SCI" and decoded.shape == (40, 50, 3)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+@pytest.mark.parametrize("command", ["decode", "info", "encode"])
+def test_what_is_no_file_is_one_line_and_no_hang(tmp_path, command, capsys):
+    os.mkfifo(tmp_path / "pipe")  # that nobody writes to
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    lines = {
+        "pipe": "pipe: not a regular file; `-` reads",
+        "/dev/zero": "zero: not a regular file",
+        "folder": "folder: ",
+        "empty": "empty: ",
+    }
+    for name, said in lines.items():
+        signal.alarm(20)
+        assert parser.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1
+        signal.alarm(0)
+        (error,) = capsys.readouterr().err.splitlines()
+        assert error.startswith("error: ") and said in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="a system without /dev/stdin")
+def test_standard_input_by_its_name(tmp_path, screen, monkeypatch, capsys):
+    """A file that is redirected is read, a pipe is one line; `-` reads both."""
+    data = sccore.encode(screen(40, 50)[0])
+    (tmp_path / "x.sci").write_bytes(data)
+    info = [sys.executable, "-m", "sccore", "info", "/dev/stdin"]
+    with open(tmp_path / "x.sci", "rb") as file:
+        assert json.loads(subprocess.run(info, stdin=file, capture_output=True, check=True).stdout)["width"] == 50
+    piped = subprocess.run(info, input=data, capture_output=True)
+    assert piped.returncode == 1 and piped.stderr.splitlines() == [
+        b"error: /dev/stdin: not a regular file; `-` reads standard input, where a command takes it"
+    ]
+    for content, code, said in ((data, 0, '"width": 50'), (b"", 1, "error: standard input: not a .sci file")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+        assert parser.main(["info", "-"]) == code and said in "".join(capsys.readouterr())
+
+
 def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
     model, _ = saved("wacnn")
     for name, save in (
@@ -76,7 +119,7 @@ def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
         ("record.json", lambda path: records.save_record(path, {"images": [{"name": "x" * 5000}]})),
     ):
         path = tmp_path / name
-        path.write_text("old")
+        path.write_text("old", encoding="utf-8")
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         try:
@@ -84,7 +127,7 @@ def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
                 save(path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert path.read_text() == "old"
+        assert path.read_text(encoding="utf-8") == "old"
     assert len(list(tmp_path.iterdir())) == 2
 
 

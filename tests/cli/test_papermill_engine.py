@@ -11,8 +11,7 @@ import papermill  # noqa: F401  papermill loads sccore.cli.papermill_engine, not
 import pytest
 from PIL import Image
 
-from sccore.cli import notebook_parameters
-from sccore.cli import papermill_engine as _papermill
+from sccore.cli import notebook_parameters, papermill_engine
 from sccore.utils import allocator
 from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT, SAMPLES
@@ -106,22 +105,22 @@ def test_other_notebooks_are_left_alone(place):
     write(place / "other.ipynb", "print('got', lmbda)")
     done = run("other.ipynb", "-p", "nothing", "0.1", "-")
     assert done.returncode == 0, done.stderr
-    assert _papermill.complete(["papermill", "other.ipynb"]) == ["papermill", "other.ipynb"]
+    assert papermill_engine.complete(["papermill", "other.ipynb"]) == ["papermill", "other.ipynb"]
 
 
 @pytest.mark.parametrize("words", (["tiny.ipynb", "out.ipynb"], ["tiny.ipynb", "-"], ["--help-notebook", "tiny.ipynb"], []))
 def test_complete_command_lines_stay(place, words):
-    assert _papermill.complete(["papermill", *words]) == ["papermill", *words]
+    assert papermill_engine.complete(["papermill", *words]) == ["papermill", *words]
 
 
 @pytest.mark.parametrize("words", (["-p", "lmbda", "1", "tiny.ipynb"], ["--log-output", "tiny.ipynb"], ["-k", "python3", "tiny.ipynb"]))
 def test_the_output_path_follows_the_notebook(place, words):
-    *before, notebook, output = _papermill.complete(["papermill", *words])[1:]
-    assert [*before, notebook] == words and Path(output).parent == _papermill.paths.RUNS / "notebooks"
+    *before, notebook, output = papermill_engine.complete(["papermill", *words])[1:]
+    assert [*before, notebook] == words and Path(output).parent == papermill_engine.paths.RUNS / "notebooks"
 
 
 def test_names_of_outputs_are_file_names():
-    output = _papermill.default_output("a/train.ipynb", [("images", "../x {y}"), ("lmbda", "0.1")])
+    output = papermill_engine.default_output("a/train.ipynb", [("images", "../x {y}"), ("lmbda", "0.1")])
     assert output.name == "train-images=.._x__y_-lmbda=0.1.ipynb"
 
 
@@ -132,6 +131,7 @@ def test_what_is_not_a_number_is_refused(value):
         notebook_parameters.check({"lmbda": value}, DEFAULTS)
 
 
+@pytest.mark.slow
 def test_the_real_notebook_trains(tmp_path, monkeypatch):
     """The README's command, with two steps, on corners of the samples."""
     monkeypatch.chdir(tmp_path)
@@ -144,7 +144,7 @@ def test_the_real_notebook_trains(tmp_path, monkeypatch):
     done = run(str(ROOT / "notebooks/train.ipynb"), str(tmp_path / "done.ipynb"), *words)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "2/2" in done.stderr  # the progress bar is seen
-    assert (out / "model.safetensors").exists() and (out / "log.csv").read_text().count("\n") >= 2
+    assert (out / "model.safetensors").exists() and (out / "log.csv").read_text(encoding="utf-8").count("\n") >= 2
 
 
 @pytest.mark.skipif(allocator.find() is None, reason="no tcmalloc: apt install libtcmalloc-minimal4, or conda install gperftools")

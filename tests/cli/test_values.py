@@ -13,7 +13,7 @@ from PIL import Image
 
 from sccore.cli import ends, parser, values
 from sccore.data import datasets
-from sccore.data import samples as data
+from sccore.data.samples import load
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing, writable
@@ -74,14 +74,14 @@ def test_sizes_have_units():
 
 def test_files_are_replaced_with_care(tmp_path):
     old = tmp_path / "old"
-    old.write_text("old")
+    old.write_text("old", encoding="utf-8")
     old.chmod(0o640)
     (tmp_path / "link").symlink_to("old")
     with replacing(tmp_path / "link") as part:
-        part.write_text("new")
-    assert (tmp_path / "link").is_symlink() and old.read_text() == "new" and stat.S_IMODE(old.stat().st_mode) == 0o640
+        part.write_text("new", encoding="utf-8")
+    assert (tmp_path / "link").is_symlink() and old.read_text(encoding="utf-8") == "new" and stat.S_IMODE(old.stat().st_mode) == 0o640
     with replacing("/dev/null") as part:
-        part.write_text("x")
+        part.write_text("x", encoding="utf-8")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     old.chmod(0o440)
     (tmp_path / "shut").mkdir(mode=0o555)
@@ -98,7 +98,7 @@ def test_files_are_replaced_with_care(tmp_path):
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):
-    (tmp_path / "x").write_text("old")
+    (tmp_path / "x").write_text("old", encoding="utf-8")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
             ends.write(tmp_path / "x", bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert (tmp_path / "x").read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "x").read_text(encoding="utf-8") == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_pictures_say_what_they_lose(tmp_path):
@@ -134,22 +134,22 @@ def test_shards_are_read_as_folders_are(tmp_path, monkeypatch):
         (tmp_path / "set" / kind).mkdir(parents=True)
         for name in ("a.PNG", "\udcff.png"):
             shutil.copy(CASES / source, tmp_path / "set" / kind / name)
-    memory = data.load(tmp_path / "set", progress=False)
+    memory = load(tmp_path / "set", progress=False)
     for name, mode in (("plain.tar", "w"), ("SHARD.TGZ", "w:gz"), ("x.tar.xz", "w:xz")):
         with tarfile.open(tmp_path / name, mode) as tar:
             tar.add(tmp_path / "set", "./set")
-        assert data.load(tmp_path / name, progress=False).sha256 == memory.sha256
+        assert load(tmp_path / name, progress=False).sha256 == memory.sha256
     for name in ("dot.tar", "apple.tar"):
-        assert data.load(CASES / name, progress=False).names == ["a"]
+        assert load(CASES / name, progress=False).names == ["a"]
     whole = (tmp_path / "plain.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(whole[: whole.rindex(b"\x89PNG") + 20])
-    cut = data.load(tmp_path / "cut.tar", progress=False)
+    cut = load(tmp_path / "cut.tar", progress=False)
     assert cut.names == ["a"] and set(cut.failed) == {"\udcff", "cut.tar"}
     (tmp_path / "set/images/c.png").mkdir()
     (tmp_path / "set/images/l.png").symlink_to("nowhere")
     for name in ("c.png", "l.png"):
         shutil.copy(CASES / "good_mask.png", tmp_path / "set/masks" / name)
-    rest = data.load(tmp_path / "set", progress=False)
+    rest = load(tmp_path / "set", progress=False)
     assert rest.names == memory.names and set(rest.failed) == {"c", "l"}
 
 

@@ -130,7 +130,7 @@ def test_missing_codecs_are_named_with_the_hint(monkeypatch):
 def forge(folder, **scripts):
     folder.mkdir(parents=True, exist_ok=True)
     for name, script in scripts.items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (folder / name).chmod(0o755)
 
 
@@ -170,7 +170,7 @@ def test_a_program_that_fails_says_so(bpg, crop, script, message):
 
 
 def test_a_program_that_is_there_and_cannot_run(bpg, crop):
-    (bpg / "bpgenc").write_text("#!/no/such/shell\n")
+    (bpg / "bpgenc").write_text("#!/no/such/shell\n", encoding="utf-8")
     with pytest.raises(InputError, match="bpgenc cannot be run"):
         BPG().encode(crop, 30)
     assert "unknown" in BPG().versions()["bpgenc"]
@@ -190,13 +190,13 @@ def test_vtm_gets_planes_and_its_configurations(vtm, crop):
     plain, screen, rgb = (classical.CODECS[name] for name in ("vtm", "vtm-scc", "vtm-rgb"))
     assert plain.missing() == "" and plain.versions() == {"vtm": "10.0"} and "classSCC.cfg" in screen.missing()
     assert np.array_equal(coded(rgb, crop, 37)[1], crop)
-    call = (vtm / "bin" / "EncoderAppStatic.call").read_text().split()
+    call = (vtm / "bin" / "EncoderAppStatic.call").read_text(encoding="utf-8").split()
     for option, value in {"-q": "37", "-wdt": "144", "-hgt": "96", "-f": "1"}.items():
         assert call[call.index(option) + 1] == value
     assert "--InputChromaFormat=444" in call and "--ColorTransform=1" in call and call.count("-c") == 1
     (vtm / "cfg" / "per-class" / "classSCC.cfg").touch()
     size, decoded = coded(screen, crop, 37)
-    call = (vtm / "bin" / "EncoderAppStatic.call").read_text().split()
+    call = (vtm / "bin" / "EncoderAppStatic.call").read_text(encoding="utf-8").split()
     assert size == crop.size and call.count("-c") == 2 and "--ColorTransform=1" not in call
     assert np.abs(decoded.astype(int) - crop).max() <= 2  # rounding to 8-bit YCbCr and back
     with pytest.raises(InputError, match="wrote 41472 samples"):
@@ -268,7 +268,7 @@ def test_an_unreadable_image_is_named_and_the_others_measured(folders, tmp_path,
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
     assert parser.main(arguments) == 3
     assert capsys.readouterr().err.splitlines()[-1] == "error: jpeg: 0.png: not an image"
-    record = json.loads((tmp_path / "out" / "jpeg.json").read_text())
+    record = json.loads((tmp_path / "out" / "jpeg.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in record["images"]] == ["1.png"] and record["qualities"] == [10]
     assert record["images"][0]["ms_ssim"] is None and str(tmp_path) not in json.dumps(record)
     assert record["command"].startswith("python -m sccore anchors --codec jpeg --quality 10 --images images")

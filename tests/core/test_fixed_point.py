@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sccore import fixed_point as fixedpoint
+import sccore.fixed_point
 from sccore.fixed_point import ACT, fixed_point, half_tanh, to_grid
 from sccore.layers import conv_chain
 
@@ -17,13 +17,13 @@ def on_grid(x):
 
 def test_grid():
     x = to_grid(torch.tensor([0.0, 1 / ACT, 0.4 / ACT, 1e9, -1e9]))
-    assert x.tolist() == [0, 1 / ACT, 0, fixedpoint.LIMIT, -fixedpoint.LIMIT]
+    assert x.tolist() == [0, 1 / ACT, 0, sccore.fixed_point.LIMIT, -sccore.fixed_point.LIMIT]
 
 
 @pytest.mark.parametrize("x", [-100.0, -8.0, -3.25, 0.0, 0.5, 7.75, 8.0, 300.0])
 def test_tables_agree_with_the_functions(x):
     t = torch.tensor([x], dtype=torch.float64)
-    assert abs(fixedpoint.GELU()(t).item() - 0.5 * x * (1 + math.erf(x / math.sqrt(2)))) <= 0.5 / ACT
+    assert abs(sccore.fixed_point.GELU()(t).item() - 0.5 * x * (1 + math.erf(x / math.sqrt(2)))) <= 0.5 / ACT
     assert abs(half_tanh(t).item() - 0.5 * math.tanh(x)) <= 0.5 / ACT
 
 
@@ -57,13 +57,13 @@ def test_products_are_torchs_convolution(kernel, padding, size):
     exact = fixed_point(conv)
     sums = nn.functional.conv2d(x, exact.weight, exact.bias, padding=padding)
     assert torch.equal(exact(x), to_grid(sums))
-    assert torch.equal(fixed_point(nn.Sequential(conv, nn.GELU()))(x), fixedpoint.GELU()(to_grid(sums)))
+    assert torch.equal(fixed_point(nn.Sequential(conv, nn.GELU()))(x), sccore.fixed_point.GELU()(to_grid(sums)))
 
 
 def test_gelu_is_its_table_and_beyond_it_its_argument():
     x = torch.arange(-40000, 40000, dtype=torch.float64) / ACT
-    table = [0.0] * (40000 - 32768) + fixedpoint._table("gelu").tolist() + x[40000 + 32768 :].tolist()
-    assert torch.equal(fixedpoint.GELU()(x), torch.tensor(table, dtype=torch.float64))
+    table = [0.0] * (40000 - 32768) + sccore.fixed_point._table("gelu").tolist() + x[40000 + 32768 :].tolist()
+    assert torch.equal(sccore.fixed_point.GELU()(x), torch.tensor(table, dtype=torch.float64))
 
 
 def test_any_order_of_summation_gives_the_same_bits():

@@ -7,7 +7,7 @@ import torch
 
 from sccore import klt
 from sccore.codecs.zoo import create_model
-from sccore.data import samples as data
+from sccore.data.samples import Crops, load
 from sccore.presets import PRESETS
 from sccore.training import fit
 from sccore.training.begin import begin
@@ -19,13 +19,13 @@ from sccore.wacnn import WACNN
 
 @pytest.fixture(scope="module")
 def samples():
-    return data.load(SAMPLES, progress=False)
+    return load(SAMPLES, progress=False)
 
 
 @pytest.fixture(scope="module")
 def x(samples):
     """Crops of screens as a centred g_a sees them, (32, 3, 64, 64)."""
-    return 2 * torch.cat([data.Crops(samples, 64, 16, seed)(0)[0] for seed in range(2)]) - 1
+    return 2 * torch.cat([Crops(samples, 64, 16, seed)(0)[0] for seed in range(2)]) - 1
 
 
 def convolved(x, layers):
@@ -74,9 +74,10 @@ def test_what_the_linear_path_loses_is_the_energy_it_leaves_out(x):
     torch.testing.assert_close(error, lost, rtol=0.01, atol=0.0)
 
 
+@pytest.mark.slow
 def test_after_forty_steps_the_loss_is_less_than_half_of_the_ordinary_start_s(samples, tmp_path):
     few = samples.part([i for i, name in enumerate(samples.names) if name in ("graph", "windows95")])
-    recipe = replace(FROM_KLT, steps=40, batch=2, crop=128, warmup=10, validate_every=40)
+    recipe = replace(FROM_KLT, steps=40, batch=2, crop=64, warmup=10, validate_every=40)
     losses = {}
     for name, from_klt in (("ordinary", False), ("klt", True)):
         model = begin("wacnn", "companion", few, recipe, None, None, from_klt=from_klt)
@@ -88,8 +89,8 @@ def test_after_forty_steps_the_loss_is_less_than_half_of_the_ordinary_start_s(sa
 def test_every_model_of_the_family_has_one(samples, name, preset):
     torch.manual_seed(0)
     model = create_model(name, preset)
-    klt.start(model, data.Crops(samples, 64, 4), steps=1, progress=False)
-    picture = data.Crops(samples, 64, 4)(0)
+    klt.start(model, Crops(samples, 64, 4), steps=1, progress=False)
+    picture = Crops(samples, 64, 4)(0)
     with torch.no_grad():
         output = model.eval()(*picture)
     assert all(torch.isfinite(p).all() for p in model.parameters()) and torch.isfinite(output["x_hat"]).all()
@@ -99,4 +100,4 @@ def test_every_model_of_the_family_has_one(samples, name, preset):
 
 def test_a_model_without_slices_is_refused(samples):
     with pytest.raises(InputError, match="cheng2020 has no KLT start"):
-        klt.start(create_model("cheng2020"), data.Crops(samples, 64, 1))
+        klt.start(create_model("cheng2020"), Crops(samples, 64, 1))

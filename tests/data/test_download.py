@@ -64,7 +64,7 @@ def little(server, tmp_path, monkeypatch):
         ("big", "big.png", read_image(tmp_path / "half.webp"), "half size (Lanczos), WebP quality 95"),
         ("blank", "with blank #1.png", noise(3), "lossless WebP"),
     ]
-    with open(tmp_path / "little.tsv", "w", newline="") as file:
+    with open(tmp_path / "little.tsv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t")
         writer.writerow(HEAD)
         writer.writerows((stem, "some/where", "abc", path, "CC0-1.0", 20, 12, sha256(image), how) for stem, path, image, how in rows)
@@ -109,8 +109,8 @@ def test_what_is_wrong_is_named_and_the_rest_arrives_and_goes_on(little, capsys)
 
 def test_another_webp_encoder_is_told_apart_from_a_wrong_image(little, tmp_path, capsys):
     _, address, _, expected = little
-    text = (tmp_path / "little.tsv").read_text()
-    (tmp_path / "little.tsv").write_text(text.replace(sha256(expected["big"]), "0" * 64))
+    text = (tmp_path / "little.tsv").read_text(encoding="utf-8")
+    (tmp_path / "little.tsv").write_text(text.replace(sha256(expected["big"]), "0" * 64), encoding="utf-8")
     assert parser.main(["fetch", "little", "--mirror", address]) == 0
     assert "note: 1 of the right source and size" in capsys.readouterr().out
 
@@ -134,7 +134,7 @@ def copy(tmp_path, monkeypatch):
     for i in (1, 2, 3):
         Image.fromarray(noise(i)).save(folder / f"references/cim{i}.bmp")
         Image.fromarray(noise(i)).save(folder / f"DistortedImages/cim{i}_1_1.bmp")
-    (folder / "readme.txt").write_text("cim1.bmp")
+    (folder / "readme.txt").write_text("cim1.bmp", encoding="utf-8")
     monkeypatch.setattr(paths, "DATA", tmp_path / "data")
     return folder
 

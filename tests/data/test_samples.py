@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.data import samples as data
 from sccore.data.images import pair, read_image
+from sccore.data.samples import Crops, Samples, load
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
@@ -88,22 +88,22 @@ def test_pairs_by_stem_whatever_the_suffix(tmp_path):
 def test_wrong_sized_mask_names_both_sizes(tmp_path):
     folder(tmp_path, size=(20, 31))
     with pytest.raises(InputError, match="mask of a: mask is 31x20, its image 30x20"):
-        data.load(tmp_path, progress=False)
+        load(tmp_path, progress=False)
 
 
 def test_corrupt_image_is_reported_and_left_out(tmp_path, capsys):
     folder(tmp_path)
     (tmp_path / "images" / "b.png").write_bytes(b"garbage")
-    samples = data.load(tmp_path, progress=False)
+    samples = load(tmp_path, progress=False)
     assert samples.names == ["a"] and "not an image" in samples.failed["b"]
     assert "left out: b" in capsys.readouterr().out
 
 
 def test_no_images_at_all(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        data.load(tmp_path / "nowhere")
+        load(tmp_path / "nowhere")
     with pytest.raises(InputError, match="no images"):
-        data.load(tmp_path)
+        load(tmp_path)
 
 
 def shard(path, names):
@@ -119,19 +119,19 @@ def shard(path, names):
 
 
 def test_shards_hold_the_same_as_folders(tmp_path):
-    samples = data.load(shard(tmp_path / "t.tar", ["images/a.webp", "masks/a.png"]), progress=False)
+    samples = load(shard(tmp_path / "t.tar", ["images/a.webp", "masks/a.png"]), progress=False)
     image, mask = samples[0]
     assert np.array_equal(image, RGB) and np.array_equal(mask, RGB[..., 0] > 127)
     with pytest.raises(InputError, match="u.tar/images/b.webp: no mask b.png"):
-        data.load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
+        load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
     (tmp_path / "v.tar").write_bytes(b"no tar")
     with pytest.raises(InputError, match="v.tar: not a readable tar"):
-        data.load(tmp_path / "v.tar", progress=False)
+        load(tmp_path / "v.tar", progress=False)
 
 
 @pytest.fixture(scope="module")
 def samples():
-    return data.load(SAMPLES, progress=False)
+    return load(SAMPLES, progress=False)
 
 
 def test_samples_are_complete(samples):
@@ -140,12 +140,12 @@ def test_samples_are_complete(samples):
 
 
 def test_crops_depend_on_seed_and_step_alone(samples):
-    crops = data.Crops(samples, 64, 4, seed=1)
+    crops = Crops(samples, 64, 4, seed=1)
     crops(0)
     x, mask = crops(7)
-    again = data.Crops(samples, 64, 4, seed=1)(7)
+    again = Crops(samples, 64, 4, seed=1)(7)
     assert torch.equal(x, again[0]) and torch.equal(mask, again[1])
-    assert not torch.equal(x, data.Crops(samples, 64, 4, seed=2)(7)[0])
+    assert not torch.equal(x, Crops(samples, 64, 4, seed=2)(7)[0])
     assert x.shape == (4, 3, 64, 64) and mask.shape == (4, 1, 64, 64)
     assert 0 <= x.min() and x.max() <= 1 and set(mask.unique().tolist()) <= {0.0, 1.0}
 
@@ -153,9 +153,9 @@ def test_crops_depend_on_seed_and_step_alone(samples):
 def test_mask_moves_with_its_image():
     """An image that is white exactly where its mask is 1 stays so in every crop and flip."""
     mask = np.random.default_rng(0).integers(0, 2, (90, 50)).astype(bool)
-    one = data.Samples.of([("x", np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255, mask)])
+    one = Samples.of([("x", np.repeat(mask[..., None], 3, 2).astype(np.uint8) * 255, mask)])
     for step in range(5):
-        x, m = data.Crops(one, 64, 4)(step)  # wider than the image: extended by its border
+        x, m = Crops(one, 64, 4)(step)  # wider than the image: extended by its border
         assert torch.equal(x[:, :1], m)
 
 
@@ -165,7 +165,7 @@ def test_crops_are_cut_from_the_images():
     masks = [(image[..., 0] + image[..., 1]) % 3 == 0 for image in images]
     seen = set()
     for step in range(20):
-        x, mask = data.Crops(data.Samples.of(zip("abc", images, masks)), 64, 4)(step)
+        x, mask = Crops(Samples.of(zip("abc", images, masks)), 64, 4)(step)
         for crop, m in zip((x * 255).round().int(), mask[:, 0].bool()):
             rows, columns, index = crop[0, :, :1], crop[1, :1], crop[2, 0, 0]
             assert (crop == torch.stack(torch.broadcast_tensors(rows, columns, index))).all()

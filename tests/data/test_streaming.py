@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 import sccore
-from sccore.data import samples as data
 from sccore.data import streaming
+from sccore.data.samples import load
 from sccore.data.streaming import stream
 from sccore.training.fit import fit
 from sccore.training.recipe import Recipe
@@ -45,7 +45,7 @@ def screens(tmp_path, monkeypatch):
 @pytest.mark.parametrize("options", [{}, {"invert": 0.5, "seed": 3}, {"part": slice(2, 4)}])
 def test_batches_are_those_in_memory(screens, options):
     sources = screens / "set", screens / "shard.tar"
-    memory, files = data.load(*sources, progress=False), stream(*sources, progress=False)
+    memory, files = load(*sources, progress=False), stream(*sources, progress=False)
     assert files.sha256 == memory.sha256 and len(files) == len(memory) == 6
     ways = [source.batches(64, 4, **options) for source in (memory, files)]
     for step in (0, 1, 2, 3, 40, 41, 7):  # in their order, and with jumps
@@ -54,7 +54,7 @@ def test_batches_are_those_in_memory(screens, options):
 
 
 def test_images_without_masks_are_text_everywhere(screens):
-    (x, mask), memory = stream(screens / "set/images", progress=False).batches(64, 4)(0), data.load(screens / "set/images", progress=False)
+    (x, mask), memory = stream(screens / "set/images", progress=False).batches(64, 4)(0), load(screens / "set/images", progress=False)
     assert mask.min() == 1 and torch.equal(x, memory.batches(64, 4)(0)[0])
 
 
@@ -68,10 +68,10 @@ def test_training_from_files_is_training_from_memory_and_goes_on(screens):
             if steps < 6:  # a kill, and the same line again
                 patch.setattr("sccore.training.fit.Training.over", lambda self, stop: self.run.step >= steps)
             fit(sccore.create_model("wacnn", rate="variable"), samples, screens / name, **options)
-        with open(screens / name / "log.csv") as file:
+        with open(screens / name / "log.csv", encoding="utf-8") as file:
             return [row["loss"] for row in csv.DictReader(file) if row["loss"]]
 
-    whole = train("memory", data.load(screens / "set", progress=False))
+    whole = train("memory", load(screens / "set", progress=False))
     files = stream(screens / "set", progress=False)
     train("files", files, steps=3)
     assert train("files", files) == whole and len(whole) == 6
@@ -84,7 +84,7 @@ def test_the_index_is_made_once_and_anew_when_files_change(screens, monkeypatch)
         assert np.array_equal(stream(screens / "set", progress=False).sizes, first.sizes)
     (screens / "set/images/broken.png").write_bytes((screens / "set/images/gui.png").read_bytes()[:3000])
     shutil.copy(screens / "set/masks/gui.png", screens / "set/masks/broken.png")
-    again, memory = stream(screens / "set", progress=False), data.load(screens / "set", progress=False)
+    again, memory = stream(screens / "set", progress=False), load(screens / "set", progress=False)
     assert len(again) == 4 and again.failed == memory.failed and "broken" in again.failed and again.sha256 == memory.sha256
 
 

@@ -59,7 +59,7 @@ def test_scores_of_another_program_take_the_place_of_ours(records, tmp_path):
     ],
 )
 def test_bad_tables_are_refused_with_the_reason(records, tmp_path, text, message):
-    (tmp_path / "s.csv").write_text(text)
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         asiqe_scores.read_scores(tmp_path / "s.csv")
 
@@ -82,7 +82,7 @@ def test_measuring_goes_on_and_reads_back(tmp_path, screen, monkeypatch):
 
 
 def test_what_is_no_record_of_scores_is_refused(tmp_path):
-    (tmp_path / "s.json").write_text(json.dumps({"images": [{"name": "a"}], "originals": {}}))
+    (tmp_path / "s.json").write_text(json.dumps({"images": [{"name": "a"}], "originals": {}}), encoding="utf-8")
     with pytest.raises(InputError, match="has no asiqe_r"):
         asiqe_scores.load_record(tmp_path / "s.json")
 

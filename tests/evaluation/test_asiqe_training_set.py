@@ -64,8 +64,8 @@ def test_a_run_goes_on_where_it_stopped(pages, tmp_path, monkeypatch):
     work = tmp_path / "rows.jsonl"
     whole = asiqe_training_set.make(pages, work, 10, 0, progress=False)
     assert len(whole) == 10 * 4 and set(whole["type"]) == {"pristine", "blur", "noise"}
-    lines = work.read_text().splitlines(keepends=True)
-    work.write_text("".join(lines[:5]) + lines[5][:40])  # killed while it wrote the fifth scene
+    lines = work.read_text(encoding="utf-8").splitlines(keepends=True)
+    work.write_text("".join(lines[:5]) + lines[5][:40], encoding="utf-8")  # killed while it wrote the fifth scene
     made = []
     monkeypatch.setattr(
         asiqe_training_set, "distorted", lambda scene, seed, own=asiqe_training_set.distorted: made.append(seed) or own(scene, seed)
@@ -113,7 +113,7 @@ def test_weights_seen_none_of_a_held_out_scene(monkeypatch):
 def test_the_shipped_record_belongs_to_the_shipped_weights():
     from sccore.utils.files import file_hash
 
-    record = json.loads((paths.RESULTS / "asiqe" / "asiqe-r.json").read_text())
+    record = json.loads((paths.RESULTS / "asiqe" / "asiqe-r.json").read_text(encoding="utf-8"))
     assert record["weights"] == file_hash(paths.ASIQE) and record["vectors"] == len(index.shipped().dual)
     assert record["evaluation"]["held_out_scenes"] == index.shipped().meta["held_out_scenes"]
     assert sum(record["data"]["types"].values()) == record["data"]["images"]

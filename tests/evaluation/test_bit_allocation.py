@@ -92,7 +92,7 @@ def test_tables_are_of_both_and_shares_sum_to_all(measured):
     assert [line.split(" | ")[0] for line in shown[2:]] == [f"| {name}" for name in REGIONS]
     assert "2 images, λ = 0.0067" in figure_4.described(("wacnn", "sftip"))
     record["images"].pop()
-    bit_allocation.record_path("sftip").write_text(json.dumps(record))
+    bit_allocation.record_path("sftip").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(InputError, match="not measured on the same images"):
         figure_4.by_region(("wacnn", "sftip"))
 
@@ -100,7 +100,7 @@ def test_tables_are_of_both_and_shares_sum_to_all(measured):
 def test_missing_and_damaged_records_say_so(measured):
     shown = figure_4.by_region(("wacnn", "another"))
     assert "python -m sccore.evaluation.bit_allocation another" in shown and figure_4.described(("another",)) == ""
-    bit_allocation.record_path("wacnn").write_text('{"images": [{"name": "a"}]}')
+    bit_allocation.record_path("wacnn").write_text('{"images": [{"name": "a"}]}', encoding="utf-8")
     with pytest.raises(InputError, match="wacnn.json: not a record"):
         bit_allocation.load_record(bit_allocation.record_path("wacnn"))
 

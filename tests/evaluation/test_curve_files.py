@@ -19,7 +19,7 @@ def theirs(tmp_path):
     """A file as CompressAI writes it, its points in another order."""
     path = tmp_path / "theirs.json"
     results = {"bpp": [0.8, 0.2, 0.4, 1.6], "psnr-rgb": [36.0, 30.0, 33.0, 39.0], "ms-ssim-rgb": [0.99, 0.9, 0.95, 0.995]}
-    path.write_text(json.dumps({"name": "mine", "description": "", "results": results}))
+    path.write_text(json.dumps({"name": "mine", "description": "", "results": results}), encoding="utf-8")
     return path
 
 
@@ -42,7 +42,7 @@ def test_bd_rate_and_plot(theirs, tmp_path, capsys):
     assert run("bd-rate", *RECORDS) == 0
     found, expected = json.loads(capsys.readouterr().out), bd_rate.bd_rate(read(RECORDS[0])[1], read(RECORDS[1])[1])
     assert found == {"anchor": "jpeg", "metric": "psnr", "bd_rate": {"webp": round(expected, 2)}} and expected < -10
-    assert run("plot", *RECORDS, theirs, "--out", tmp_path / "x.svg") == 0 and "mine" in (tmp_path / "x.svg").read_text()
+    assert run("plot", *RECORDS, theirs, "--out", tmp_path / "x.svg") == 0 and "mine" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     assert run("plot", theirs, "--out", tmp_path / "x.xyz") == 1 and "unknown format of a figure" in capsys.readouterr().err
 
 
@@ -59,6 +59,6 @@ def test_what_is_exported_is_read_by_compressai(tmp_path, capsys):
     "content", ["[]", "{}", '{"bpp": [1]}', '{"bpp": [1, 2], "psnr": [1]}', '{"bpp": ["x"], "psnr": [1]}', '{"images": [1]}']
 )
 def test_other_files_are_one_line(tmp_path, content):
-    (tmp_path / "x.json").write_text(content)
+    (tmp_path / "x.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match="x.json: (has no|neither)"):
         read(tmp_path / "x.json")

@@ -25,7 +25,7 @@ def folder(tmp_path):
             x0, y0, x1, y1 = map(int, word["box"])
             image[y0 + 2 : y1 - 2, x0 + 1 : x1 - 1 : 4] = 0
         Image.fromarray(image).save(folder / f"{name}.png")
-        (folder / f"{name}.json").write_text(json.dumps(WORDS))
+        (folder / f"{name}.json").write_text(json.dumps(WORDS), encoding="utf-8")
     return folder
 
 
@@ -71,7 +71,7 @@ def test_a_record_says_what_was_measured_and_goes_on(folder, tmp_path, monkeypat
     assert all(row["found"] == 2 for row in record["images"])
 
     record["images"].pop()
-    out.write_text(json.dumps(record))
+    out.write_text(json.dumps(record), encoding="utf-8")
     seen = []
     monkeypatch.setattr(masks, "detect", lambda *a: seen.append(a) or np.zeros((0, 4, 2), np.float32))
     assert len(detectors.evaluate_detector(folder, "heuristic", out=out, progress=False)["images"]) == 3 and len(seen) == 1
@@ -85,7 +85,7 @@ def test_only_the_pages_held_back(folder):
 
 
 def test_faulty_pages_are_named(folder, tmp_path, capsys):
-    (folder / "b.json").write_text('[{"text": "x"}]')
+    (folder / "b.json").write_text('[{"text": "x"}]', encoding="utf-8")
     (folder / "c.png").write_bytes(b"no image")
     out = tmp_path / "out.json"
     assert main(["evaluate-detector", str(folder), "--detector", "heuristic", "--out", str(out)]) == 3
@@ -109,7 +109,7 @@ def test_masks_are_more_stable_at_higher_quality(tmp_path, screen):
 
 @pytest.mark.parametrize("content", ["", "[]", '{"images": [{"name": "a"}]}', '{"images": []}'])
 def test_a_damaged_record_is_an_input_error(tmp_path, content):
-    (tmp_path / "x.json").write_text(content)
+    (tmp_path / "x.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match="x.json"):
         detectors.load_record(tmp_path / "x.json")
     with pytest.raises(InputError, match="y.json"):

@@ -151,7 +151,7 @@ def test_unreadable_images_are_named_and_the_others_measured(model, folders, tmp
     assert [row["name"] for row in record["images"]] == ["b.png"]
     (failed,) = record["failed"]
     assert failed["name"] == "a.png" and "a.png" in failed["error"]
-    assert json.loads(out.read_text())["failed"] == record["failed"]
+    assert json.loads(out.read_text(encoding="utf-8"))["failed"] == record["failed"]
 
 
 def test_an_image_without_its_mask_is_named_and_the_others_measured(model, folders, measured):

@@ -186,7 +186,7 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
     assert record["also"] == ["ms_ssim_text", "gmsd"] and record["versions"]["piq"]
     assert 0 < row["ms_ssim_text"] < 1 and 0 < row["gmsd"] < 1 and row["psnr"] == plain["images"][0]["psnr"]
     date = record["date"]
-    assert call("--also", "ms_ssim_text", "gmsd") == 0 and json.loads(out.read_text())["date"] == date
+    assert call("--also", "ms_ssim_text", "gmsd") == 0 and json.loads(out.read_text(encoding="utf-8"))["date"] == date
     capsys.readouterr()
     assert call("--also", "beauty") == 1 and "unknown ruler beauty" in capsys.readouterr().err
     assert parser.main(["evaluate", "--also", "list"]) == 0 == parser.main(["anchors", "--also", "list"])

@@ -14,7 +14,7 @@ import pytest
 import sccore
 from sccore import create_model
 from sccore.codecs.zoo import codec_name
-from sccore.evaluation import provenance
+from sccore.evaluation import provenance, records
 from sccore.evaluation.records import load_dataset, load_record, save_record, settings, sweep
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -177,3 +177,15 @@ def test_code_version_is_that_of_the_clone(root):
     git("init", "-q")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
     assert provenance.versions()["sccore"] == git("rev-parse", "--short", "HEAD")
+
+
+def test_a_record_belongs_to_one_process_at_a_time(tmp_path):
+    out = tmp_path / "r.json"
+    fill = lambda: sweep({"codec": "a", "images": []}, {"1.png": None}, [{}], lambda *_: [{"bpp": 1.0, "psnr": 30.0}], out, False)
+    with records.alone(out):
+        with pytest.raises(InputError, match=f"r.json: process {os.getpid()} on .* measures for it; wait"):
+            fill()
+    assert len(fill()["images"]) == 1 and os.listdir(tmp_path) == ["r.json"]
+    with pytest.raises(KeyError):
+        sweep({"codec": "a", "images": []}, {"1.png": None}, [{}], lambda *_: {}["x"], out, False)
+    assert os.listdir(tmp_path) == ["r.json"]

@@ -172,9 +172,9 @@ def test_seconds_are_a_megapixel(shots):
 
 
 def test_a_model_stands_beside_classical_codecs_from_records_or_measured_now(monkeypatch):
-    from sccore.data import samples as data
+    from sccore.data.samples import load
 
-    samples = data.load(paths.SAMPLES, progress=False)
+    samples = load(paths.SAMPLES, progress=False)
     samples = samples.part([samples.names.index("graph")])
     row = {"codec": "sftip-tuned", "name": "graph", "lmbda": 0.0035, "bpp": 0.2, "psnr": 34.0}
     recorded = benchmark.beside([row], samples, "jpeg webp")

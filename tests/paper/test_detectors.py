@@ -17,7 +17,7 @@ def record(tmp_path, monkeypatch):
 
     def write(name, images, dataset="pages"):
         (tmp_path / dataset).mkdir(exist_ok=True)
-        (tmp_path / dataset / f"{name}.json").write_text(json.dumps({"detector": name, "label": name, "images": images}))
+        (tmp_path / dataset / f"{name}.json").write_text(json.dumps({"detector": name, "label": name, "images": images}), encoding="utf-8")
 
     return write
 

@@ -21,7 +21,7 @@ def folder(tmp_path):
     for k in range(3):
         Image.fromarray(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)).save(tmp_path / "shots" / f"{k}.png")
         words = [{"text": "word", "box": [4, 4, 40, 14 + 10 * k]}]
-        (tmp_path / "shots" / f"{k}.json").write_text(json.dumps(words))
+        (tmp_path / "shots" / f"{k}.json").write_text(json.dumps(words), encoding="utf-8")
     return tmp_path / "shots"
 
 
@@ -42,7 +42,7 @@ def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, mo
     torch.manual_seed(0)
     save_model(create_model("sftip", rate="variable"), tmp_path / "sftip.safetensors", steps=0)
     prior_benefit.measure(folder, "empty", 1, tmp_path / "records", codecs=("sftip",))
-    found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "records").glob("*.json")}
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (tmp_path / "records").glob("*.json")}
     assert set(found) == {"sftip", "sftip-told-empty"}
     assert found["sftip-told-empty"]["coded_with"] == {"mask": "empty"}
     assert all({"text", "word_height", "bpp"} <= row.keys() for record in found.values() for row in record["images"])

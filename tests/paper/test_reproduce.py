@@ -24,10 +24,10 @@ def test_times_come_from_the_records(tmp_path, monkeypatch):
     assert reproduce.coding("encode") == reproduce.measuring(["sftip"]) == reproduce.stage("sftip") == []
     (tmp_path / "speed").mkdir()
     record = {"date": "2026", "machine": "M", "seconds": {"chosen": {"encode": [1.0, 9.0, 2.0]}}}
-    (tmp_path / "speed/coding-m.json").write_text(json.dumps(record))
+    (tmp_path / "speed/coding-m.json").write_text(json.dumps(record), encoding="utf-8")
     assert reproduce.coding("encode") == [reproduce.Time(2.0, "M")]
     rows = [{"model": "sftip", "preset": "paper", "way": "ours", "images_s": 4.0}]
-    (tmp_path / "speed/training-m.json").write_text(json.dumps({"date": "2026", "machine": "M", "rows": rows}))
+    (tmp_path / "speed/training-m.json").write_text(json.dumps({"date": "2026", "machine": "M", "rows": rows}), encoding="utf-8")
     assert reproduce.at_speed(40, "sftip", "paper") == [reproduce.Time(10.0, "M", "computed")]
 
 

@@ -45,8 +45,8 @@ def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
 
 def test_an_unfinished_record_counts_as_missing(records):
     path = records / "sftip-structure.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"images": record["images"][:10]}))
+    record = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(record | {"images": record["images"][:10]}), encoding="utf-8")
     assert tables_2_5.lacking("4") == ["sftip-structure"]
 
 

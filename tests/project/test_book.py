@@ -15,7 +15,7 @@ from sccore.utils.errors import InputError
 from sccore.utils.paths import ROOT
 
 BOOK = ROOT / "book"
-TOC = yaml.safe_load((BOOK / "_toc.yml").read_text())
+TOC = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
 PAGES = [TOC["root"], *(page["file"] for chapter in CHAPTERS for page in (chapter, *chapter.get("sections", ())))]
 
@@ -33,7 +33,7 @@ def test_every_page_is_in_the_contents_once():
 def test_included_objects_exist(page):
     folder = (BOOK / page).parent
     for target, options in re.findall(r"```\{literalinclude\} (\S+)\n((?::.*\n)*)", text(page)):
-        source = (folder / target).read_text()
+        source = (folder / target).read_text(encoding="utf-8")
         for name in re.findall(r":pyobject: (\S+)", options):
             for part in name.split("."):
                 assert re.search(rf"^\s*(?:class|def) {part}\b", source, flags=re.MULTILINE), f"{page}: {name} in {target}"
@@ -79,7 +79,7 @@ def test_sentences_are_counted():
 
 @pytest.mark.parametrize("page", ["README", *(page for page in PAGES if not page.startswith("api/"))])
 def test_prose_is_in_short_sentences(page):
-    assert not long_ones((ROOT / "README.md").read_text() if page == "README" else text(page))
+    assert not long_ones((ROOT / "README.md").read_text(encoding="utf-8") if page == "README" else text(page))
 
 
 def test_findings_and_verdicts_are_in_short_sentences():
@@ -109,7 +109,7 @@ def test_the_architecture_page_says_where_everything_of_the_paper_is():
     shown = {what for row, *_ in rows for what in row.split(", ")}
     assert {f"Eq. {i}" for i in range(1, 12)} | {f"Table {i}" for i in range(1, 7)} | {f"Fig. {i}" for i in range(1, 11)} <= shown
     for what, file, name in rows:
-        scope = ast.parse((ROOT / "sccore" / file).read_text()).body
+        scope = ast.parse((ROOT / "sccore" / file).read_text(encoding="utf-8")).body
         for part in name.split("."):
             found = [node for node in scope if getattr(node, "name", "") == part]
             assert found, f"{what}: {name} in {file}"
@@ -117,7 +117,7 @@ def test_the_architecture_page_says_where_everything_of_the_paper_is():
 
 
 def test_citations_are_in_the_bibliography():
-    known = set(re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(), flags=re.MULTILINE))
+    known = set(re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text(encoding="utf-8"), flags=re.MULTILINE))
     cited = {key for page in PAGES for keys in re.findall(r"\{cite(?::t)?\}`([^`]+)`", text(page)) for key in keys.split(",")}
     assert cited <= known and known - cited == set()
 
@@ -223,6 +223,6 @@ def test_unreadable_records_are_not_hidden(tmp_path, monkeypatch):
 
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     (tmp_path / "samples").mkdir()
-    (tmp_path / "samples/a.json").write_text("{")
+    (tmp_path / "samples/a.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="a.json"):
         measured()

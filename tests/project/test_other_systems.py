@@ -37,7 +37,7 @@ LINES = [
 def test_everything_but_the_browser_works_without_what_linux_alone_has(tmp_path):
     (tmp_path / "in").mkdir()
     Image.fromarray(read_image(SAMPLES / "images" / "windows95.png")[:100, :120]).save(tmp_path / "in" / "shot.png")
-    (tmp_path / "page.html").write_text("<p>words</p>")
+    (tmp_path / "page.html").write_text("<p>words</p>", encoding="utf-8")
     done = subprocess.run([sys.executable, "-c", ELSEWHERE, *LINES], cwd=tmp_path, capture_output=True, text=True)
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["0", "0", "0", "0", "1"], done.stderr
     assert (tmp_path / "run" / "model.safetensors").exists() and read_image(tmp_path / "back.png").shape == (100, 120, 3)

@@ -46,7 +46,7 @@ def installed(built, tmp_path_factory):
     library, programs = (Path(sysconfig.get_path(name, "venv", variables)) for name in ("purelib", "scripts"))
     pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, built["wheel"]], check=True)
-    (library / "others.pth").write_text(sysconfig.get_path("purelib"))
+    (library / "others.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     return programs
 
 
@@ -57,6 +57,7 @@ def files(folder: Path) -> set[tuple[str, float]]:
 def test_a_wheel_brings_weights_and_samples_and_only_what_is_meant(built):
     with ZipFile(built["wheel"]) as wheel:
         brought = {name.removeprefix("sccore/shipped/") for name in wheel.namelist() if name.startswith("sccore/shipped/")}
+        assert wheel.read("sccore/paper/paper.yml") == (ROOT / "sccore/paper/paper.yml").read_bytes()  # the tables need no checkout
         scripts = wheel.read(next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))).decode()
         assert wheel.read("sccore/shipped/checkpoints/sftip.safetensors") == (CHECKPOINTS / "sftip.safetensors").read_bytes()
         code = {name for name in wheel.namelist() if name.endswith((".py", ".pyi", "py.typed"))}

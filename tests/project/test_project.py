@@ -1,10 +1,13 @@
 """The files around the package agree with one another, and importing the package is cheap."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,11 +16,11 @@ from sccore.utils.paths import ROOT
 
 WEIGHTS = {"craft", "ppocr"}  # extras that only bring a detector's weights
 NAMED = {"all"} | WEIGHTS  # extras without requirements of their own to check
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def pins():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
@@ -31,16 +34,16 @@ def requirements():
 
 
 def test_environment_installs_what_the_makefile_installs():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
     assert pip[0] == "-c constraints.txt"
-    assert pip[1] == "-e .[all]" and "-c constraints.txt -e '.[all]'" in (ROOT / "Makefile").read_text()
+    assert pip[1] == "-e .[all]" and "-c constraints.txt -e '.[all]'" in (ROOT / "Makefile").read_text(encoding="utf-8")
     (everything,) = PROJECT["optional-dependencies"]["all"]
     assert set(re.fullmatch(r"sccore\[([\w,]+)\]", everything)[1].split(",")) == set(PROJECT["optional-dependencies"]) - NAMED
 
 
 def test_environment_has_a_python_that_the_package_allows():
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
     minor = int(python.removeprefix("python=3."))
     low, high = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups()
@@ -59,8 +62,8 @@ def test_the_code_is_clean(command):
 
 def test_the_types_of_the_public_names_agree():
     """mypy, with what [tool.mypy] says; every module that holds a public name is among its files, but the one that asks Pillow."""
-    checked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
-    homes = re.findall(r"^from \.([\w.]+) import", (ROOT / "sccore" / "__init__.pyi").read_text(), flags=re.MULTILINE)
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["files"]
+    homes = re.findall(r"^from \.([\w.]+) import", (ROOT / "sccore" / "__init__.pyi").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert {f"sccore/{home.replace('.', '/')}.py" for home in homes} - {"sccore/data/images.py"} <= set(checked)
     result = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
@@ -79,6 +82,25 @@ def test_pins_satisfy_the_requirements():
         assert requirement.specifier.contains(versions[normal(requirement.name)]), requirement
 
 
+def test_the_lowest_versions_can_be_installed_together():
+    """What `make lowest` runs the quick tests with."""
+    from packaging.requirements import Requirement
+
+    uv = shutil.which("uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if not uv:
+        pytest.skip("uv is not installed")
+    python = re.match(r">=([\d.]+)", PROJECT["requires-python"])[1]
+    command = [uv, "pip", "compile", "--quiet", "--no-annotate", "--resolution", "lowest-direct", "--python-version", python]
+    result = subprocess.run([*command, ROOT / "pyproject.toml"], capture_output=True, text=True)
+    if re.search("error sending request|client error|dns error|timed out|offline", result.stderr, re.IGNORECASE):
+        pytest.skip("no package index within reach")
+    assert result.returncode == 0, result.stderr
+    found = dict(line.split("==") for line in result.stdout.splitlines() if "==" in line and not line.startswith("#"))
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        (floor,) = [one.version for one in requirement.specifier if one.operator == ">="]
+        assert f"{found[normal(requirement.name)]}.".startswith(f"{floor}."), requirement
+
+
 def imported(folder):
     """Distributions that the Python files of a folder import, the standard library and the project left out."""
     packages = {
@@ -91,7 +113,7 @@ def imported(folder):
     }
     found = set()
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             found |= {name.split(".")[0] for name in names}
@@ -117,7 +139,7 @@ def test_importing_sccore_is_light():
 def test_version_is_one():
     import sccore
 
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert PROJECT["dynamic"] == ["version"]  # read from the package
     assert sccore.__version__ == citation["version"]
-    assert f"## {sccore.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {sccore.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import torch
 
 import sccore
 from sccore.codecs import checkpoint, dec_adapter
-from sccore.codecs import classical as anchors
+from sccore.codecs.classical import CODECS
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
@@ -23,7 +23,7 @@ from sccore.utils import paths
 CHECKPOINTS = sorted(path for path in paths.CHECKPOINTS.glob("*.safetensors") if path.stem != checkpoint.DEFAULT)
 CODEC = paths.CHECKPOINTS / f"{checkpoint.DEFAULT}.safetensors"
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
-CLASSICAL = [path for path in ALL if path.stem in anchors.CODECS]
+CLASSICAL = [path for path in ALL if path.stem in CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, CODEC]}]
 ADAPTED = paths.RESULTS / EARLIER / "samples" / "dec-adapter.json"
 LENGTH = 2  # bytes, behind the adapters of the files of version 2 that this record is of
@@ -171,7 +171,7 @@ def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
 def test_a_classical_record_can_be_measured_again(path):
     """graph at one quality: another version of the encoder may do a little better or worse."""
-    classical, record = anchors.CODECS[path.stem], load_record(path)
+    classical, record = CODECS[path.stem], load_record(path)
     if why := classical.missing():
         pytest.skip(f"{classical.name}: {why}")
     quality = record["qualities"][len(record["qualities"]) // 2]

@@ -190,7 +190,7 @@ def test_recorded_boxes_with_the_official_weights():
         net = craft.load()
     except InputError as error:
         pytest.skip(str(error))
-    recorded = json.loads((Path(__file__).parents[1] / "fixtures" / "craft_boxes.json").read_text())
+    recorded = json.loads((Path(__file__).parents[1] / "fixtures" / "craft_boxes.json").read_text(encoding="utf-8"))
     y, x, height, width = recorded["crop"]
     image = read_image(SAMPLES / "images" / recorded["image"])[y : y + height, x : x + width]
     found, expected = masks.boxes(*craft.score_maps(net, image)), np.float32(recorded["quads"])

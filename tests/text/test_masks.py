@@ -152,7 +152,7 @@ def test_masks_are_made_once(folder):
         assert image.mode == "1" and image.size == (160, 96)
     source = read_image(folder / "images" / "b.webp")
     assert np.array_equal(read_mask(folder / "masks" / "b.png", (96, 160)), masks.mask(source, "heuristic"))
-    record = json.loads((folder / "masks" / "b.json").read_text())
+    record = json.loads((folder / "masks" / "b.json").read_text(encoding="utf-8"))
     assert record["detector"] == "heuristic" and record["scale"] == 1.0 and record["image"] == "b.webp"
     assert make(folder) == {"made": 0, "kept": 3, "failed": {}}
 
@@ -207,7 +207,7 @@ def test_unreadable_images_are_named_and_the_others_masked(folder):
 def test_masks_from_elsewhere_and_images_are_never_overwritten(folder):
     (folder / "masks").mkdir()
     Image.new("1", (160, 64)).save(folder / "masks" / "a.png")
-    (folder / "masks" / "b.json").write_text("[]")
+    (folder / "masks" / "b.json").write_text("[]", encoding="utf-8")
     before = (folder / "masks" / "a.png").read_bytes()
     summary = make(folder)
     assert summary["made"] == 1 and set(summary["failed"]) == {"a.png", "b.webp"}

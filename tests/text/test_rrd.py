@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from sccore.text import masks as text
-from sccore.text import rrd
+from sccore.text import masks, rrd
 from sccore.text.quads import to_quads, upright
 
 NONE = np.zeros(0, bool)
@@ -99,13 +98,13 @@ def test_the_loss_is_least_for_the_target():
 
 
 def test_tiles_find_the_same_words():
-    net = text.load("rrd").net
+    net = masks.load("rrd").net
     image = np.full((400, 600, 3), 255, np.uint8)
     for y in range(30, 400, 40):
         line, font = "words from one side to the other, and on", cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(image, line, (20, y), font, 0.6, (0, 0, 0), 1, cv2.LINE_AA)
     whole, tiled = rrd.find_words(net, image), rrd.find_words(net, image, area=2**17)
-    a, b = text.fill(whole, (400, 600)), text.fill(tiled, (400, 600))
+    a, b = masks.fill(whole, (400, 600)), masks.fill(tiled, (400, 600))
     assert len(whole) > 40 and (a & b).sum() / (a | b).sum() > 0.9
 
 

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
                 cv2.putText(image, word, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
                 rows.append({"text": word, "box": [x, y - h, x + w, y + below]})
         Image.fromarray(image).save(path / f"{page}.png")
-        (path / f"{page}.json").write_text(json.dumps(rows))
+        (path / f"{page}.json").write_text(json.dumps(rows), encoding="utf-8")
     return path
 
 

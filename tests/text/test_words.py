@@ -19,7 +19,7 @@ def folder(tmp_path):
         for x0, y0, x1, y1 in boxes:
             image[y0:y1, x0:x1] = 255
         Image.fromarray(image).save(tmp_path / f"{name}.png")
-        (tmp_path / f"{name}.json").write_text(json.dumps([{"text": "w", "box": box} for box in boxes]))
+        (tmp_path / f"{name}.json").write_text(json.dumps([{"text": "w", "box": box} for box in boxes]), encoding="utf-8")
     return tmp_path
 
 
@@ -27,14 +27,14 @@ def test_pages_are_read_and_hashed(folder):
     pages = words.Pages(folder, progress=False)
     assert len(pages) == 2 and pages.boxes[0].shape == (3, 4) and pages.images[1].shape == (120, 90, 3)
     before = pages.sha256
-    (folder / "b.json").write_text("[]")
+    (folder / "b.json").write_text("[]", encoding="utf-8")
     pages = words.Pages(folder, progress=False)
     assert pages.sha256 != before and pages.boxes[1].shape == (0, 4)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '[{"text": "w"}]', '[{"box": [1, 2]}]'])
 def test_pages_without_words_are_refused(folder, content):
-    (folder / "a.json").write_text(content)
+    (folder / "a.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match="a.json: not a list of"):
         words.Pages(folder, progress=False)
     (folder / "a.json").unlink()
@@ -86,11 +86,11 @@ def test_the_oracle_fills_the_boxes():
 def test_words_are_read_or_refused(tmp_path):
     path = tmp_path / "a.json"
     for content in ("", "{}", '[{"text": "x", "box": [1, 2, 3]}]', '[{"text": "x"}]', '[{"box": [1, 2, 3, "x"]}]'):
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         if content != "{}":
             with pytest.raises(InputError, match="a.json"):
                 words.read_words(path)
-    path.write_text(json.dumps([{"text": "x", "box": [1, 2, 3, 4]}]))
+    path.write_text(json.dumps([{"text": "x", "box": [1, 2, 3, 4]}]), encoding="utf-8")
     assert words.quads(words.read_words(path)).tolist() == [[[1, 2], [3, 2], [3, 4], [1, 4]]]
     with pytest.raises(InputError, match="b.json"):
         words.read_words(tmp_path / "b.json")

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import sccore
-from sccore.data import samples as data
-from sccore.training import fit as training
-from sccore.training import run as step
+from sccore.data.samples import Crops, load
+from sccore.loss import rate_distortion
 from sccore.training.fit import Recipe, Training, fit, together
 from sccore.training.log import COLUMNS
 from sccore.training.recipe import COMPANION
+from sccore.training.run import Run
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
@@ -27,7 +27,7 @@ SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="d
 
 @pytest.fixture(scope="module")
 def samples():
-    everything = data.load(SAMPLES, progress=False)
+    everything = load(SAMPLES, progress=False)
     return everything.part([i for i, name in enumerate(everything.names) if name in ("graph", "gui", "windows95")])
 
 
@@ -37,7 +37,7 @@ def fresh(name="wacnn", rate="variable", seed=0):
 
 
 def losses(folder):
-    with open(folder / "log.csv", newline="") as file:
+    with open(folder / "log.csv", newline="", encoding="utf-8") as file:
         return {int(r["step"]): r["loss"] for r in csv.DictReader(file) if r["loss"]}
 
 
@@ -55,7 +55,7 @@ def test_a_few_steps_lower_the_held_out_loss(samples, tmp_path, name, rate):
 def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
     fit(fresh(), samples, tmp_path / "whole", recipe=SMALL, progress=False)
     fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, pause=0, progress=False)  # stops before its first step
-    real = training.Run.train_step
+    real = Run.train_step
 
     def stop_after_three(run, spent):
         if run.step == 3:
@@ -63,7 +63,7 @@ def test_resumed_run_equals_an_uninterrupted_one(samples, tmp_path):
         return real(run, spent)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Run, "train_step", stop_after_three)
+        patch.setattr(Run, "train_step", stop_after_three)
         with pytest.raises(KeyboardInterrupt):
             fit(fresh(), samples, tmp_path / "parts", recipe=SMALL, save_every=0, progress=False)
     fit(fresh(seed=9), samples, tmp_path / "parts", recipe=SMALL, progress=False)  # the start's weights do not matter
@@ -93,8 +93,8 @@ def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = train_command(tmp_path, "--steps", "60", "--optimizer", "adam")
     script = (
-        "import sys; from sccore.cli import parser as cli; from sccore.training import fit as training; fit = training.fit;"
-        "training.fit = lambda *a, **k: fit(*a, **k, save_every=0.5); sys.exit(cli.main(sys.argv[1:]))"
+        "import sys; from sccore.cli import parser; from sccore.training import fit; train = fit.fit;"
+        "fit.fit = lambda *a, **k: train(*a, **k, save_every=0.5); sys.exit(parser.main(sys.argv[1:]))"
     )
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)
@@ -112,7 +112,7 @@ def test_killed_run_goes_on(tmp_path):
 
 
 def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
-    real = step.rate_distortion
+    real = rate_distortion
 
     def poisoned(*args):
         values = real(*args)
@@ -121,7 +121,7 @@ def test_not_finite_steps_are_left_out_and_counted(samples, tmp_path):
 
     poisoned.calls = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(step, "rate_distortion", poisoned)
+        patch.setattr("sccore.training.run.rate_distortion", poisoned)
         summary = fit(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
     assert summary["skipped"] == 1 and summary["step"] == 8
     assert all(torch.isfinite(p).all() for p in sccore.load_model(tmp_path / "model.safetensors").parameters())
@@ -136,14 +136,14 @@ def test_a_pause_stops_and_leaves_a_usable_model(samples, tmp_path):
 def test_a_time_budget_is_the_whole_run_s_and_ends_the_schedule(samples, tmp_path):
     recipe = Recipe(batch=1, crop=64, schedule="decay", decay=1.0, min_lr=0.0)
     summary = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.12, progress=False)
-    rates = [float(row["lr"]) for row in csv.DictReader(open(tmp_path / "log.csv")) if row["lr"]]
+    rates = [float(row["lr"]) for row in csv.DictReader(open(tmp_path / "log.csv", encoding="utf-8")) if row["lr"]]
     assert summary["finished"] and rates[0] == pytest.approx(recipe.lr, rel=0.01) and rates[-1] < 0.4 * recipe.lr
     again = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.12, progress=False)
     assert again["step"] == summary["step"] and again["finished"]
 
 
 def run_of(model, recipe, samples):
-    return training.Run(model, recipe, None, "cpu", False, samples.batches(recipe.crop, recipe.batch, recipe.seed))
+    return Run(model, recipe, None, "cpu", False, samples.batches(recipe.crop, recipe.batch, recipe.seed))
 
 
 def test_plateau_lowers_three_times_and_stops(samples):
@@ -181,7 +181,7 @@ def test_kernels_go_by_muon_and_what_is_small_goes_slower(samples):
 
 
 def test_some_crops_are_inverted(samples):
-    batches = [data.Crops(samples, 64, 8, 0, invert=share)(3) for share in (0.0, 0.5, 1.0)]
+    batches = [Crops(samples, 64, 8, 0, invert=share)(3) for share in (0.0, 0.5, 1.0)]
     plain, some, all_ = ((x * 255).round() for x, _ in batches)
     assert torch.equal(all_, 255 - plain) and torch.equal(batches[0][1], batches[2][1])
     kinds = [(torch.equal(a, b), torch.equal(a, 255 - b)) for a, b in zip(some, plain)]
@@ -191,8 +191,8 @@ def test_some_crops_are_inverted(samples):
 def test_first_stage_sees_masks_of_ones(samples, tmp_path):
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        real = step.rate_distortion
-        patch.setattr(step, "rate_distortion", lambda o, x, mask, *a: seen.append(mask.min()) or real(o, x, mask, *a))
+        real = rate_distortion
+        patch.setattr("sccore.training.run.rate_distortion", lambda o, x, mask, *a: seen.append(mask.min()) or real(o, x, mask, *a))
         for masks in ("ones", "text"):
             recipe = Recipe(steps=2, batch=4, crop=64, masks=masks)
             fit(fresh(), samples, tmp_path / masks, recipe=recipe, progress=False)
@@ -261,7 +261,7 @@ def test_a_damaged_state_is_one_line(samples, tmp_path, damage):
 FULL = """
 import resource, sys, torch, sccore
 from pathlib import Path
-from sccore.data import samples as data
+from sccore.data.samples import Crops, load
 from sccore.training.fit import fit
 from sccore.training.recipe import Recipe
 from sccore.utils.errors import InputError
@@ -269,7 +269,7 @@ from sccore.utils.paths import SAMPLES
 if limit := int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 torch.manual_seed(0)
-images = data.load(SAMPLES, progress=False).part([0, 1])
+images = load(SAMPLES, progress=False).part([0, 1])
 try:
     fit(sccore.create_model("wacnn", rate="variable"), images, Path(sys.argv[1]), recipe=Recipe(steps=9, batch=1, crop=64), pause=0.02, progress=False)
 except InputError as error:

@@ -16,16 +16,16 @@ from sccore.utils.paths import ROOT, SAMPLES
 
 TRAIN = """
 import sys
-from sccore.cli import parser as cli
-from sccore.training import fit as training
+from sccore.cli import parser
+from sccore.training import fit
 from sccore.hyperprior import GaussianConditional
 EntropyModel = GaussianConditional.__mro__[1]
 quantize = EntropyModel.quantize
 if sys.argv.pop(1) == "quiet":  # the noise differs by rank
     EntropyModel.quantize = lambda self, x, mode, means=None: x if mode == "noise" else quantize(self, x, mode, means)
-fit = training.fit
-training.fit = lambda *a, **k: fit(*a, **k, save_every=0)
-sys.exit(cli.main(sys.argv[1:]))
+train = fit.fit
+fit.fit = lambda *a, **k: train(*a, **k, save_every=0)
+sys.exit(parser.main(sys.argv[1:]))
 """
 
 
@@ -85,7 +85,7 @@ def finish(processes):
 
 
 def losses(out):
-    with open(out / "log.csv", newline="") as file:
+    with open(out / "log.csv", newline="", encoding="utf-8") as file:
         return [float(row["loss"] or row["val_loss"]) for row in csv.DictReader(file)]
 
 
@@ -106,7 +106,7 @@ def test_killed_they_go_on_as_if_nothing_had_happened(tmp_path):
     finish(train(tmp_path / "whole", 2, "--stream", noise="loud", steps=10))
     begun = train(tmp_path / "parts", 2, "--stream", noise="loud", steps=10)
     log, deadline = tmp_path / "parts" / "log.csv", time.monotonic() + 200
-    while not (log.exists() and len(log.read_text().splitlines()) > 6) and time.monotonic() < deadline:
+    while not (log.exists() and len(log.read_text(encoding="utf-8").splitlines()) > 6) and time.monotonic() < deadline:
         time.sleep(0.05)
     for process in begun:
         process.kill()

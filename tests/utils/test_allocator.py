@@ -50,7 +50,7 @@ def test_a_process_is_started_anew_with_the_same_arguments():
 
 @linux
 def test_a_library_that_does_not_load_stops_nothing(tmp_path):
-    (broken := tmp_path / "libtcmalloc_minimal.so.4").write_text("no library")
+    (broken := tmp_path / "libtcmalloc_minimal.so.4").write_text("no library", encoding="utf-8")
     code = f"from sccore.utils import allocator; allocator.find = lambda: {str(broken)!r}; allocator.start_anew(); print(allocator.name())"
     assert python(code).stdout == "system\n"
 

@@ -83,7 +83,7 @@ def test_without_measurements_there_is_an_error_or_a_frame_with_the_reason(frame
 def test_training_curves_show_training_and_held_out_values(tmp_path):
     log = tmp_path / "wacnn" / "log.csv"
     log.parent.mkdir()
-    log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n")
+    log.write_text("step,loss,bpp,psnr,val_loss,val_bpp,val_psnr\n0,,,,9,2,15\n1,8,2,16,,,\n2,4,1,20,,,\n2,,,,5,1,19\n", encoding="utf-8")
     line, dots, _ = curves.training_curves([log]).axes[0].lines
     assert dots.get_label() == "WACNN" and list(line.get_ydata()) == [8, 4]
     assert list(dots.get_ydata()) == [9, 5]

@@ -80,15 +80,15 @@ def test_words_below_the_window_and_below_the_fold_of_a_box_are_left_out(running
 
 @needs_browser
 def test_a_word_broken_over_lines_has_a_box_in_each(running, documents):
-    (documents / "a.html").write_text("<p style='width:60px; font:16px monospace; overflow-wrap:anywhere'>" + 12 * "x")
+    (documents / "a.html").write_text("<p style='width:60px; font:16px monospace; overflow-wrap:anywhere'>" + 12 * "x", encoding="utf-8")
     _, words = show(running, documents)
     assert [word["text"] for word in words] == ["x" * 6, "x" * 6] and words[0]["box"][3] <= words[1]["box"][1] + 4
 
 
 @needs_browser
 def test_render_is_the_same_again_and_goes_on(documents, tmp_path, capsys):
-    (documents / "pointer.html").write_text('<meta http-equiv="refresh" content="0; url=a.html">')
-    (documents / "empty.html").write_text("<p>few words")
+    (documents / "pointer.html").write_text('<meta http-equiv="refresh" content="0; url=a.html">', encoding="utf-8")
+    (documents / "empty.html").write_text("<p>few words", encoding="utf-8")
     first = render.render([documents], tmp_path / "one", seed=3, progress=False)
     assert first == {"made": 2, "kept": 0, "passed": 2, "failed": {}}
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
@@ -119,7 +119,7 @@ def test_a_faulty_document_is_named_and_the_others_are_rendered(documents, tmp_p
 
 @needs_browser
 def test_scripts_of_a_document_do_not_run(running, documents):
-    (documents / "a.html").write_text("<p id=x>before</p><script>x.textContent = 'after'</script>")
+    (documents / "a.html").write_text("<p id=x>before</p><script>x.textContent = 'after'</script>", encoding="utf-8")
     assert [word["text"] for word in show(running, documents)[1]] == ["before"]
 
 
@@ -147,7 +147,7 @@ def test_sources_take_turns(tmp_path):
     for name in ("big/1", "big/2", "big/3", "small/1"):
         path = tmp_path / f"{name}.html"
         path.parent.mkdir(exist_ok=True)
-        path.write_text("")
+        path.write_text("", encoding="utf-8")
     names = [name for name, _ in render.collect([tmp_path / "big", tmp_path / "small"], 0)]
     assert names[1] == "small/1.html" and sorted(names) == ["big/1.html", "big/2.html", "big/3.html", "small/1.html"]
 
