@@ -151,7 +151,7 @@ def test_two_suites_at_once_share_the_work_and_a_third_makes_a_kill_good(project
     path = project / "data/checkpoints/wacnn-base.safetensors"
     path.unlink()  # as after a kill between training and copying; what data/runs holds is finished, and nothing else is left to do
     third = start(project, "spawn")
-    assert third.communicate(timeout=120) and third.returncode == 0 and path.exists()
+    assert third.communicate(timeout=600) and third.returncode == 0 and path.exists()
 
 
 def test_two_workers_cannot_take_one_run(tmp_path):
