@@ -13,7 +13,7 @@ from sccore.codecs.classical import CODECS
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
-from sccore.evaluation.records import load_record
+from sccore.evaluation.records import load_json, load_record
 from sccore.paper import character_errors, context, readme, table_6
 from sccore.paper.tables import EARLIER
 from sccore.training import suite
@@ -73,7 +73,11 @@ def test_a_page_of_one_colour_takes_a_few_bytes(colour):
 def test_the_context_s_record_is_of_these_weights_and_clean_pages_gain_most():
     record = load_record(context.RECORD, ("lmbda", "before", "bytes"))
     assert record["checkpoint"]["sha256"] == checkpoint.file_hash(CODEC)
-    assert record["without"] == checkpoint.file_hash(paths.CHECKPOINTS / "sftip.safetensors")
+    assert (
+        record["without"]
+        == load_json(context.VARIANTS)["settings"]["base"]
+        == checkpoint.file_hash(paths.CHECKPOINTS / "sftip.safetensors")
+    )
     rows = pd.DataFrame(record["images"])
     assert (rows["bytes"] <= rows["before"]).all() and rows["name"].nunique() == 10 + len(context.FLAT)
 

@@ -1,5 +1,6 @@
 """The comparison of forms of the context: every form is trained and measured, and a second call goes on where one was stopped."""
 
+import importlib
 import sys
 
 import numpy as np
@@ -18,9 +19,7 @@ from sccore.utils import paths
 @pytest.fixture
 def variants(monkeypatch):
     monkeypatch.syspath_prepend(str(paths.ROOT / "benchmarks"))
-    import context_variants
-
-    yield context_variants
+    yield importlib.import_module("context_variants")
     for name in ("context_variants", "context_forms"):
         del sys.modules[name]
 
