@@ -99,6 +99,6 @@ def in_strips(function: Callable, maps: tuple[Tensor, ...], rows: int, halo: int
         begin, end = max(0, top - halo), min(height, top + rows + halo)
         made = function(*(m[:, :, begin:end] for m in maps))
         first, last = (made[0].shape[2] * (row - begin) // (end - begin) for row in (top, min(height, top + rows)))
-        return [m[:, :, first:last].clone() for m in made]
+        return [m[:, :, first:last] for m in made]
 
     return tuple(torch.cat(strips, dim=2) for strips in zip(*each(strip, range(0, height, rows))))
