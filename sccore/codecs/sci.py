@@ -33,7 +33,8 @@ LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
     """y and z of an image; the same for every lambda of a variable-rate model.
 
-    In bfloat16 where the processor computes it natively: half the time, and errors far below a step of the quantiser. Only an encoder may.
+    In bfloat16 where the processor computes it natively; its errors are small beside a step of the quantiser. Any y is a valid one to
+    encode, a decoder has no such choice.
     """
     x, mask = to_tensors(image, mask, model)
     with side_by_side(), torch.autocast("cpu", torch.bfloat16, native_bf16("cpu")):

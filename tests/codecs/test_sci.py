@@ -55,6 +55,14 @@ def test_any_number_of_threads_writes_the_same_file_and_decodes_the_same_pixels(
     assert all(np.array_equal(sci.decode(files[0], model), picture) for picture in images)
 
 
+def test_bfloat16_hardly_moves_the_latents(saved, screen, monkeypatch):
+    model, _ = saved("sftip")
+    near = sci.analyse(screen(64, 128)[0], model)
+    monkeypatch.setattr(sci, "native_bf16", lambda device: False)
+    for y, exact in zip(near, sci.analyse(screen(64, 128)[0], model)):
+        assert y.dtype == torch.float32 and (y - exact).std() < 0.02 * exact.std()
+
+
 @pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])
 def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved, name):
     model, _ = saved(name)
