@@ -26,6 +26,7 @@ from sccore.codecs import checkpoint, classical, sci
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image
 from sccore.evaluation import provenance
+from sccore.evaluation.metrics import psnr
 from sccore.evaluation.records import save_record
 from sccore.fixed_point import Convolution
 from sccore.presets import LMBDA
@@ -116,8 +117,12 @@ def main():
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
             for name, model in models.items():
                 data, seconds = measured(sci.encode, image, model, LMBDA)
-                rounds[f"{name}: encode"].append({**seconds, "bytes": len(data)})
+                rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
+            with patch.object(sci, "native_bf16", lambda device: False):
+                data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
+            row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}
+            rounds[f"{weights.stem}, analysis in float32: encode"].append(row)
             for codec in codecs:
                 data, seconds = measured(codec.encode, image, OTHERS[codec.name])
                 rounds[f"{codec.name}: encode"].append({**seconds, "bytes": len(data)})

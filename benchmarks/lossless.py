@@ -1,6 +1,6 @@
 """Bytes of each image of a folder in lossless PNG, WebP and JPEG XL.
 
-    python benchmarks/lossless.py data/samples/images --out data/results/lossless/samples.json
+python benchmarks/lossless.py data/samples/images --out data/results/lossless/samples.json
 """
 
 import argparse

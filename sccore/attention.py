@@ -9,7 +9,7 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
 from sccore.layers import GELU
-from sccore.utils.beside import Beside, each
+from sccore.utils.beside import each, in_strips
 
 WINDOWS = 256  # that are looked at in one piece, outside training
 
@@ -24,7 +24,7 @@ class ResidualUnit(nn.Module):
         self.gelu = GELU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gelu(x + self.conv(x))
+        return in_strips(lambda x: (self.gelu(x + self.conv(x)),), (x,), rows=48, halo=1)[0]
 
 
 class SwinAttention(nn.Module):
@@ -142,6 +142,4 @@ class WAM(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        a = Beside(lambda: self.conv_a(x))
-        b = torch.sigmoid(self.conv_b(x))
-        return x + a.result() * b
+        return x + self.conv_a(x) * torch.sigmoid(self.conv_b(x))

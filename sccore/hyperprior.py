@@ -9,6 +9,7 @@ import sccore.utils.late_compressai  # noqa: F401
 # isort: split
 import math
 from abc import ABC, abstractmethod
+from array import array
 from types import SimpleNamespace
 from typing import Callable
 
@@ -241,7 +242,7 @@ class Hyperprior(nn.Module, ABC):
             def code(where: Where, mean: Tensor | None, scale: Tensor) -> Tensor:
                 shift, index = tables_for(self.gaussian_conditional, mean, scale)
                 symbol = decoder.decode_stream(index, *tables)
-                return torch.tensor(symbol, dtype=torch.float64, device=mu.device).view_as(scale) + shift
+                return torch.frombuffer(array("i", symbol), dtype=torch.int32).to(scale).view_as(scale) + shift
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 

@@ -3,19 +3,49 @@
 import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from compressai.layers import conv3x3
 from torch import Tensor, nn
+
+from sccore.utils.beside import each
+
+WIDE = 64  # output channels that are shared out
+
+
+def in_halves(conv: nn.Conv2d | nn.ConvTranspose2d, convolve: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """A convolution as its kernels and biases make it, half of the output channels each; in training all at once."""
+    if torch.is_grad_enabled() or conv.out_channels < WIDE:
+        return convolve(conv.weight, conv.bias)
+    kernels = conv.weight.chunk(2, dim=1 if isinstance(conv, nn.ConvTranspose2d) else 0)
+    return torch.cat(each(lambda half: convolve(*half), zip(kernels, conv.bias.chunk(2))), dim=1)
+
+
+class Conv2d(nn.Conv2d):
+    """torch's; two threads share its output channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return in_halves(self, lambda weight, bias: self._conv_forward(x, weight, bias))
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """torch's; two threads share its output channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        options = self.stride, self.padding, self.output_padding
+        return in_halves(self, lambda weight, bias: F.conv_transpose2d(x, weight, bias, *options))
 
 
 def conv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
     """Convolution that divides the size by `stride` exactly."""
-    return nn.Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
+    return Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
 
 
 def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.ConvTranspose2d:
     """Transposed convolution that multiplies the size by `stride` exactly."""
-    return nn.ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)
+    return ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)
 
 
 class GELU(nn.GELU):

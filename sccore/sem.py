@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
-from sccore.layers import GELU, conv_chain, deconv
-from sccore.utils.beside import Beside
+from sccore.layers import GELU, conv, conv_chain, deconv
+from sccore.utils.beside import in_strips
 
 PARTS = "fem", "sem_a", "sem_s", "sem_h"  # of SFTIP, beside the backbone's
 TRANSFORMS = "g_a", "g_s", "g_seg", *PARTS  # of every codec: what turns pixels into y, and back
@@ -38,13 +38,12 @@ class NESFT(nn.Module):
         self.shared = nn.Sequential(conv1x1(prior, hidden), GELU(), conv3x3(hidden, hidden), GELU(), conv1x1(hidden, hidden))
         self.affine = identity_affine(hidden, channels)
 
-    def read(self, features: Tensor, size: torch.Size) -> Tensor:
-        """gamma and beta for an x of this size (h, w), (B, 2 channels, h, w)."""
-        return self.affine(self.shared(fit_size(features, size)))
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+        def transform(x: Tensor, features: Tensor) -> tuple[Tensor]:
+            gamma, beta = self.affine(self.shared(features)).chunk(2, dim=1)
+            return (x * (1 + gamma) + beta,)
 
-    def forward(self, x: Tensor, features: Tensor, read: Tensor | None = None) -> Tensor:
-        gamma, beta = (self.read(features, x.shape[-2:]) if read is None else read).chunk(2, dim=1)
-        return x * (1 + gamma) + beta
+        return in_strips(transform, (x, fit_size(features, x.shape[-2:])), rows=48, halo=2)[0]
 
 
 class SFT(nn.Module):
@@ -55,7 +54,7 @@ class SFT(nn.Module):
         self.shared = nn.Sequential(conv3x3(prior, hidden), nn.ReLU())
         self.affine = identity_affine(hidden, channels)
 
-    read, forward = NESFT.read, NESFT.forward
+    forward = NESFT.forward
 
 
 def identity_affine(hidden: int, channels: int) -> nn.Conv2d:
@@ -75,18 +74,14 @@ class TransformBlock(nn.Module):
     def __init__(self, transform: type[nn.Module], channels: int, prior: int, hidden: int):
         super().__init__()
         self.transforms = nn.ModuleList(transform(channels, prior, hidden) for _ in range(2))
-        self.convs = nn.ModuleList(conv3x3(channels, channels) for _ in range(2))
+        self.convs = nn.ModuleList(conv(channels, channels, 3, stride=1) for _ in range(2))
         nn.init.zeros_(self.convs[1].weight)
         nn.init.zeros_(self.convs[1].bias)
 
-    def read(self, features: Tensor, size: torch.Size) -> list[Tensor]:
-        """What its transforms read, of which x is not needed."""
-        return [transform.read(features, size) for transform in self.transforms]
-
-    def forward(self, x: Tensor, features: Tensor, read: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, features: Tensor) -> Tensor:
         dx = x
-        for transform, conv, own in zip(self.transforms, self.convs, read or (None, None)):
-            dx = conv(F.leaky_relu(transform(dx, features, own), 0.2))
+        for transform, convolution in zip(self.transforms, self.convs):
+            dx = convolution(F.leaky_relu(transform(dx, features), 0.2))
         return x + dx
 
 
@@ -117,16 +112,9 @@ class FEM(nn.Module):
         """Phi_2 of Eq. 3. y: (B, M, H/16, W/16); g is averaged to that size (g'_1)."""
         return octaves(self.h, torch.cat([fit_size(g, y.shape[-2:]), y], dim=1))
 
-    def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> list[Tensor]:
-        """Phi_3 of Eq. 4. y_hat: (B, M, H/16, W/16), z_hat: (B, Z, H/64, W/64)."""
-        return [stage.result() for stage in self.decoded(y_hat, z_hat)]
-
-    def decoded(self, y_hat: Tensor, z_hat: Tensor) -> list[Beside]:
-        """What :meth:`synthesis` gives, computed beside what does not need it yet."""
-        stages = [Beside(lambda: self.s[0](torch.cat([self.w(z_hat), y_hat], dim=1)))]
-        for stage in list(self.s)[1:]:
-            stages.append(Beside(lambda stage=stage, before=stages[-1]: stage(before.result())))
-        return stages
+    def synthesis(self, y_hat: Tensor, z_hat: Tensor, count: int = 4) -> list[Tensor]:
+        """Phi_3 of Eq. 4, or the first `count` of it. y_hat: (B, M, H/16, W/16), z_hat: (B, Z, H/64, W/64)."""
+        return octaves(self.s[:count], torch.cat([self.w(z_hat), y_hat], dim=1))
 
 
 class ConditionBlock(FEM):

@@ -1,6 +1,6 @@
 """The paper's model: WACNN whose transforms are steered by external priors (Section 3.1, Fig. 1)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sccore.presets import PRESETS, Preset
 from sccore.priors import external_prior
 from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, octaves
-from sccore.utils.beside import Beside, in_strips
+from sccore.utils.beside import in_strips
 from sccore.wacnn import WACNN
 
 
@@ -59,16 +59,14 @@ class SFTIP(WACNN):
             features = self.fem.analysis(x, g, 3)
             return steer(self.g_a[:4], 2 * x - 1 if self.centred else x, self.sem_a, features), features[-1]
 
-        y, phi = in_strips(first, (x, g), rows=256, halo=24)
+        y, phi = in_strips(first, (x, g), rows=256, halo=12)
         y = steer(self.g_a[4:], y, self.sem_a, [None, None, phi, *octaves(self.fem.a[3:], phi)])
         return y, steer(self.h_a, y, self.sem_h, self.fem.hyper(y, g))
 
     def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
         """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
-        features = self.fem.decoded(y_hat, z_hat)[:3]
-        ahead = lambda site, own: Beside(lambda: site.read(own.result(), own.result().shape[-2:]))  # which is x's size, too
-        reads = [ahead(site, own) for site, own in zip(self.sem_s.values(), features)]
-        x, phi = steer(self.g_s[:6], y_hat, self.sem_s, features, reads), features[-1].result()
+        features = self.fem.synthesis(y_hat, z_hat, 3)
+        x, phi = steer(self.g_s[:6], y_hat, self.sem_s, features), features[-1]
 
         def last(x: Tensor, phi: Tensor) -> tuple[Tensor]:  # from H/4 up, behind the last attention
             return (steer(self.g_s[6:], x, self.sem_s, [None, None, None, *octaves(self.fem.s[3:], phi)]),)
@@ -77,19 +75,15 @@ class SFTIP(WACNN):
         return (x_hat + 1) / 2 if self.centred else x_hat
 
 
-def steer(
-    transform: nn.Module, x: Tensor, sites: nn.ModuleDict, features: Sequence[Tensor | Beside | None], reads: Iterable[Beside] = ()
-) -> Tensor:
+def steer(transform: nn.Module, x: Tensor, sites: nn.ModuleDict, features: Sequence[Tensor | None]) -> Tensor:
     """Runs `transform`, and behind each layer the SEM site that is named after it, with that site's prior features.
 
     Args:
         features: for each site; None for those that are not in this part of the transform.
-        reads: what the sites read of them, where it is computed beside.
     """
-    value = lambda known: known.result() if isinstance(known, Beside) else known
-    phi, read = dict(zip(sites, features)), dict(zip(sites, reads))
+    phi = dict(zip(sites, features))
     for name, layer in chain([("start", nn.Identity())], transform.named_children()):
         x = layer(x)
         if phi.get(name) is not None:
-            x = sites[name](x, value(phi.pop(name)), value(read.pop(name, None)))
+            x = sites[name](x, phi.pop(name))
     return x

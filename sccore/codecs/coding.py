@@ -5,6 +5,7 @@ picture in :mod:`sccore.codecs.sci`. A lossless file is decoded without loading 
 """
 
 import io
+import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,8 @@ def encode(
         raise InputError("a size, bpp and a PSNR are more than 0")
     picture = as_picture(image, alpha, metadata)
     size = bpp * picture.rgb[..., 0].size / 8 if bpp else size
-    exact = container.pack(file) if fallback and (file := lossless(picture)) else None
+    lossless_file = lambda most=math.inf: container.pack(file) if fallback and (file := lossless(picture, most)) else None
+    exact = lossless_file() if size or psnr else None
     if size and exact and len(exact) <= size:
         return exact
     net = load_model(find(DEFAULT, lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
@@ -100,6 +102,7 @@ def encode(
             raise
     else:
         learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
+        exact = lossless_file(len(learned) + BARGAIN)
     return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
 
 
@@ -114,10 +117,13 @@ def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
     return with_hidden_filled(picture.rgb, picture.alpha), extra | {"alpha": stream}
 
 
-def lossless(picture: Picture) -> container.File | None:
-    """The picture as a lossless file; None if it is too large for one."""
+def lossless(picture: Picture, most: float = math.inf) -> container.File | None:
+    """The picture as a lossless file; None if it is too large for one, or would, as a quick trial says, be larger than `most` bytes."""
     height, width = picture.rgb.shape[:2]
-    stream = webp.encode(picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha]))
+    layers = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
+    if most < math.inf and (tried := webp.encode(layers, quick=True)) and webp.FULL * len(tried) > most:
+        return None
+    stream = webp.encode(layers)
     return container.File(width, height, lossless=stream, exif=picture.exif, xmp=picture.xmp) if stream else None
 
 

@@ -22,6 +22,7 @@ from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.utils.beside import one_thread, side_by_side
+from sccore.utils.device import native_bf16
 from sccore.utils.errors import InputError
 
 LARGEST_AREA = 2**27  # pixels that are encoded
@@ -30,9 +31,15 @@ LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 
 @torch.no_grad()
 def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
-    """y and z of an image; the same for every lambda of a variable-rate model."""
-    with side_by_side():
-        return model.analysis(*to_tensors(image, mask, model))
+    """y and z of an image; the same for every lambda of a variable-rate model.
+
+    In bfloat16 where the processor computes it natively; its errors are small beside a step of the quantiser. Any y is a valid one to
+    encode, a decoder has no such choice.
+    """
+    x, mask = to_tensors(image, mask, model)
+    with side_by_side(), torch.autocast("cpu", torch.bfloat16, native_bf16("cpu")):
+        y, z = model.analysis(x.contiguous(memory_format=torch.channels_last), mask)
+    return y.float().contiguous(), z.float().contiguous()
 
 
 def encode(image: np.ndarray, model: Hyperprior, *args, **options) -> bytes:

@@ -73,7 +73,10 @@ def beside_lossless(dataset: str = "samples", codec: str = DEFAULT) -> str:
     rows = [[f"{name}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
     rows.append(row("**all images together**", (rates.mean() / exact["WEBP"].mean())))
     means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
-    return table(["image, lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows) + f"\n\nLossless formats, mean bits per pixel: {means}."
+    return (
+        table(["image, lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows)
+        + f"\n\nLossless formats, mean bits per pixel: {means}."
+    )
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:

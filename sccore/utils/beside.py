@@ -63,10 +63,10 @@ class Beside:
 
     def __init__(self, function: Callable[[], Any]):
         self.function, self.lock, self.value = function, Lock(), None
-        pool, graded = _pool.get(), torch.is_grad_enabled()
+        pool, graded, fewer_bits = _pool.get(), torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
 
         def work():
-            with torch.set_grad_enabled(graded):  # which is a thread's own
+            with torch.set_grad_enabled(graded), torch.autocast("cpu", torch.bfloat16, fewer_bits):  # which are a thread's own
                 return function()
 
         self.future = pool.submit(work) if pool else None
@@ -92,17 +92,19 @@ def in_strips(function: Callable, maps: tuple[Tensor, ...], rows: int, halo: int
     Args:
         function: of maps (B, C, h, w) of equal height; gives a tuple of maps whose heights are equal, too, and a fixed part
             or multiple of it. No row of them depends on what is farther than `halo` rows from it.
-        rows: of a strip, beside its halo; how strips are cut is a matter of the height alone. With the halo they are multiples
-            of whatever `function` strides over.
+        rows: of a strip at most, beside its halo; how strips are cut is a matter of the height alone: into an even number of strips
+            of equal height, a multiple of the halo. The halo is one of whatever `function` strides over.
     """
     height = maps[0].shape[2]
-    if torch.is_grad_enabled() or height <= rows + halo:
+    if torch.is_grad_enabled() or height < rows:
         return function(*maps)
+    rows = -(-height // (2 * -(-height // (2 * rows))))
+    rows = -(-rows // halo) * halo if halo else rows
 
     def strip(top: int) -> list[Tensor]:
         begin, end = max(0, top - halo), min(height, top + rows + halo)
         made = function(*(m[:, :, begin:end] for m in maps))
         first, last = (made[0].shape[2] * (row - begin) // (end - begin) for row in (top, min(height, top + rows)))
-        return [m[:, :, first:last].clone() for m in made]
+        return [m[:, :, first:last] for m in made]
 
     return tuple(torch.cat(strips, dim=2) for strips in zip(*each(strip, range(0, height, rows))))

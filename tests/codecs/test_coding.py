@@ -12,10 +12,11 @@ from PIL.PngImagePlugin import PngInfo
 
 import sccore
 from sccore.cli import parser
-from sccore.codecs import container, sci
+from sccore.codecs import coding, container, sci, webp
 from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.coding import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
+from sccore.data.images import Picture
 from sccore.text import craft_weights, masks
 from sccore.utils.errors import InputError
 
@@ -96,10 +97,10 @@ encode = partial(sccore.encode, detector="none")
 
 
 def test_a_file_is_never_larger_than_lossless_webp(page, screen):
-    webp = io.BytesIO()
-    Image.fromarray(page).save(webp, "WEBP", lossless=True, quality=100, method=6, exact=True)
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, "WEBP", lossless=True, quality=100, method=6, exact=True)
     data = encode(page)
-    assert np.array_equal(sccore.decode(data), page) and len(data) < len(webp.getvalue())
+    assert np.array_equal(sccore.decode(data), page) and len(data) < len(file.getvalue())
     assert container.unpack(data).lossless and container.described(data).endswith("160x120, lossless")
     learned = encode(page, fallback=False)
     assert (
@@ -192,3 +193,11 @@ def test_coding_imports_nothing_that_it_does_not_need(command, more, tmp_path, s
     code = f"import sys; from sccore.cli.parser import main; print(main(sys.argv[1:]), {NEVER | more!r} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code, command, *(tmp_path / name for name in names)], capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == "0 set()", result.stdout + result.stderr
+
+
+def test_the_full_search_for_a_lossless_picture_runs_only_where_it_may_win(monkeypatch):
+    encode, asked = webp.encode, []
+    monkeypatch.setattr(webp, "encode", lambda image, quick=False: asked.append(quick) or encode(image, quick))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    assert coding.lossless(Picture(noise), most=1000) is None and asked == [True]
+    assert coding.lossless(Picture(noise // 255), most=1000) and asked == [True, True, False]

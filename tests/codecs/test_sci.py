@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import sccore
-from sccore import attention, sftip
+from sccore import attention, layers, sem, sftip
 from sccore.codecs import container, sci
 from sccore.utils import beside
 from sccore.utils.errors import InputError
@@ -24,7 +24,8 @@ SIZES = [(1, 1), (33, 17), (480, 640)]
     "name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"), ("cheng2020", "variable"), ("ms2020", "fixed")]
 )
 @pytest.mark.parametrize("height, width", SIZES)
-def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
+def test_round_trip_of_any_size(saved, screen, monkeypatch, name, rate, height, width):
+    monkeypatch.setattr(sci, "native_bf16", lambda device: False)  # the float path is in single precision
     model, _ = saved(name, rate)
     image, mask = screen(height, width)
     data = sci.encode(image, model, 0.0035, mask)
@@ -46,8 +47,10 @@ def test_any_number_of_threads_writes_the_same_file_and_decodes_the_same_pixels(
         files.append(sci.encode(image, model, 0.0067, mask))
         images.append(sci.decode(files[0], model))
     torch.set_num_threads(1)
-    monkeypatch.setattr(sftip, "in_strips", lambda function, maps, rows, halo: function(*maps))
+    for module in (sftip, sem, attention):
+        monkeypatch.setattr(module, "in_strips", lambda function, maps, rows, halo: function(*maps))
     monkeypatch.setattr(attention, "WINDOWS", 10**9)
+    monkeypatch.setattr(layers, "WIDE", 10**9)
     assert set(files) == {sci.encode(image, model, 0.0067, mask)}
     assert all(np.array_equal(sci.decode(files[0], model), picture) for picture in images)
 
@@ -77,6 +80,14 @@ def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_p
     assert result.stdout == b"0\n"  # no threads of torch that wait for each other at every operator
     assert np.array_equal(np.load(tmp_path / "y.npy"), decoded)
     assert next(model.parameters()).dtype == torch.float32 and np.array_equal(sccore.decode(data, model, float64=True), decoded)
+
+
+def test_bfloat16_hardly_moves_the_latents(saved, screen, monkeypatch):
+    model, _ = saved("sftip")
+    near = sci.analyse(screen(64, 128)[0], model)
+    monkeypatch.setattr(sci, "native_bf16", lambda device: False)
+    for y, exact in zip(near, sci.analyse(screen(64, 128)[0], model)):
+        assert y.dtype == torch.float32 and (y - exact).std() < 0.02 * exact.std()
 
 
 @pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])

@@ -156,4 +156,6 @@ def test_a_folder_is_measured_when_asked(tmp_path, monkeypatch, screen):
         (tmp_path / "shots" / name).mkdir(parents=True)
         Image.fromarray(np.asarray(layer)).save(tmp_path / "shots" / name / "x.png")
     found = table_6.collect(str(tmp_path / "shots"), "jpeg", measure=True)
-    assert found.frame["quality"].tolist() == list(classical.CODECS["jpeg"].qualities) and found.frame["ms_ssim_text"].is_monotonic_increasing
+    assert (
+        found.frame["quality"].tolist() == list(classical.CODECS["jpeg"].qualities) and found.frame["ms_ssim_text"].is_monotonic_increasing
+    )
