@@ -64,7 +64,7 @@ def encode(
         size: instead of a lambda, bytes that the file shall have at most; it has at least 98 % of them, unless it is lossless.
         bpp: the same in bits per pixel.
         psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
-        effort: 0 to 9, search that long for symbols that make a better picture in fewer bits, see :mod:`sccore.codecs.refine`.
+        effort: 0 to 6, search that long for symbols that make a better picture in fewer bits, see :mod:`sccore.codecs.refine`.
         progress: show what takes long.
 
     Raises:

@@ -24,7 +24,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
 from sccore.utils.errors import InputError
 
-LEVELS = range(10)  # of effort
+LEVELS = range(7)  # of effort
 RATE = 0.005  # quantiser steps that a slope of one bit a quantiser step moves a symbol
 MOMENTUM = 0.9
 FARTHEST = 0.2  # quantiser steps in one step of descent
@@ -62,6 +62,7 @@ def spans(side: int) -> list[Span]:
     return [span(b) for b in begins]
 
 
+@torch.no_grad()
 def refine(
     model: SliceEntropyModel,
     x: Tensor,

@@ -62,7 +62,7 @@ def learned(
         mask: text mask, bool (H, W); None stands for text everywhere.
         latents: of :func:`analyse`, if the image was analysed before.
         adapter_steps: gradient steps to fit adapters of WACNN's decoder in; they go into the file if they pay.
-        effort: of the search for better latents, 0 (none) to 9, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
+        effort: of the search for better latents, 0 (none) to 6, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
         progress: show the steps of that search.
     """
     steps = steps_of(effort, model)

@@ -60,8 +60,8 @@ def test_tiles_are_worth_almost_what_the_whole_is(model, screen, monkeypatch):
     image, mask = screen(192, 256)
     plain, whole = (cost(image, sci.encode(image, model, LMBDA, mask, effort=effort), model) for effort in (0, 2))
     monkeypatch.setattr(refine, "TILE", 8)
-    monkeypatch.setattr(refine, "MARGIN", 4)
-    assert len(refine.spans(12)) > 0 and len(refine.spans(17)) == 2
+    monkeypatch.setattr(refine, "MARGIN", 2)
+    assert refine.spans(16) == [(0, 12, 0, 10), (8, 16, 10, 16)]
     tiled = cost(image, sci.encode(image, model, LMBDA, mask, effort=2), model)
     assert tiled < plain - 0.5 * (plain - whole)
 
@@ -108,16 +108,16 @@ def test_a_size_is_kept_and_pillow_takes_the_option(model, picture, tmp_path):
 
 def test_nonsense_is_one_line(saved, screen, tmp_path, capsys):
     image = screen(64, 64)[0]
-    for wrong in (-1, 10, 2.0, True, "3"):
-        with pytest.raises(sccore.InputError, match="effort is a whole number from 0 to 9"):
+    for wrong in (-1, 7, 2.0, True, "3"):
+        with pytest.raises(sccore.InputError, match="effort is a whole number from 0 to 6"):
             sccore.encode(image, effort=wrong)
     with pytest.raises(sccore.InputError, match="effort works with models that code in slices; cheng2020 does not"):
         sccore.encode(image, saved("cheng2020")[0], effort=1)
     Image.fromarray(image).save(tmp_path / "a.png")
-    for options, said in ((["--effort", "12"], "from 0 to 9"), (["--effort", "1", "--checkpoint", str(saved("cheng2020")[1])], "slices")):
+    for options, said in ((["--effort", "12"], "from 0 to 6"), (["--effort", "1", "--checkpoint", str(saved("cheng2020")[1])], "slices")):
         assert parser.main(["encode", str(tmp_path / "a.png"), str(tmp_path / "a.sci"), *options]) == 1
         assert said in capsys.readouterr().err and not (tmp_path / "a.sci").exists()
-    assert math.log2(refine.steps_of(9)) == 9 and refine.steps_of(0) == 0
+    assert math.log2(refine.steps_of(6)) == 6 and refine.steps_of(0) == 0
 
 
 def test_one_rate_and_adapters(saved, screen):
