@@ -17,7 +17,7 @@ from sccore.codecs.checkpoint import DEFAULT, load_model
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics
 from sccore.evaluation.asiqe_scores import busiest_window
-from sccore.evaluation.provenance import provenance
+from sccore.evaluation.provenance import command_line, provenance
 from sccore.evaluation.records import resume, sweep
 from sccore.paper.effort import COLUMNS, record_of
 from sccore.utils import paths
@@ -35,7 +35,7 @@ def main():
     a = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(DEFAULT)
-    record = provenance(model, a.images, masks_dir=a.masks) | {"side": a.side, "images": []}
+    record = provenance(model, a.images, f"python benchmarks/{command_line()}", a.masks) | {"side": a.side, "images": []}
     out = a.out or record_of(record["dataset"]["name"])
     record = resume(record, out, ("codec", "checkpoint", "dataset", "side"), COLUMNS)
 
