@@ -95,8 +95,7 @@ def parser() -> Parser:
         type=effort,
         default=0,
         metavar="N",
-        help="take longer for a better picture in fewer bytes: 2^N steps of search, 0 (default) for none; "
-        "decoding takes no longer",
+        help="take longer for a better picture in fewer bytes: 2^N steps of search, 0 (default) for none; decoding takes no longer",
     )
     sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
     sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
