@@ -41,6 +41,6 @@ def gains(dataset: str = "samples") -> str:
         f"Against effort 0, in real files: {parts}. Seconds are a processor's for one file at one rate, without the analysis; medians."
     )
     head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]
-    saved = " and ".join(f"level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
-    verdict = f"At equal PSNR {saved} change the bits of a file; decoding takes no longer."
+    saved = " and ".join(f"at level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
+    verdict = f"At equal PSNR the bits of a file change {saved}. Decoding takes no longer."
     return f"{verdict}\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
