@@ -133,9 +133,13 @@ class SliceEntropyModel(Hyperprior):
 
     def likelihood(self, r: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         """Of the residual r, with noise or rounded; the mean is that of the symbol, which is rounded without it."""
+        coded = self.gaussian_conditional.quantize(r, "noise" if self.training else "dequantize")
+        return self.probability(coded, mean if self.contexts else None, scale)
+
+    def probability(self, symbols: Tensor, mean: Tensor | None, scale: Tensor) -> Tensor:
+        """Of symbols, also of values between them: the Gaussian's in an interval of 1 around each."""
         gaussian = self.gaussian_conditional
-        coded = gaussian.quantize(r, "noise" if self.training else "dequantize")
-        return gaussian.likelihood_lower_bound(gaussian._likelihood(coded, scale, mean if self.contexts else None))
+        return gaussian.likelihood_lower_bound(gaussian._likelihood(symbols, scale, mean))
 
 
 def hyper_synthesis(*widths: int) -> nn.Sequential:

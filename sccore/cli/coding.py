@@ -35,7 +35,7 @@ def info(a) -> int:
 
 def encode(a) -> int:
     from sccore.cli import batch, ends
-    from sccore.codecs import checkpoint, coding, sci
+    from sccore.codecs import checkpoint, coding, refine, sci
     from sccore.data.images import is_image
 
     files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
@@ -46,6 +46,7 @@ def encode(a) -> int:
     a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
     model = weights(a.checkpoint)
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
+    refine.steps_of(a.effort, model)
     return left_out(*batch.run(encode_one, a, files, ends.say))
 
 
@@ -58,7 +59,7 @@ def encode_one(a, source, target) -> str:
     picture = read_picture(ends.source(source), ends.name(source), not a.no_alpha, a.keep_metadata)
     model = weights(a.checkpoint)
     mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
-    wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps)
+    wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps, effort=a.effort)
     data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
     ends.write(target, data)
     what = container.described(data)

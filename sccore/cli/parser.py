@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sccore import __version__
 from sccore.cli import batch, commands
-from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
+from sccore.cli.values import count, effort, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
@@ -90,6 +90,13 @@ def parser() -> Parser:
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
     sub.add_argument("--model", default=DEFAULT_WEIGHTS, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument(
+        "--effort",
+        type=effort,
+        default=0,
+        metavar="N",
+        help="take longer for a better picture in fewer bytes: 2^N steps of search, 0 (default) for none; decoding takes no longer",
+    )
     sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
     sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
     sub.add_argument("--keep-metadata", action="store_true", help="keep EXIF data and XMP; colours are sRGB, so that no profile is needed")

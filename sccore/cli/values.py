@@ -47,6 +47,7 @@ not_negative = _bounded(number, lambda value: value >= 0, "0 or more")
 share = _bounded(number, lambda value: 0 <= value <= 1, "a share, from 0 to 1")
 count = _bounded(whole, lambda value: value >= 1, "1 or more")
 natural = _bounded(whole, lambda value: value >= 0, "0 or more")
+effort = _bounded(whole, lambda value: 0 <= value <= 6, "from 0 to 6")
 seed = _bounded(whole, lambda value: 0 <= value < 2**63, "from 0 to 2^63 - 1")
 
 

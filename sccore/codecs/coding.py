@@ -8,6 +8,7 @@ import io
 import math
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
@@ -46,6 +47,7 @@ def encode(
     size: float | None = None,
     bpp: float | None = None,
     psnr: float | None = None,
+    effort: int = 0,
     progress: bool = False,
 ) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
@@ -63,7 +65,8 @@ def encode(
         size: instead of a lambda, bytes that the file shall have at most; it has at least 98 % of them, unless it is lossless.
         bpp: the same in bits per pixel.
         psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
-        progress: show the search for these.
+        effort: 0 to 6, search that long for symbols that make a better picture in fewer bits, see :mod:`sccore.codecs.refine`.
+        progress: show what takes long.
 
     Raises:
         InputError: an image, mask, model or lambda that cannot be used, or a size or quality that no lambda gives; says why.
@@ -75,7 +78,9 @@ def encode(
     """
     from sccore.codecs import sci
     from sccore.codecs.checkpoint import DEFAULT, find, load_model
+    from sccore.codecs.refine import steps_of
 
+    steps_of(effort)  # refuses what is no level
     if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
         raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
     if any(wish is not None and not wish > 0 for wish in (size, bpp, psnr)):
@@ -87,6 +92,7 @@ def encode(
     if size and exact and len(exact) <= size:
         return exact
     net = load_model(find(DEFAULT, lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
+    steps_of(effort, net)
     seen, _ = text_mask(picture, net, mask, detector)
     colours, extra = parts(picture)
     file_at = lambda value, **options: container.pack(replace(sci.learned(colours, net, value, seen, **options), **extra))
@@ -95,13 +101,15 @@ def encode(
 
         latents = sci.analyse(colours, net, seen)
         try:
-            learned = search.reach(lambda value: file_at(value, latents=latents), colours, net, size, psnr, progress)
+            plain = partial(file_at, latents=latents)
+            refined = partial(plain, effort=effort, progress=progress) if effort else None
+            learned = search.reach(plain, colours, net, size, psnr, progress, refined)
         except search.Unreachable:
             if psnr and exact:
                 return exact
             raise
     else:
-        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps)
+        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps, effort=effort, progress=progress)
         exact = lossless_file(len(learned) + BARGAIN)
     return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
 

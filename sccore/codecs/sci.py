@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from sccore import rans
 from sccore.codecs import container, dec_adapter
 from sccore.codecs.checkpoint import by_identity, load_model
+from sccore.codecs.refine import refine, steps_of
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.utils.beside import one_thread, side_by_side
@@ -55,6 +57,8 @@ def learned(
     mask: np.ndarray | None = None,
     latents: tuple[Tensor, Tensor] | None = None,
     adapter_steps: int = 0,
+    effort: int = 0,
+    progress: bool = False,
 ) -> container.File:
     """An image as a learned picture.
 
@@ -65,7 +69,10 @@ def learned(
         mask: text mask, bool (H, W); None stands for text everywhere.
         latents: of :func:`analyse`, if the image was analysed before.
         adapter_steps: gradient steps to fit adapters of WACNN's decoder in; they go into the file if they pay.
+        effort: of the search for better latents, 0 (none) to 6, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
+        progress: show the steps of that search.
     """
+    steps = steps_of(effort, model)
     if model.checkpoint_hash is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
     height, width = image.shape[:2]
@@ -75,13 +82,26 @@ def learned(
     with memory_for(width, height):
         latents = latents or analyse(image, model, mask)
         level = level_of(model, lmbda, latents[0].device)
-        y, z = model.encode_latents(*latents, level)
-        adapters = b""
+        identity = bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY]
+
+        def coded(y: Tensor, z: Tensor) -> container.File:
+            y_string, z_string = model.encode_latents(y, z, level)
+            return container.File(width, height, identity, lmbda, z_string, y_string)
+
+        def cost(file: container.File) -> float:
+            """Bits a pixel of the file and the squared errors of its picture, at lambda's price (Eq. 8)."""
+            errors = np.subtract(image, picture(file, model), dtype=np.float32) ** 2
+            return 8 * len(container.pack(file)) / (width * height) + lmbda * errors.mean(dtype=np.float64)
+
+        file = coded(*latents)
+        if steps:
+            x, m = to_tensors(image, mask, model)
+            file = min(file, coded(refine(model, x, m, latents, lmbda, (height, width), steps, progress), latents[1]), key=cost)
         if adapter_steps:
-            y_hat = model.decode_latents([y, z], latents[1].shape[-2:], level)[0].float()
+            y_hat = model.decode_latents([file.y, file.z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
-            adapters = dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width))
-    return container.File(width, height, bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY], lmbda, z, y, adapters=adapters)
+            file = replace(file, adapters=dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
+    return file
 
 
 def decode(

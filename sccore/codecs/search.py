@@ -7,6 +7,7 @@ a few files are enough. PSNR also jumps, by up to a decibel on flat pages, where
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -27,7 +28,13 @@ class Unreachable(InputError):
 
 
 def reach(
-    encode: Callable[[float], bytes], image: np.ndarray, model: Hyperprior, size: float | None, psnr: float | None, progress: bool = False
+    encode: Callable[[float], bytes],
+    image: np.ndarray,
+    model: Hyperprior,
+    size: float | None,
+    psnr: float | None,
+    progress: bool = False,
+    refined: Callable[[float], bytes] | None = None,
 ) -> bytes:
     """The file whose size is just below `size`, or whose PSNR is just above `psnr`.
 
@@ -39,6 +46,7 @@ def reach(
         size: bytes, or
         psnr: dB of the learned picture.
         progress: show each file as it is tried.
+        refined: lambda -> file, slowly; its files are the ones that count. `encode` then finds where to begin.
 
     Raises:
         Unreachable: below the smallest size or above the best quality, which it says.
@@ -48,7 +56,7 @@ def reach(
         raise InputError("these weights have one rate; a size or quality can be reached with those of a variable rate")
     with tqdm(desc="lambda", unit=" files", disable=not progress, leave=False) as bar:
 
-        def measure(lmbda):
+        def measure(encode, lmbda):
             data = encode(lmbda)
             value = math.log(len(data)) if size else quality(image, sci.picture(container.unpack(data), model))
             bar.update()
@@ -56,7 +64,10 @@ def reach(
             return value, data
 
         low, high = (math.log(SIZE * size), math.log(size)) if size else (psnr, psnr + PSNR)
-        tried = search(measure, model.lambdas, (low, high), GROWTH["size" if size else "psnr"])
+        tried = search(partial(measure, encode), model.lambdas, (low, high), growth := GROWTH["size" if size else "psnr"])
+        if refined:
+            nearest = min(tried, key=lambda one: abs(one[1] - (low + high) / 2))[0]
+            tried = search(partial(measure, refined), model.lambdas, (low, high), growth, nearest)
     shown = lambda value: f"{round(math.exp(value))} bytes" if size else f"{value:.2f} dB"
     fitting = [one for one in tried if (one[1] <= high if size else one[1] >= low)]
     if not fitting:
@@ -69,7 +80,7 @@ def reach(
     return best[2]
 
 
-def search(measure: Callable, lambdas: tuple[float, ...], window: tuple[float, float], growth: float) -> list[tuple]:
+def search(measure: Callable, lambdas: tuple[float, ...], window: tuple[float, float], growth: float, first: float = LMBDA) -> list[tuple]:
     """What was tried until a value lay in the window, or none could: [(lambda, value, what else `measure` gave)].
 
     The secant through the two values that are nearest, held between the lambdas that are known to lie on either side; halving
@@ -79,10 +90,11 @@ def search(measure: Callable, lambdas: tuple[float, ...], window: tuple[float, f
         measure: lambda -> (value, anything); values rise with lambda.
         lambdas: ascending; the first and the last bound the search.
         growth: of the value with ln(lambda), for the second try.
+        first: the lambda of the first try.
     """
     (low, high), (below, above) = window, (lambdas[0], lambdas[-1])
     tried: list[tuple] = []
-    lmbda = min(max(LMBDA, below), above)
+    lmbda = min(max(first, below), above)
     while len(tried) < TRIES:
         tried.append((lmbda, *measure(lmbda)))
         value, known = tried[-1][1], [one[0] for one in tried]

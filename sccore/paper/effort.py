@@ -1,0 +1,46 @@
+"""The codec page's table of `--effort`: what each level saves at equal PSNR, and its time."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sccore.evaluation.records import load_record, to_numbers
+from sccore.paper.tables import MISSING, bd_rate_cell, number, table
+from sccore.utils import paths
+
+COLUMNS = ("lmbda", "effort", "bytes", "bpp", "psnr", "psnr_text", "seconds")
+
+
+def record_of(dataset: str) -> Path:
+    """Where benchmarks/effort.py writes what it measures."""
+    return paths.RESULTS / "effort" / f"{dataset}.json"
+
+
+def gains(dataset: str = "samples") -> str:
+    """The verdict, and a row a level: BD-rate against effort 0, in the picture and in its text, what changes at two rates, and seconds."""
+    if not record_of(dataset).exists():
+        return MISSING
+    record = load_record(record_of(dataset), COLUMNS)
+    frame = to_numbers(pd.DataFrame(record["images"]).assign(codec=lambda rows: "effort " + rows["effort"].astype(str)))
+    anchor, *levels = sorted(frame["codec"].unique())
+    ends = sorted(frame["lmbda"].unique())[:: frame["lmbda"].nunique() - 1]
+    means = frame.groupby(["codec", "lmbda"])[["bytes", "psnr"]].mean()
+    seconds = frame.groupby("codec")["seconds"].median()
+
+    def moved(level: str, lmbda: float) -> str:
+        """Mean bytes and PSNR against effort 0."""
+        own, plain = means.loc[level, lmbda], means.loc[anchor, lmbda]
+        return f"{number(100 * (own['bytes'] / plain['bytes'] - 1))} %, {number(own['psnr'] - plain['psnr'], '+.2f')} dB"
+
+    rows = [[anchor, None, None, None, None, f"{seconds[anchor]:.1f}"]]
+    for level in levels:
+        cells = [bd_rate_cell(frame, level, anchor, metric) for metric in ("psnr", "psnr_text")]
+        rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.1f}"])
+    parts = f"the {record['side']} × {record['side']} pixels with most detail of {frame['name'].nunique()} of the {dataset}"
+    caption = (
+        f"Against effort 0, in real files: {parts}. Seconds are a processor's for one file at one rate, without the analysis; medians."
+    )
+    head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]
+    saved = " and ".join(f"at level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
+    verdict = f"At equal PSNR the bits of a file change {saved}. Decoding takes no longer."
+    return f"{verdict}\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
