@@ -36,7 +36,7 @@ train = fit.fit
 fit.fit = lambda *a, **k: train(*a, **k, save_every=0.3)
 if __name__ == "__main__":
     suite.START, *data = sys.argv[1:]
-    sys.exit(parser.main(["suite", "--budget", "5m", "--jobs", "2", "--device", "cpu", "--data", *data]))
+    sys.exit(parser.main(["suite", "--budget", "30m", "--jobs", "2", "--device", "cpu", "--data", *data]))
 """
 
 
@@ -138,7 +138,7 @@ def test_two_suites_at_once_share_the_work_and_a_third_makes_a_kill_good(project
     while not holder.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     second = start(project)
-    results = [process.communicate(timeout=600) for process in (first, second)]
+    results = [process.communicate(timeout=1200) for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), results
     assert all(output.count("done") == 3 for output, _ in results)
     assert re.search(r"note: wacnn-base: process \d+ on \S+ is at work on it", results[1][1])
