@@ -52,7 +52,8 @@ def test_every_form_is_measured_once(variants, base, tmp_path, monkeypatch):
     path = tmp_path / "variants.json"
     monkeypatch.setattr(context, "VARIANTS", path)
     assert context.forms() == context.flat_forms() == context.MISSING
-    call = lambda: variants.compare(base, page, page, page, tmp_path / "run", path, {}, crops=2, steps=3, batch=2, seed=0)
+    origin = {"date": "2026-11-27", "command": "context_variants.py"}
+    call = lambda: variants.compare(base, page, page, page, tmp_path / "run", path, dict(origin), crops=2, steps=3, batch=2, seed=0)
     record = call()
     assert list(record["forms"]) == list(variants.FORMS)
     for name, form in record["forms"].items():
