@@ -16,12 +16,29 @@ def record_of(dataset: str) -> Path:
     return paths.RESULTS / "effort" / f"{dataset}.json"
 
 
+def measured(dataset: str = "samples") -> pd.DataFrame:
+    """The record's rows, each level a codec of its own; no rows without a record."""
+    if not record_of(dataset).exists():
+        return pd.DataFrame(columns=["codec", "name", *COLUMNS])
+    rows = pd.DataFrame(load_record(record_of(dataset), COLUMNS)["images"])
+    return to_numbers(rows.assign(codec="effort " + rows["effort"].astype(str)))
+
+
+def verdict(dataset: str = "samples") -> str:
+    """What the levels save at equal PSNR, a sentence."""
+    frame = measured(dataset)
+    if frame.empty:
+        return MISSING
+    anchor, *levels = sorted(frame["codec"].unique())
+    saved = " and ".join(f"at level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
+    return f"At equal PSNR the bits of a file change {saved}."
+
+
 def gains(dataset: str = "samples") -> str:
     """The verdict, and a row a level: BD-rate against effort 0, in the picture and in its text, what changes at two rates, and seconds."""
-    if not record_of(dataset).exists():
+    if (frame := measured(dataset)).empty:
         return MISSING
-    record = load_record(record_of(dataset), COLUMNS)
-    frame = to_numbers(pd.DataFrame(record["images"]).assign(codec=lambda rows: "effort " + rows["effort"].astype(str)))
+    side = load_record(record_of(dataset), COLUMNS)["side"]
     anchor, *levels = sorted(frame["codec"].unique())
     ends = sorted(frame["lmbda"].unique())[:: frame["lmbda"].nunique() - 1]
     means = frame.groupby(["codec", "lmbda"])[["bytes", "psnr"]].mean()
@@ -36,11 +53,9 @@ def gains(dataset: str = "samples") -> str:
     for level in levels:
         cells = [bd_rate_cell(frame, level, anchor, metric) for metric in ("psnr", "psnr_text")]
         rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.1f}"])
-    parts = f"the {record['side']} × {record['side']} pixels with most detail of {frame['name'].nunique()} of the {dataset}"
+    parts = f"the {side} × {side} pixels with most detail of {frame['name'].nunique()} of the {dataset}"
     caption = (
         f"Against effort 0, in real files: {parts}. Seconds are a processor's for one file at one rate, without the analysis; medians."
     )
     head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]
-    saved = " and ".join(f"at level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
-    verdict = f"At equal PSNR the bits of a file change {saved}. Decoding takes no longer."
-    return f"{verdict}\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
+    return f"{verdict(dataset)} Decoding takes no longer.\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
