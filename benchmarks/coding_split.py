@@ -31,6 +31,7 @@ from sccore.evaluation.records import save_record
 from sccore.fixed_point import Convolution
 from sccore.presets import LMBDA
 from sccore.utils import paths
+from sccore.utils.device import native_bf16
 
 LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
 PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
@@ -62,14 +63,14 @@ class Clock:
         return timed
 
 
-def measured(function, *args) -> tuple[object, dict[str, list[float]]]:
+def measured(function, *args, **options) -> tuple[object, dict[str, list[float]]]:
     """What a function gives, and [by the clock, of the processor] for "whole" and each of PARTS that it went through."""
     clock = Clock()
     patches = [patch.object(owner, name, clock.around(getattr(owner, name), part)) for owner, name, part in PARTS]
     for p in patches:
         p.start()
     try:
-        result = clock.around(function, "whole")(*args)
+        result = clock.around(function, "whole")(*args, **options)
     finally:
         for p in patches:
             p.stop()
@@ -116,11 +117,10 @@ def main():
             rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
             for name, model in models.items():
-                data, seconds = measured(sci.encode, image, model, LMBDA)
+                data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"))
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
-            with patch.object(sci, "native_bf16", lambda device: False):
-                data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
+            data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
             row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}
             rounds[f"{weights.stem}, analysis in float32: encode"].append(row)
             for codec in codecs:

@@ -79,6 +79,7 @@ def encode(
     from sccore.codecs import sci
     from sccore.codecs.checkpoint import DEFAULT, find, load_model
     from sccore.codecs.refine import steps_of
+    from sccore.utils.device import native_bf16
 
     steps_of(effort)  # refuses what is no level
     if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
@@ -99,7 +100,7 @@ def encode(
     if size or psnr:
         from sccore.codecs import search
 
-        latents = sci.analyse(colours, net, seen)
+        latents = sci.analyse(colours, net, seen, native_bf16("cpu"))
         try:
             plain = partial(file_at, latents=latents)
             refined = partial(plain, effort=effort, progress=progress) if effort else None
@@ -109,7 +110,8 @@ def encode(
                 return exact
             raise
     else:
-        learned = file_at(default_lmbda(net, lmbda), adapter_steps=adapter_steps, effort=effort, progress=progress)
+        options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"))
+        learned = file_at(default_lmbda(net, lmbda), **options)
         exact = lossless_file(len(learned) + BARGAIN)
     return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
 

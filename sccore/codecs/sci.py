@@ -24,7 +24,6 @@ from sccore.codecs.refine import refine, steps_of
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.utils.beside import one_thread, side_by_side
-from sccore.utils.device import native_bf16
 from sccore.utils.errors import InputError
 
 LARGEST_AREA = 2**27  # pixels that are encoded
@@ -32,14 +31,15 @@ LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
 
 
 @torch.no_grad()
-def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None, bf16: bool = False) -> tuple[Tensor, Tensor]:
     """y and z of an image; the same for every lambda of a variable-rate model.
 
-    In bfloat16 where the processor computes it natively; its errors are small beside a step of the quantiser. Any y is a valid one to
-    encode, a decoder has no such choice.
+    Args:
+        bf16: compute in bfloat16, whose errors are small beside a step of the quantiser. Any y is a valid one to encode; a decoder has
+            no such choice.
     """
     x, mask = to_tensors(image, mask, model)
-    with side_by_side(), torch.autocast("cpu", torch.bfloat16, native_bf16("cpu")):
+    with side_by_side(), torch.autocast("cpu", torch.bfloat16, bf16):
         y, z = model.analysis(x.contiguous(memory_format=torch.channels_last), mask)
     return y.float().contiguous(), z.float().contiguous()
 
@@ -59,6 +59,7 @@ def learned(
     adapter_steps: int = 0,
     effort: int = 0,
     progress: bool = False,
+    bf16: bool = False,
 ) -> container.File:
     """An image as a learned picture.
 
@@ -71,6 +72,7 @@ def learned(
         adapter_steps: gradient steps to fit adapters of WACNN's decoder in; they go into the file if they pay.
         effort: of the search for better latents, 0 (none) to 6, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
         progress: show the steps of that search.
+        bf16: of the analysis.
     """
     steps = steps_of(effort, model)
     if model.checkpoint_hash is None:
@@ -80,7 +82,7 @@ def learned(
         raise InputError(f"image is {width}x{height}; possible are sides up to {container.LARGEST} and {LARGEST_AREA} pixels")
     lmbda = pick_lmbda(model, lmbda)
     with memory_for(width, height):
-        latents = latents or analyse(image, model, mask)
+        latents = latents or analyse(image, model, mask, bf16)
         level = level_of(model, lmbda, latents[0].device)
         identity = bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY]
 

@@ -24,8 +24,7 @@ SIZES = [(1, 1), (33, 17), (480, 640)]
     "name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"), ("cheng2020", "variable"), ("ms2020", "fixed")]
 )
 @pytest.mark.parametrize("height, width", SIZES)
-def test_round_trip_of_any_size(saved, screen, monkeypatch, name, rate, height, width):
-    monkeypatch.setattr(sci, "native_bf16", lambda device: False)  # the float path is in single precision
+def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
     image, mask = screen(height, width)
     data = sci.encode(image, model, 0.0035, mask)
@@ -82,10 +81,9 @@ def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_p
     assert next(model.parameters()).dtype == torch.float32 and np.array_equal(sccore.decode(data, model, float64=True), decoded)
 
 
-def test_bfloat16_hardly_moves_the_latents(saved, screen, monkeypatch):
+def test_bfloat16_hardly_moves_the_latents(saved, screen):
     model, _ = saved("sftip")
-    near = sci.analyse(screen(64, 128)[0], model)
-    monkeypatch.setattr(sci, "native_bf16", lambda device: False)
+    near = sci.analyse(screen(64, 128)[0], model, bf16=True)
     for y, exact in zip(near, sci.analyse(screen(64, 128)[0], model)):
         assert y.dtype == torch.float32 and (y - exact).std() < 0.02 * exact.std()
 
