@@ -14,10 +14,10 @@ from sccore.codecs.classical import CODECS
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import equal_rate, metrics
 from sccore.evaluation.records import complete, measured, trained
-from sccore.paper import seeds
+from sccore.paper import effort, seeds
 from sccore.paper.drawing.curves import rd_curves
 from sccore.paper.drawing.style import image_axes, styled, title
-from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, effort
+from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, training_effort
 from sccore.paper.tables import BASELINE, bd_rate_cell, paper_numbers, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
@@ -28,13 +28,13 @@ SETS = {"validation": "{} validation screenshots", "samples": "the {} samples"}
 
 
 def findings() -> str:
-    """The questions that a reader comes with, and what the records answer: a table of six rows."""
+    """The questions that a reader comes with, and what the records answer: a table of seven rows."""
     sets = {name: complete(measured(name)) for name in SETS}
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
     claim = f"{paper_numbers()['headline']['saving']:g} %"
     count = seeds.over_seeds(sets["samples"], model)[1]
-    ours = f"Ours is smaller: {effort(trained(model)) or 'not trained yet'}, {count} seed{'s' * (count != 1)} of each model"
+    ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'}, {count} seed{'s' * (count != 1)} of each model"
     return table(
         ["Question", "Answer"],
         [
@@ -43,6 +43,7 @@ def findings() -> str:
             ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: verdict(f, model, control))],
             [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network was not trained.<br>{ours}"],
             ["What does the codec add to the model? A spatial context, for the same pictures:", each(lambda f: verdict(f, DEFAULT, model))],
+            ["And a longer search by its encoder, `--effort`? On parts of the samples:", effort.verdict()],
             [
                 "Is it a good codec? Change in bits at equal PSNR:",
                 each(

@@ -20,7 +20,7 @@ COMPARED = {  # codec -> what it is there for
 OURS = {DEFAULT: "the same pictures as `sftip`, coded with a spatial context: the codec's default"}
 
 
-def effort(checkpoint: dict) -> str | None:
+def training_effort(checkpoint: dict) -> str | None:
     """Steps and hours of a checkpoint, those of the checkpoints it was started from included: "9,000 steps, 2.5 h"."""
     if not {"steps", "hours"} <= checkpoint.keys():
         return None
@@ -38,7 +38,7 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
         if own.empty:
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
-        rows.append([f"`{codec}`", role, effort(trained(codec, dataset)), *_spans(own), bd_rate_cell(frame, codec)])
+        rows.append([f"`{codec}`", role, training_effort(trained(codec, dataset)), *_spans(own), bd_rate_cell(frame, codec)])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 

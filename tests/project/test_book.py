@@ -201,9 +201,9 @@ def test_a_codec_on_some_of_the_images_is_compared_on_those(tmp_path, monkeypatc
 
 def test_effort_counts_what_came_before():
     stage = {"steps": 500, "seconds": 1800}
-    assert results.effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"
-    assert results.effort({"steps": 1000, "hours": 1.5, "history": [stage, stage]}) == "2,000 steps, 2.5 h"
-    assert results.effort({"file": "published.pth"}) is None
+    assert results.training_effort({"steps": 1000, "hours": 1.5}) == "1,000 steps, 1.5 h"
+    assert results.training_effort({"steps": 1000, "hours": 1.5, "history": [stage, stage]}) == "2,000 steps, 2.5 h"
+    assert results.training_effort({"file": "published.pth"}) is None
 
 
 def test_readme_shows_the_records():
