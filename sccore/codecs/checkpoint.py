@@ -237,7 +237,7 @@ def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+st
         if (path := paths.CHECKPOINTS / f"{name}.safetensors").exists():
             return path
     names = ", ".join(p.stem for p in shipped()) or "none"
-    raise InputError(f"no shipped weights of {stem} for lmbda {lmbda}; shipped: {names}")
+    raise InputError(f"no shipped weights of {stem}{f' for lmbda {lmbda}' if lmbda else ''}; shipped: {names}")
 
 
 def by_identity(identity: bytes) -> Path:
