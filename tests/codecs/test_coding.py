@@ -18,6 +18,7 @@ from sccore.codecs.coding import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.data.images import Picture
 from sccore.text import craft_weights, masks
+from sccore.utils.device import native_bf16
 from sccore.utils.errors import InputError
 
 
@@ -41,7 +42,7 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     assert encode(pixels) == encode(str(path)) == encode(Image.open(path)) == data
     assert encode(pixels, DEFAULT, 0.0067, masks.mask(pixels, "heuristic")) == data != encode(pixels, detector="none")
     model = sccore.load_model(DEFAULT)
-    assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067)
+    assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067, bf16=native_bf16("cpu"))
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
     assert parser.main(["decode", str(file), str(tmp_path / "y.png"), "--float64"]) == 0
     assert np.array_equal(sccore.read_image(tmp_path / "y.png"), sccore.decode(data, model, float64=True))

@@ -24,7 +24,7 @@ def test_every_point_says_setting_bytes_and_quality(frame):
     html = rd_plot(frame)
     said = re.findall(r"<title>(.*?)</title>", html)
     assert len(said) == 6 and said[0] == "SFTIP, λ = 0.0035: 0.200 bits per pixel, 0.2 kB, 33.00 dB in the mean."
-    assert "JPEG, quality 0.0035" in html and html.count('type="checkbox"') == 3 and html.count("stroke-dasharray") == 1
+    assert "JPEG, quality 0.0035" in html and html.count('type="checkbox"') == 3 and html.count('stroke-dasharray="') == 1
     assert "http" not in html and "data-picture" not in html
 
 
