@@ -17,7 +17,8 @@ from sccore.codecs.classical import CODECS
 from sccore.evaluation import bit_allocation, equal_rate, metrics
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
-from sccore.utils.beside import one_thread
+from sccore.utils.beside import side_by_side
+from sccore.utils.device import native_bf16
 
 KEPT = 16  # crops whose latents are kept, and as many whose files of AVIF are
 AVIF_QUALITIES = range(0, 101, 4)
@@ -64,9 +65,9 @@ class Explorer:
     @torch.no_grad()
     def code(self, crop: np.ndarray, mask: np.ndarray, lmbda: float) -> Seen:
         """The crop as our decoder shows it, with the estimated size of its file."""
-        latents = self._once(("y", crop.tobytes(), mask.tobytes()), lambda: sci.analyse(crop, self.model, mask))
+        latents = self._once(("y", crop.tobytes(), mask.tobytes()), lambda: sci.analyse(crop, self.model, mask, native_bf16("cpu")))
         level = sci.level_of(self.model, lmbda, latents[0].device)
-        with one_thread():  # a crop keeps no more busy
+        with side_by_side():
             y_hat, z_hat, likelihoods = self.model.code_latents(*latents, level)
             image = sci.to_image(self.model.synthesis(y_hat, z_hat), *crop.shape[:2])
         bits_map = -torch.log2(likelihoods["y"][0]).sum(0).cpu().numpy()

@@ -6,6 +6,7 @@ import pytest
 from sccore.codecs import sci
 from sccore.codecs.checkpoint import load_model
 from sccore.paper import explorer
+from sccore.utils.device import native_bf16
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def look():
 def test_size_and_picture_are_those_of_the_file(look, screen):
     crop, mask = screen(128, 192)
     seen = look.code(crop, mask, 0.0067)
-    file = sci.encode(crop, look.model, 0.0067, mask)
+    file = sci.encode(crop, look.model, 0.0067, mask, bf16=native_bf16("cpu"))
     assert seen.size == pytest.approx(len(file), rel=0.03)
     difference = np.abs(seen.image.astype(int) - sci.decode(file, look.model))
     assert difference.mean() < 0.1 and seen.bits_map.shape == (8, 12)
