@@ -11,7 +11,7 @@ NONE = "No time is recorded yet."
 
 
 def records(kind: str) -> list[dict]:
-    """What the files speed/KIND-*.json hold."""
+    """What the files of a kind hold, `speed/KIND-MACHINE.json`."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((paths.RESULTS / "speed").glob(f"{kind}-*.json"))]
 
 
