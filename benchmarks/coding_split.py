@@ -37,7 +37,7 @@ LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
 PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
     (sftip.SFTIP, "analysis", "analysis"),
     (Convolution, "forward", "exact networks"),
-    (hyperprior.Hyperprior, "_indexes", "indexes"),
+    (hyperprior, "tables_for", "indexes"),
     (hyperprior.BufferedRansEncoder, "encode_with_indexes", "rANS"),
     (hyperprior.RansDecoder, "decode_stream", "rANS"),
     (sftip.SFTIP, "synthesis", "synthesis"),
