@@ -175,13 +175,7 @@ def main():
     parser.add_argument("--validation", type=Path, required=True, help="folder with images/ and masks/")
     parser.add_argument("--samples", type=Path, default=paths.SAMPLES, help="the same; default the project's")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    for name, usual, what in (
-        ("crops", 200, "that are analysed"),
-        ("steps", 800, "of each form"),
-        ("batch", 2, "crops a step"),
-        ("seed", 0, ""),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=usual, help=f"{what} (default {usual})")
+    spatial.whole_numbers(parser, crops=200, steps=800, batch=2, seed=0)
     a = vars(parser.parse_args())
     origin = provenance.surroundings(a["validation"] / "images", masks_dir=a["validation"] / "masks")
     origin["samples"] = provenance.dataset(a["samples"] / "images", a["samples"] / "masks")

@@ -237,7 +237,8 @@ def score(a) -> int:
 def suite(a) -> int:
     from sccore.data.samples import load
     from sccore.training.plan import RUNS
-    from sccore.training.suite import Suite, run_suite, status
+    from sccore.training.status import status
+    from sccore.training.suite import Suite, run_suite
     from sccore.utils import paths
     from sccore.utils.device import chosen, jobs
     from sccore.utils.files import writable_folder

@@ -221,19 +221,20 @@ def learn(model, chunks, held_out, out: Path, identity: dict, progress: bool) ->
     return keep()
 
 
+def whole_numbers(parser: argparse.ArgumentParser, **usual: int) -> None:
+    """Options of a training of contexts, with what they usually are."""
+    what = {"crops": "that are analysed, ", "steps": "of training, ", "batch": "crops a step, "}
+    for name, value in usual.items():
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"{what.get(name, '')}default {value}")
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m sccore.training.spatial", description="Trains a spatial context behind a model.")
     parser.add_argument("--base", default="sftip", help="checkpoint, file or name of a shipped one; default sftip")
     parser.add_argument("--data", nargs="+", type=Path, required=True, help="folders or tar shards")
     parser.add_argument("--validation", type=Path, help="folder with images/ and masks/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    for name, usual, what in (
-        ("crops", 1000, "that are analysed"),
-        ("steps", 8000, "of training"),
-        ("batch", 6, "crops a step"),
-        ("seed", 0, ""),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=usual, help=f"{what} (default {usual})")
+    whole_numbers(parser, crops=1000, steps=8000, batch=6, seed=0)
     a = vars(parser.parse_args())
     validation = load(a.pop("validation")) if a["validation"] else a.pop("validation")
     print(json.dumps(fit_context(a.pop("base"), load(*a.pop("data")), a.pop("out"), validation, **a)))
