@@ -8,8 +8,10 @@ record in data/results/speed holds all of them.
 """
 
 import argparse
+import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -77,20 +79,22 @@ def measured(function, *args, **options) -> tuple[object, dict[str, list[float]]
     return result, dict(clock.seconds)
 
 
+ALONE = """
+import json, resource, subprocess, sys, time
+begun = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+clock, used = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({"clock": clock, "processor": used.ru_utime + used.ru_stime, "peak_MB": used.ru_maxrss / 1024}))
+"""
+
+
 def command(*line) -> dict:
-    """Seconds and peak memory of one command, from its start to its end."""
-    begun = time.perf_counter()
-    with open(os.devnull, "w", encoding="utf-8") as nothing:
-        child = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", "sccore", *map(str, line)],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, nothing.fileno(), 1)],
-        )
-        _, status, used = os.wait4(child, 0)
-    if status:
-        sys.exit(f"error: sccore {line[0]} failed")
-    return {"clock": time.perf_counter() - begun, "processor": used.ru_utime + used.ru_stime, "peak_MB": used.ru_maxrss / 1024}
+    """Seconds and peak memory of one command, from its start to its end.
+
+    A small process starts it: to the peak of a process Linux counts what the one had that started it.
+    """
+    run = [sys.executable, "-c", ALONE, sys.executable, "-m", "sccore", *map(str, line)]
+    return json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
 
 
 def main():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
 from sccore.utils import paths
@@ -32,11 +33,11 @@ import json, statistics, sys, time
 from pathlib import Path
 import numpy as np
 from sccore.codecs import sci
-from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint import DEFAULT, load_model
 from sccore.data.images import read_image
 from sccore.utils.paths import SAMPLES
 what, folder, count, name = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-model, picture = load_model("sftip"), read_image(SAMPLES / "images" / "codec_wiki.png")
+model, picture = load_model(DEFAULT), read_image(SAMPLES / "images" / "codec_wiki.png")
 if what == "encode":
     for i in range(count):
         part = np.ascontiguousarray(picture[8 * i : 8 * i + 64, 16 * i : 16 * i + 64])
@@ -74,7 +75,7 @@ def main(images: str = "28", times: str = "5"):
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "image": "crops of codec_wiki, 64x64",
-        "weights": "sftip",
+        "weights": DEFAULT,
         "lmbda": 0.0067,
         "settings": rows,
         "decoding 768x768 pixels, processor seconds": seconds,

@@ -9,7 +9,7 @@ from compressai.layers import conv1x1, conv3x3
 from torch import Tensor, nn
 
 from sccore.layers import GELU
-from sccore.utils.beside import each, in_strips
+from sccore.utils.beside import Beside, each, in_strips
 
 WINDOWS = 256  # that are looked at in one piece, outside training
 
@@ -142,4 +142,6 @@ class WAM(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_a(x) * torch.sigmoid(self.conv_b(x))
+        a = Beside(lambda: self.conv_a(x))
+        b = torch.sigmoid(self.conv_b(x))
+        return x + a.result() * b

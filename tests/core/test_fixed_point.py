@@ -27,6 +27,17 @@ def test_tables_agree_with_the_functions(x):
     assert abs(half_tanh(t).item() - 0.5 * math.tanh(x)) <= 0.5 / ACT
 
 
+@pytest.mark.parametrize(
+    "name, function", [("gelu", lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2), ("half_tanh", lambda v: math.tanh(v) / 2)]
+)
+def test_tables_are_the_same_on_every_machine(name, function):
+    """Libraries for erf and tanh differ by some 1e-12 of a step at most; no value is that near to the middle between two steps."""
+    steps = int(sccore.fixed_point.TABLE * ACT)
+    exact = [function(i / ACT) * ACT for i in range(-steps, steps)]
+    assert min(abs(value - math.floor(value) - 0.5) for value in exact) > 1e-9
+    assert sccore.fixed_point._table(name).mul(ACT).tolist() == [round(value) for value in exact]
+
+
 def test_copy_is_near_the_float_network_and_on_the_grid():
     torch.manual_seed(0)
     net, x = conv_chain(12, 16, 8, 4), torch.randn(1, 12, 9, 7)

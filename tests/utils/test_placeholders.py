@@ -1,0 +1,44 @@
+"""The commands that code start torch without what they do not need, and end without taking it apart."""
+
+import subprocess
+import sys
+from unittest.mock import Mock
+
+import pytest
+
+from sccore.__main__ import leave
+
+START = """
+import sys
+sys.argv = ["sccore", "encode"]
+from sccore.utils.placeholders import NO_META, Placeholders
+sys.meta_path.insert(0, Placeholders(NO_META))
+import torch
+assert not hasattr(sys.modules["torch._meta_registrations"], "meta_addmm"), "imported after all"
+assert torch.nn.functional.conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item() == 9
+"""
+LEAVE = "import sys, threading; from sccore.__main__ import leave; print('said'); print('so', file=sys.stderr); leave({code})"
+
+
+def run(code: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], text=True, **options)
+
+
+def test_torch_starts_without_its_rules_for_empty_tensors():
+    result = run(START, capture_output=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_was_said_is_written_before_the_end(code):
+    result = run(LEAVE.format(code=code), capture_output=True)
+    assert (result.returncode, result.stdout, result.stderr) == (code, "said\n", "so\n")
+
+
+@pytest.mark.parametrize("error, code", [(BrokenPipeError(), 0), (OSError(28, "No space left on device"), 1)])
+def test_a_full_disk_behind_standard_output_is_said_and_a_closed_pipe_is_not(error, code, monkeypatch, capsys):
+    ends = []
+    monkeypatch.setattr("os._exit", ends.append)
+    monkeypatch.setattr("sys.stdout", Mock(flush=Mock(side_effect=error)))
+    leave(0)
+    assert ends == [code] and capsys.readouterr().err == ("error: standard output: No space left on device\n" if code else "")
