@@ -222,8 +222,8 @@ class Hyperprior(nn.Module, ABC):
         return [encoder.flush(), z_string]
 
     @side_by_side()
-    def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid.
+    def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor, **parts) -> tuple[Tensor, Tensor]:
+        """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid; `parts` as of the subclass's `decode_parts`.
 
         Raises:
             InputError: no encoder has written these strings for a z of this shape; found before memory is taken for it.
@@ -247,7 +247,7 @@ class Hyperprior(nn.Module, ABC):
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
         z_hat = self._exact_z_hat(z_string, shape, level)
-        return self.decode_parts(self._exact, z_hat, residual), z_hat
+        return self.decode_parts(self._exact, z_hat, residual, **parts), z_hat
 
     def _exact_z_hat(self, z_string: bytes, shape, level: Tensor) -> Tensor:
         _, inverse_z = self.exact_gain(self.gain_z, level)

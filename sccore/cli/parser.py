@@ -109,6 +109,7 @@ def parser() -> Parser:
     sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
     sub.add_argument("--float64", action="store_true", help="the same pixels on any machine: the synthesis in float64, slower")
+    sub.add_argument("--preview", action="store_true", help="a quarter of the width and height, in a part of the time")
     sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
     batch_options(sub)
 

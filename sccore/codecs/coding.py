@@ -137,7 +137,9 @@ def lossless(picture: Picture, most: float = math.inf) -> container.File | None:
     return container.File(width, height, lossless=stream, exif=picture.exif, xmp=picture.xmp) if stream else None
 
 
-def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False) -> np.ndarray:
+def decode(
+    data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False, preview: bool = False
+) -> np.ndarray:
     """The image of a .sci file, uint8 (H, W, 3) in RGB, or (H, W, 4) in RGBA if it has alpha.
 
     Args:
@@ -146,6 +148,7 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = co
             A lossless file needs none.
         max_pixels: a larger image is refused before anything is computed.
         float64: the same pixels on any machine, in more time; see :func:`sccore.codecs.sci.picture`.
+        preview: a quarter of the width and height, in a part of the time; see :mod:`sccore.codecs.preview`.
 
     Raises:
         InputError: not a .sci file, another version, damaged, too large, or other weights needed; says which.
@@ -155,18 +158,28 @@ def decode(data: bytes | Path | str, model: Weights = None, max_pixels: int = co
         >>> sccore.decode(data).dtype
         dtype('uint8')
     """
-    return pixels(container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels), model, float64)
+    file = container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels)
+    return pixels(file, model, float64, preview)
 
 
-def pixels(file: container.File, model: Weights = None, float64: bool = False) -> np.ndarray:
+def pixels(file: container.File, model: Weights = None, float64: bool = False, preview: bool = False) -> np.ndarray:
     """The image of a file that was taken apart, as of :func:`decode`."""
+    if preview:
+        from sccore.codecs import preview as small
+
+        return small.preview(file, model)
     if file.lossless:
         return webp.decode(file.lossless)
     from sccore.codecs import sci
 
-    alpha = webp.decode(file.alpha)[..., 1] if file.alpha else None  # first: it may be damaged, and is quick
+    alpha = alpha_of(file)  # first: it may be damaged, and is quick
     image = sci.picture(file, model, float64)
     return image if alpha is None else np.dstack([image, alpha])
+
+
+def alpha_of(file: container.File) -> np.ndarray | None:
+    """What lies beside a learned picture as its alpha, uint8 (H, W)."""
+    return webp.decode(file.alpha)[..., 1] if file.alpha else None
 
 
 def text_mask(

@@ -1,14 +1,14 @@
 """`.sci` files for Pillow: importing this module is enough for `Image.open("shot.sci")` and `image.save("shot.sci", lmbda=0.0067)`.
 
 Opening takes the file apart and tells size, mode and metadata; the picture is decoded when its pixels are first asked for. Nothing
-of torch is loaded before that, and not at all for a lossless file.
+of torch is loaded before that, and not at all for a lossless file. `thumbnail` asks for a preview where that is large enough.
 """
 
 import io
 
 from PIL import Image, ImageFile
 
-from sccore.codecs import coding, container
+from sccore.codecs import coding, container, preview
 from sccore.utils.errors import InputError
 
 
@@ -22,7 +22,17 @@ class SciImageFile(ImageFile.ImageFile):
         self._size, self._mode = (self._sci.width, self._sci.height), "RGBA" if self._sci.has_alpha else "RGB"
         kept = {"exif": self._sci.exif, "xmp": self._sci.xmp, "lmbda": None if self._sci.lossless else self._sci.lmbda}
         self.info |= {"lossless": bool(self._sci.lossless)} | {name: value for name, value in kept.items() if value}
+        self._small = False
         self.tile = [ImageFile._Tile("raw", (0, 0) + self.size, 0, self.mode)]
+
+    def draft(self, mode, size):
+        """As `thumbnail` calls it: where a quarter of the sides is enough, the pixels will be those of :mod:`sccore.codecs.preview`."""
+        width, height = self.size
+        if self._sci is None or self._small or min(width // size[0], height // size[1]) < preview.SMALLER:
+            return None
+        self._small, self._size = True, (-(-width // preview.SMALLER), -(-height // preview.SMALLER))
+        self.tile = [ImageFile._Tile("raw", (0, 0) + self.size, 0, self.mode)]
+        return self.mode, (0, 0, width / preview.SMALLER, height / preview.SMALLER)
 
     def load(self):
         """Decodes the picture, the first time.
@@ -32,7 +42,7 @@ class SciImageFile(ImageFile.ImageFile):
         """
         if self._sci is not None and self.tile:
             try:
-                pixels = coding.pixels(self._sci)
+                pixels = coding.pixels(self._sci, preview=self._small)
             except InputError as error:
                 raise OSError(str(error)) from None
             if self.fp and self._exclusive_fp:

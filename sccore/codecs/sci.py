@@ -21,6 +21,7 @@ from sccore import rans
 from sccore.codecs import container, dec_adapter
 from sccore.codecs.checkpoint import by_identity, load_model
 from sccore.codecs.refine import refine, steps_of
+from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.utils.beside import one_thread, side_by_side
@@ -130,17 +131,43 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None, 
     Raises:
         InputError: damaged, or other weights needed; says which.
     """
-    width, height = file.width, file.height
-    rans.require(file.y, width * height / 256 * LEAST_CHANNELS * rans.LEAST)
-    if not isinstance(model, Hyperprior):
-        model = load_model(model) if model else at_hand(file.identity)
-    if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
-        raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
-    shape = tuple(-(-side // model.stride) for side in (height, width))  # of z, whose step is the stride
+    model, (width, height) = weights_for(file, model), (file.width, file.height)
+    shape = shape_of_z(file, model)
     lmbda = file.lmbda if model.lambdas else None
     with memory_for(width, height):
         output = model.decompress([[file.y], [file.z]], shape, lmbda, synthesis(model, file.adapters, float64))
         return to_image(output["x_hat"], height, width)
+
+
+@torch.no_grad()
+def first_slices(file: container.File, model: SliceEntropyModel, slices: int) -> Tensor:
+    """The first slices of y_hat alone, (1, channels, H/16, W/16), float64; the rest of the string is not read.
+
+    Raises:
+        InputError: as of :func:`picture`.
+    """
+    level = level_of(model, file.lmbda, next(model.parameters()).device)
+    with memory_for(file.width, file.height), side_by_side():
+        return model.decode_latents([file.y, file.z], shape_of_z(file, model), level, slices=slices)[0]
+
+
+def weights_for(file: container.File, model: Hyperprior | Path | str | None) -> Hyperprior:
+    """The model that encoded a file: as given, or found by its identity.
+
+    Raises:
+        InputError: other weights were given, or none are at hand; or the string of y is too short for the file's size.
+    """
+    rans.require(file.y, file.width * file.height / 256 * LEAST_CHANNELS * rans.LEAST)
+    if not isinstance(model, Hyperprior):
+        model = load_model(model) if model else at_hand(file.identity)
+    if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
+        raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
+    return model
+
+
+def shape_of_z(file: container.File, model: Hyperprior) -> tuple[int, ...]:
+    """Height and width of z, whose step is the model's stride."""
+    return tuple(-(-side // model.stride) for side in (file.height, file.width))
 
 
 @lru_cache(maxsize=2)

@@ -13,7 +13,7 @@ from sccore.data.decoding import LARGEST, allowing
 from sccore.utils.errors import InputError
 
 SIGNATURE, SIDE = 0x2F, 2**14 - 1  # first byte of a stream; pixels a side that Pillow's encoder takes
-FULL = 0.6  # of the bytes of a quick search: what the full one is taken to need at least, a guess
+FULL = 0.6  # of the bytes of a quick search: what the full one is taken to need at least, see sccore.evaluation.lossless
 HEADER = 5  # bytes: the signature, 14 bits each of width - 1 and height - 1, whether there is alpha, 3 bits of version
 
 

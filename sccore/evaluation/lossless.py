@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from sccore.codecs import webp
 from sccore.data.images import pair, read_image
 from sccore.evaluation.provenance import surroundings
 from sccore.evaluation.records import load_record, sweep
@@ -28,6 +29,8 @@ FOLDER = paths.RESULTS / "lossless"  # a record a data set
 
 def measure(images_dir: Path | str, out: Path | str | None = None, command: str | None = None, progress: bool = True) -> dict:
     """Bytes of each image of a folder in each format: a record with a row an image and format.
+
+    A row of WebP has beside them the bytes of the quick search, by which the codec decides whether it makes the full one.
 
     Args:
         out: JSON file, written after every image.
@@ -46,7 +49,8 @@ def measure(images_dir: Path | str, out: Path | str | None = None, command: str 
         image = read_image(path)
         for point in missing:
             count = coded(image, point["format"])
-            yield point | {"bytes": count, "bpp": 8 * count / (image.shape[0] * image.shape[1])}
+            row = point | {"bytes": count, "bpp": 8 * count / (image.shape[0] * image.shape[1])}
+            yield row | {"quick": len(webp.encode(image, quick=True))} if point["format"] == "WEBP" else row
 
     images = {found[1].name: found[1] for found in pair(images_dir)}
     return sweep(record, images, [{"format": name} for name in FORMATS], rows, out, progress)
@@ -68,3 +72,10 @@ def sizes(dataset: str = "samples") -> pd.DataFrame:
         return pd.DataFrame(columns=list(FORMATS))
     rows = pd.DataFrame(load_record(path, ("format", "bpp"), ())["images"])
     return rows.pivot(index="name", columns="format", values="bpp")[list(FORMATS)]
+
+
+def quick_shares(datasets: tuple[str, ...] = ("samples", "validation")) -> pd.Series:
+    """The full search's bytes by those of the quick one, by image, as recorded: what :data:`sccore.codecs.webp.FULL` stays below."""
+    found = [FOLDER / f"{name}.json" for name in datasets]
+    rows = [row for path in found if path.exists() for row in load_record(path, ("format", "bpp"), ())["images"]]
+    return pd.Series({row["name"]: row["bytes"] / row["quick"] for row in rows if "quick" in row}, dtype=float)

@@ -26,6 +26,17 @@ def test_there_and_back(tmp_path, screen):
     assert np.array_equal(np.array(Image.open(io.BytesIO(buffer.getvalue()))), np.array(image))
 
 
+def test_a_thumbnail_is_of_the_preview(tmp_path, screen, monkeypatch):
+    image = screen(160, 320)[0]
+    (tmp_path / "a.sci").write_bytes(data := sccore.encode(image, detector="none", fallback=False))
+    with Image.open(tmp_path / "a.sci") as small, Image.open(tmp_path / "a.sci") as large:
+        small.thumbnail((40, 20))
+        large.thumbnail((160, 80))
+    assert np.array_equal(np.array(large), np.array(Image.fromarray(sccore.decode(data)).resize((160, 80), Image.Resampling.BICUBIC, reducing_gap=2)))
+    shown = Image.fromarray(sccore.decode(data, preview=True)).resize((40, 20), Image.Resampling.BICUBIC, reducing_gap=2)
+    assert small.size == (40, 20) and np.array_equal(np.array(small), np.array(shown))
+
+
 def test_opening_decodes_nothing(tmp_path, screen, monkeypatch):
     image = Image.fromarray(screen(40, 50)[0])
     image.putalpha(77)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sccore.codecs import webp
 from sccore.evaluation import lossless
 from sccore.paper import results
 from sccore.paper.drawing.interactive import rd_plot
@@ -30,6 +31,15 @@ def test_each_image_and_format_has_a_row_and_the_record_is_gone_on_with(folder, 
     assert len(record["images"]) == 2 * len(lossless.FORMATS) and not record["failed"]
     assert all(row["bytes"] > 20 for row in record["images"])
     assert json.loads(out.read_text()) == record
+
+
+def test_the_full_search_never_needs_less_than_the_codec_takes_it_to(folder, tmp_path, monkeypatch):
+    shares = lossless.quick_shares()
+    assert len(shares) >= 40 and shares.min() > webp.FULL
+    monkeypatch.setattr(lossless, "FOLDER", tmp_path)
+    assert lossless.quick_shares().empty
+    lossless.measure(folder, tmp_path / "samples.json", progress=False)
+    assert list(lossless.quick_shares().index) == ["a.png", "b.png"]
 
 
 def test_what_changes_a_pixel_is_refused(monkeypatch):
