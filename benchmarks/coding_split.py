@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from sccore import hyperprior, sftip
-from sccore.codecs import checkpoint, classical, sci
+from sccore.codecs import checkpoint, classical, container, preview, sci
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image
 from sccore.evaluation import provenance
@@ -120,10 +120,13 @@ def main():
         for _ in range(a.rounds):
             rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
+            rounds["command: preview"].append(command("decode", file, back, "--checkpoint", weights, "--preview"))
             for name, model in models.items():
                 data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"))
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
+            small = container.unpack(file.read_bytes())
+            rounds[f"{weights.stem}: preview"].append(measured(preview.preview, small, models[weights.stem])[1])
             data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
             row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}
             rounds[f"{weights.stem}, analysis in float32: encode"].append(row)

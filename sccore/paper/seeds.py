@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sccore.evaluation.bd_rate import bd_rate, between, bootstrap
-from sccore.evaluation.records import complete, measured, of_codec
+from sccore.evaluation.records import complete, load_record, measured, of_codec
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, number, table
 from sccore.paper.tables_2_5 import CONTROL, FULL
 from sccore.training.plan import RUNS, Planned
@@ -179,3 +179,23 @@ def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> st
     most = [f"{max(values):.1f} %" for values in found if values]
     said = "The same model with another seed differs by up to {} in the picture and {} in text regions.".format(*most) if most else ""
     return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), said)))
+
+
+def short(dataset: str = CHANCE) -> str:
+    """The short trainings with several seeds: what they were, and :func:`by_seed`."""
+    frame = complete(measured(dataset))
+    if frame.empty:
+        return MISSING
+    recipe = load_record(next((paths.RESULTS / dataset).glob("*.json")))["checkpoint"]["recipe"]
+    what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops from the weights that all models began with."
+    return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
+
+
+def over_chance(dataset: str = CHANCE) -> str:
+    """:func:`pooled` of the short trainings in a sentence."""
+    frame = complete(measured(dataset))
+    count = len(seeds_of(frame, FULL))
+    if not count:
+        return f"Short trainings with several seeds: {MISSING}."
+    picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
+    return f"Short trainings, {count} seeds of each, interval over images and seeds: picture {picture}, text regions {text}."

@@ -3,6 +3,7 @@
 import json
 import statistics
 
+from sccore.codecs.checkpoint import DEFAULT
 from sccore.paper.drawing.style import title
 from sccore.paper.tables import paper_numbers, table
 from sccore.utils import paths
@@ -105,9 +106,14 @@ def coding() -> str:
             parts = {part: median(rounds, part) for part, value in first.items() if isinstance(value, list) and part != "whole"}
             spent = ", ".join(f"{part} {value:.2f}" for part, value in parts.items() if value >= 0.05)
             spent += f"; {first['bytes']:,} bytes, {first['psnr']:.2f} dB" if "psnr" in first else ""
+            if name == "command":
+                spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
             who = "the command, from its start" if name == "command" else title(name)
             rows.append([who, action, f"{median(rounds, 'whole'):.2f}", spent or None])
         crop = f"a crop of `{record['image']}` at λ = {record['lmbda']:g}"
         caption = f"Seconds by the clock to code {crop}. {record['machine']}; medians of {count} rounds."
-        said.append(captioned(f"tbl-coding-{i}", caption, ["codec", "", "seconds", "of these"], rows))
+        whole = {what: median(rounds, "whole") for what, rounds in record["rounds"].items()}
+        start = whole["command: decode"] - whole[f"{DEFAULT}: decode"]
+        below = f"Of the command's {whole['command: decode']:.1f} seconds to decode, {start:.1f} are the start of Python and torch, the weights and the PNG file."
+        said.append(captioned(f"tbl-coding-{i}", caption, ["codec", "", "seconds", "of these"], rows, below))
     return "\n\n".join(said) or NONE

@@ -32,7 +32,9 @@ def test_a_thumbnail_is_of_the_preview(tmp_path, screen, monkeypatch):
     with Image.open(tmp_path / "a.sci") as small, Image.open(tmp_path / "a.sci") as large:
         small.thumbnail((40, 20))
         large.thumbnail((160, 80))
-    assert np.array_equal(np.array(large), np.array(Image.fromarray(sccore.decode(data)).resize((160, 80), Image.Resampling.BICUBIC, reducing_gap=2)))
+    assert np.array_equal(
+        np.array(large), np.array(Image.fromarray(sccore.decode(data)).resize((160, 80), Image.Resampling.BICUBIC, reducing_gap=2))
+    )
     shown = Image.fromarray(sccore.decode(data, preview=True)).resize((40, 20), Image.Resampling.BICUBIC, reducing_gap=2)
     assert small.size == (40, 20) and np.array_equal(np.array(small), np.array(shown))
 

@@ -90,3 +90,8 @@ def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short):
     assert "| 1 | −5.0 % (−5.0 to −5.0) | −5.0 %" in shown and "| 2 | −15.0 % (−15.0 to −15.0) |" in shown
     assert "differs by up to 9.6 % in the picture and 9.6 % in text regions." in shown
     assert MISSING in seeds.by_seed(short.iloc[:0])
+
+
+def test_short_trainings_are_missing_until_they_are_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr("sccore.utils.paths.RESULTS", tmp_path)
+    assert seeds.short() == MISSING and MISSING in seeds.over_chance()
