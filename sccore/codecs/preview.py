@@ -56,26 +56,18 @@ def save(linear: Linear, path: Path | str) -> None:
         np.savez(file, kernel=linear.kernel.astype(np.float16), bias=linear.bias.astype(np.float32), weights=np.array(linear.weights))
 
 
-def preview(file: container.File, model: "Hyperprior | Path | str | None" = None) -> np.ndarray:
-    """A quarter of the picture's width and height, rounded up: uint8 (h, w, 3), or (h, w, 4) if it has alpha.
-
-    Of weights that the map does not belong to, and of lossless files, the picture is decoded as a whole and reduced.
+def preview(file: container.File, model: "Hyperprior | Path | str | None" = None) -> np.ndarray | None:
+    """A quarter of a learned picture's width and height, rounded up: uint8 (h, w, 3), without alpha; None if the map is of other weights.
 
     Raises:
         InputError: as of :func:`sccore.decode`.
     """
-    from sccore.codecs import coding
-
-    if file.lossless:
-        return reduced(coding.pixels(file))
     from sccore.codecs import sci
 
     model = sci.weights_for(file, model)
     if not (linear := shipped()) or model.checkpoint_hash not in linear.weights:
-        return reduced(coding.pixels(file, model))
-    alpha = coding.alpha_of(file)
-    image = apply(linear, sci.first_slices(file, model, SLICES), file.height, file.width)
-    return image if alpha is None else np.dstack([image, reduced(alpha)])
+        return None
+    return apply(linear, sci.first_slices(file, model, SLICES), file.height, file.width)
 
 
 def apply(linear: Linear, y_hat, height: int, width: int) -> np.ndarray:
