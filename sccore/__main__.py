@@ -1,11 +1,13 @@
 """The command line: `sccore`, or `python -m sccore`."""
 
+import gc
 import os
 import sys
 
 from sccore.utils import allocator
 from sccore.utils.placeholders import NO_META, Placeholders
 
+RARELY = 100_000  # objects between two searches for garbage; while torch starts, the usual ones find none and take a tenth of the time
 CODING = "encode", "decode", "info"  # commands of seconds, of which starting and ending are a good part
 
 
@@ -15,6 +17,7 @@ def main() -> int:
     coding = sys.argv[1:2] and sys.argv[1] in CODING
     if coding:
         sys.meta_path.insert(0, Placeholders(NO_META))
+        gc.set_threshold(RARELY)
     from sccore.cli import parser  # loads numpy, so after the allocator
 
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a terminal without some letter gets its number

@@ -143,5 +143,5 @@ class WAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         a = Beside(lambda: self.conv_a(x))
-        b = torch.sigmoid(self.conv_b(x))
-        return x + a.result() * b
+        b = self.conv_b(x)
+        return in_strips(lambda x, a, b: (x + a * torch.sigmoid(b),), (x, a.result(), b), rows=48, halo=0)[0]

@@ -21,7 +21,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils import paths
-from sccore.utils.beside import one_thread
+from sccore.utils.beside import Beside, side_by_side
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, regular, replacing
 
@@ -132,7 +132,7 @@ def base_of(path: Path | str, header: dict) -> Path | None:
         identity = b""
     if len(identity) != 32:
         raise InputError(f"{path}: damaged (its base is not named by a sha256)")
-    if "base" in read_header(base := by_identity(identity)):
+    if "base" in read_header(base := by_identity(identity, Path(path).stem)):
         raise InputError(f"{path}: its base {base.name} has a base itself")
     return base
 
@@ -155,7 +155,7 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
-@one_thread()
+@side_by_side()
 def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code.
 
@@ -176,9 +176,10 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     header = read_header(path)
     base = base_of(path, header)
     try:
+        content = Beside(lambda: unpack(tensors(path, base)))
         with Unfilled():
             model = build(**header["spec"])
-        state = unpack(tensors(path, base))
+        state = content.result()
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
         model.load_state_dict(state, assign=True)
@@ -240,9 +241,13 @@ def find(model: str = "sftip", lmbda: float | None = None, prior: str = "text+st
     raise InputError(f"no shipped weights of {stem}{f' for lmbda {lmbda}' if lmbda else ''}; shipped: {names}")
 
 
-def by_identity(identity: bytes) -> Path:
-    """The checkpoint whose sha256 starts with `identity`, among the shipped ones and the local runs."""
-    for path in (*paths.CHECKPOINTS.glob("*.safetensors"), *paths.RUNS.glob("*/model.safetensors")):
+def by_identity(identity: bytes, near: str = "") -> Path:
+    """The checkpoint whose sha256 starts with `identity`, among the shipped ones and the local runs.
+
+    Files are read to be compared: first those whose name begins the name `near`, small ones before large ones.
+    """
+    files = (*paths.CHECKPOINTS.glob("*.safetensors"), *paths.RUNS.glob("*/model.safetensors"))
+    for path in sorted(files, key=lambda path: (not near.startswith(path.stem), path.stat().st_size)):
         if bytes.fromhex(file_hash(path))[: len(identity)] == identity:
             return path
     raise InputError(f"needs weights {identity.hex()}, which are not at hand; name their file with --checkpoint")
