@@ -137,8 +137,6 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         "BD-rate against WACNN, by the whole picture and by its text regions. "
         "The validation screenshots are not shipped. They were collected like the training images:",
         by_measure([codec for codec in COMPARED | OURS if codec != BASELINE]),
-        "BD-rate of the codec against classical ones:",
-        beside_classical({"samples": frame, "validation": complete(measured("validation"))}),
     ]
     readme = between_marks(readme, "findings", [findings()])
     return between_marks(readme, "results", [comparison(frame, COMPARED | OURS, dataset), *(said if count else [])])

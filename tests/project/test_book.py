@@ -210,6 +210,7 @@ def test_readme_shows_the_records():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"<!-- {what}:{where} -->" in readme for what in ("findings", "results") for where in ("begin", "end"))
     assert readme == made_anew.with_results(readme), "run: python -m sccore.paper.readme"
+    assert readme.count("\n") < 150, "it is read in a minute; the rest belongs into the book"
 
 
 def test_readme_keeps_the_rest():
