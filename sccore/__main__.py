@@ -34,9 +34,9 @@ def leave(code: int):
         except BrokenPipeError:  # the reader has seen enough
             pass
         except OSError as error:  # a full disk
-            code = code or 1
-            if stream is sys.stdout:
+            if not code:
                 print(f"error: standard output: {error.strerror}", file=sys.stderr)
+            code = code or 1
     os._exit(code)
 
 

@@ -1,6 +1,7 @@
 """`python -m sccore`: info, encode, decode, fetch, evaluate, bd-rate, plot, masks, render, ..., anchors, train, suite."""
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
 DEFAULT_WEIGHTS = "sftip-interlaced"  # of sccore.codecs.checkpoint, which is slow to import
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # of a disk behind standard output; files see to themselves
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
@@ -303,4 +305,8 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in FULL or error.filename:
+            raise
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
     return 1

@@ -137,3 +137,11 @@ def test_weights_of_one_rate_refuse_another(tmp_path, saved, screen, capsys):
     assert parser.main([*line, "0.0067"]) == 1 and not (tmp_path / "x.sci").exists()
     assert "these weights are for lmbda 0.0035, not 0.0067" in capsys.readouterr().err
     assert parser.main([*line, "0.0035"]) == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
+def test_a_full_disk_behind_standard_output_is_one_line():
+    line = [sys.executable, "-m", "sccore", "info", "--model", "sftip"]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
