@@ -131,6 +131,20 @@ CODECS = {
             _avif_versions,
         ),
         PillowCodec(
+            "avif-plain",
+            "AVIF",
+            "as avif, without tools for screens: no palettes, no copies of what was seen before",
+            (1, 6, 14, 24, 36, 50),
+            {
+                "codec": "aom",
+                "subsampling": "4:4:4",
+                "speed": 6,
+                "max_threads": 1,
+                "advanced": {"tune": "psnr", "enable-palette": "0", "enable-intrabc": "0"},
+            },
+            _avif_versions,
+        ),
+        PillowCodec(
             "hevc",
             "HEIF",
             "x265 intra, preset slow, YCbCr 4:4:4, tune=psnr; a HEIF file",
