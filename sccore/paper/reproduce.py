@@ -88,7 +88,7 @@ def limit() -> list[Time]:
 
 def commands() -> str:
     """The table in Markdown: what one gets, the command, and the latest time on two cores and on a GPU."""
-    classical = ("jpeg", "webp", "jxl", "avif", "hevc")
+    classical = ("jpeg", "webp", "jxl", "avif", "avif-plain", "hevc")
     rows: list[tuple[str, str, list[Time]]] = [
         ("Installation and all tests", "make test", []),
         ("This book, with every table and figure", "make book", []),
