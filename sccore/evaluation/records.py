@@ -28,9 +28,13 @@ COLUMNS = ("bpp", "psnr")  # of a codec's rows
 
 
 def save_record(path: Path | str, record: dict) -> None:
-    """Write a record so that a kill at any moment leaves the old file or the new one, never a part."""
+    """Write a record so that a kill at any moment leaves the old file or the new one, never a part. Each row is a line of the file."""
+    text = json.dumps(record | {"images": []} if record.get("images") else record, indent=1, allow_nan=False)
+    if record.get("images"):
+        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in record["images"])
+        text = text.replace('\n "images": []', f'\n "images": [\n  {rows}\n ]', 1)
     with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=1, allow_nan=False), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
 
 
 def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iterable[str] = ("codec",)) -> dict:

@@ -7,7 +7,7 @@ import pytest
 
 from sccore.evaluation.records import measured
 from sccore.paper import tables_2_5
-from sccore.paper.tables import EARLIER, MISSING, paper_numbers
+from sccore.paper.tables import MISSING, paper_numbers
 from sccore.training import plan
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -15,10 +15,8 @@ from sccore.utils.errors import InputError
 
 @pytest.fixture
 def records(tmp_path, monkeypatch):
-    """A copy of the samples' records of the earlier network, which has all ablations, and of two classical codecs."""
-    shutil.copytree(paths.RESULTS / EARLIER / "samples", tmp_path / "samples")
-    for codec in ("jpeg", "avif"):
-        shutil.copy(paths.RESULTS / "samples" / f"{codec}.json", tmp_path / "samples")
+    """A copy of the samples' records."""
+    shutil.copytree(paths.RESULTS / "samples", tmp_path / "samples")
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     return tmp_path / "samples"
 
