@@ -13,7 +13,7 @@ from sccore.data.decoding import LARGEST, allowing
 from sccore.utils.errors import InputError
 
 SIGNATURE, SIDE = 0x2F, 2**14 - 1  # first byte of a stream; pixels a side that Pillow's encoder takes
-FULL = 0.6  # of the bytes of a quick search: what the full one is taken to need at least, see sccore.evaluation.lossless
+FULL = 0.55  # of the bytes of a quick search: what the full one is taken to need at least, see sccore.evaluation.lossless
 HEADER = 5  # bytes: the signature, 14 bits each of width - 1 and height - 1, whether there is alpha, 3 bits of version
 
 
@@ -26,7 +26,7 @@ def encode(image: np.ndarray, quick: bool = False) -> bytes | None:
     if max(image.shape[:2]) > SIDE:
         return None
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "WEBP", lossless=True, **({"quality": 75, "method": 4} if quick else {"quality": 100, "method": 6}))
+    Image.fromarray(image).save(file, "WEBP", lossless=True, **({"quality": 75, "method": 6} if quick else {"quality": 100, "method": 6}))
     data, at = file.getbuffer(), 12
     while data[at : at + 4] != b"VP8L":
         at += 8 + (length := struct.unpack_from("<I", data, at + 4)[0]) + length % 2
