@@ -1,6 +1,8 @@
-"""How long coding takes on cores that other work shares: medians for each number of threads, alone and beside a busy loop a core.
+"""How long coding takes on cores that other work shares: medians for each number of threads, alone and beside a busy loop.
 
-python benchmarks/shared_cores.py [SIDE] [TIMES]
+    python benchmarks/shared_cores.py [SIDE] [TIMES]
+
+The record lies in data/results/limits.
 """
 
 import json
@@ -8,6 +10,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
+
+from sccore.evaluation import provenance
+from sccore.evaluation.records import save_record
+from sccore.utils import paths
 
 CODE = """
 import json, resource, sys, time
@@ -40,20 +46,20 @@ def measured(side: str, times: str, threads: int) -> dict:
     return dict(zip(("encode", "decode", "user"), (round(v, 3) for v in json.loads(done.stdout))))
 
 
-def main(side: str = "256", times: str = "7"):
+def main(side: str = "768", times: str = "3"):
+    rows = []
     for beside in (0, 1):
         others = [multiprocessing.Process(target=busy, daemon=True) for _ in range(beside)]
         for other in others:
             other.start()
         for threads in (1, 2, 16):
-            print(
-                json.dumps(
-                    {"side": int(side), "busy": beside, "threads": threads, **measured(side, times, threads), "load": os.getloadavg()[0]}
-                ),
-                flush=True,
-            )
+            rows.append({"busy loops": beside, "threads": threads, **measured(side, times, threads)})
+            print(json.dumps(rows[-1]), flush=True)
         for other in others:
             other.kill()
+    record = {"command": provenance.command_line(), "date": provenance.now(), "machine": provenance.machine()}
+    record |= {"versions": provenance.versions(), "image": f"codec_wiki, {side}x{side}", "rows": rows}
+    save_record(paths.RESULTS / "limits" / "shared-cores.json", record)
 
 
 if __name__ == "__main__":

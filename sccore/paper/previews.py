@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -40,15 +41,17 @@ def gains(dataset: str = "samples") -> str:
 
 
 @style.styled
-def beside(name: str = "gmessages", lmbda: float = LMBDA) -> Figure:
-    """The reduced original of a sample, and the preview of its file."""
+def beside(name: str = "codec_wiki", size: tuple[int, int] = (640, 1024), lmbda: float = LMBDA) -> Figure:
+    """A part (H, W) of a sample, reduced, and the preview of its file."""
     import matplotlib.pyplot as plt
 
     import sccore
 
     image = read_image(paths.SAMPLES / "images" / f"{name}.png")
-    data = sccore.encode(image, lmbda=lmbda, mask=read_mask(paths.SAMPLES / "masks" / f"{name}.png", image.shape[:2]), fallback=False)
-    figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.4))
+    mask = read_mask(paths.SAMPLES / "masks" / f"{name}.png", image.shape[:2])
+    image, mask = (np.ascontiguousarray(layer[: size[0], : size[1]]) for layer in (image, mask))
+    data = sccore.encode(image, lmbda=lmbda, mask=mask, fallback=False)
+    figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.3))
     for axis, title, shown in zip(axes, ("original, reduced", "preview"), (preview.reduced(image), sccore.decode(data, preview=True))):
         axis.imshow(shown, interpolation="nearest")
         axis.set(title=title, xticks=[], yticks=[])
