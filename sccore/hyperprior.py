@@ -188,6 +188,7 @@ class Hyperprior(nn.Module, ABC):
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
         return tuple(map(to_grid, unit(level)))
 
+    @torch.no_grad()  # exact numbers have no gradient, and threads must not track one
     @side_by_side()
     def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
         """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings.
@@ -221,6 +222,7 @@ class Hyperprior(nn.Module, ABC):
         encoder.encode_with_indexes(symbols, indexes, *tables_of(self.gaussian_conditional))
         return [encoder.flush(), z_string]
 
+    @torch.no_grad()
     @side_by_side()
     def decode_latents(self, strings: list[bytes], shape: tuple[int, int], level: Tensor, **parts) -> tuple[Tensor, Tensor]:
         """The inverse of :meth:`encode_latents`: y_hat and z_hat, float64 on the grid; `parts` as of the subclass's `decode_parts`.

@@ -19,7 +19,7 @@ from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 RED, BLACK = (255, 0, 0), (0, 0, 0)
-FULL_COLOUR = ("jpeg", "jxl", "avif", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp
+FULL_COLOUR = ("jpeg", "jxl", "avif", "avif-plain", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp
 
 
 @pytest.fixture(params=list(classical.CODECS))
@@ -114,7 +114,7 @@ def test_missing_codecs_are_named_with_the_hint(monkeypatch):
     monkeypatch.delenv("SCCORE_VTM", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     usable, skipped = classical.usable()
-    assert [codec.name for codec in usable if codec.name != "hevc"] == ["jpeg", "webp", "avif"]
+    assert [codec.name for codec in usable if codec.name != "hevc"] == ["jpeg", "webp", "avif", "avif-plain"]
     why = dict(line.split(": ", 1) for line in skipped)
     assert "no bpgenc and no bpgdec on the PATH" in why["bpg"] and "libbpg" in why["bpg"]
     assert "SCCORE_VTM" in why["vtm-scc"] and "pip install" in why["jxl"]

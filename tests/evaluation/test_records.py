@@ -192,7 +192,7 @@ def test_a_record_belongs_to_one_process_at_a_time(tmp_path):
 
 
 def test_each_row_is_a_line(tmp_path):
-    record = {"codec": "a", "images": [{"name": "x", "bpp": 0.5}, {"name": "\n \"images\": []", "bpp": None}], "failed": []}
+    record = {"codec": "a", "images": [{"name": "x", "bpp": 0.5}, {"name": '\n "images": []', "bpp": None}], "failed": []}
     records.save_record(tmp_path / "a.json", record)
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads(text) == record and list(json.loads(text)) == list(record) and '\n  {"name": "x", "bpp": 0.5},\n' in text
