@@ -10,6 +10,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from sccore.codecs.checkpoint import load_model
@@ -18,6 +19,7 @@ from sccore.data.samples import load
 from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
+from sccore.evaluation.records import save_record
 from sccore.paper.seeds import CHANCE
 from sccore.training.begin import begin
 from sccore.training.fit import end_at_signals, fit
@@ -42,6 +44,12 @@ def crops(folders: list[Path], out: Path) -> tuple[Path, Path]:
     return out / "images", out / "masks"
 
 
+def held_out_loss(log: Path) -> dict[str, list[float]]:
+    """What the record keeps of a run's log: the held-out loss before the first step and after the last."""
+    losses = pd.read_csv(log)["val_loss"].dropna()
+    return {"held_out_loss": [float(losses.iloc[0]), float(losses.iloc[-1])]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
@@ -61,7 +69,9 @@ def main():
         fit(model, data, a.out / name, recipe=recipe, validation=validation)
     images, masks = crops([paths.SAMPLES, a.validation], a.out / "crops")
     for name in chosen:
-        evaluate(load_model(a.out / name / "model.safetensors"), images, masks, out=paths.RESULTS / CHANCE / f"{name}.json", name=name)
+        path = paths.RESULTS / CHANCE / f"{name}.json"
+        record = evaluate(load_model(a.out / name / "model.safetensors"), images, masks, out=path, name=name)
+        save_record(path, record | held_out_loss(a.out / name / "log.csv"))
 
 
 if __name__ == "__main__":

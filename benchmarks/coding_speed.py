@@ -23,7 +23,11 @@ from PIL import Image
 from sccore.evaluation import provenance
 from sccore.utils import paths
 
-BARE = [sys.executable, "-c", "import sys; from sccore.cli.parser import main; sys.exit(main())"]  # as it would start without a choice
+BARE = [
+    sys.executable,
+    "-c",
+    "import sys; from sccore.cli.command_line import main; sys.exit(main())",
+]  # as it would start without a choice
 WAYS = {"system": BARE, "chosen": [sys.executable, "-m", "sccore"]}
 
 

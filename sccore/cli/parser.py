@@ -1,19 +1,16 @@
-"""`python -m sccore`: info, encode, decode, fetch, evaluate, bd-rate, plot, masks, render, ..., anchors, train, suite."""
+"""The commands of `python -m sccore` and their options."""
 
 import argparse
-import errno
-import os
 import sys
 from pathlib import Path
 
 from sccore import __version__
-from sccore.cli import batch, commands
+from sccore.cli import commands
 from sccore.cli.values import count, effort, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
 DEFAULT_WEIGHTS = "sftip-interlaced"  # of sccore.codecs.checkpoint, which is slow to import
-FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # of a disk behind standard output; files see to themselves
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
@@ -277,36 +274,3 @@ def parser() -> Parser:
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
     sub.add_argument("--float32", action="store_true", help=FLOAT32)
     return main
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Runs one command.
-
-    Returns:
-        0; 1 for bad input, which is one line on stderr; 3 where some files were left out and named, and the rest is done.
-    """
-    batch.show_notes()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # names that are not UTF-8, and terminals that are not
-    try:
-        arguments = parser().parse_args(argv)
-        if not (pixels := getattr(arguments, "max_pixels", None)):
-            return arguments.run(arguments) or 0
-        from sccore.data.decoding import allowing
-
-        with allowing(pixels):
-            return arguments.run(arguments) or 0
-    except InputError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader has seen enough: `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno not in FULL or error.filename:
-            raise
-        print(f"error: standard output: {error.strerror}", file=sys.stderr)
-    return 1

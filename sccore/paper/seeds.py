@@ -186,8 +186,10 @@ def short(dataset: str = CHANCE) -> str:
     frame = complete(measured(dataset))
     if frame.empty:
         return MISSING
-    recipe = load_record(next((paths.RESULTS / dataset).glob("*.json")))["checkpoint"]["recipe"]
+    runs = [load_record(path) for path in (paths.RESULTS / dataset).glob("*.json")]
+    recipe, (first, *_), last = runs[0]["checkpoint"]["recipe"], runs[0]["held_out_loss"], [run["held_out_loss"][-1] for run in runs]
     what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops from the weights that all models began with."
+    what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
     return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
 
 

@@ -17,6 +17,7 @@ from sccore.codecs.checkpoint import DEFAULT, load_model, read_header
 from sccore.data.samples import centre_crops, load
 from sccore.entropy import SliceEntropyModel
 from sccore.utils import paths
+from sccore.utils.files import file_hash
 
 CROP = 512
 RIDGE = 1e-4  # of the mean square of what the map sees
@@ -24,8 +25,7 @@ RIDGE = 1e-4  # of the mean square of what the map sees
 
 def weights_with_this_y(path: Path) -> tuple[str, ...]:
     """The sha256 of a checkpoint, and of the base whose transforms it has."""
-    model = load_model(path)
-    return tuple(filter(None, (model.checkpoint_hash, read_header(path).get("base"))))
+    return tuple(filter(None, (file_hash(path), read_header(path).get("base"))))
 
 
 @torch.no_grad()

@@ -4,10 +4,7 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 
-NO_META = {
-    "torch._meta_registrations",
-    "torch.distributed._meta_registrations",
-}  # shapes of tensors without content, a fifth of torch's start
+NO_META = {"torch._meta_registrations", "torch.distributed._meta_registrations"}  # rules for tensors without content
 
 
 class Placeholders(MetaPathFinder, Loader):

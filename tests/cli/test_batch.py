@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import sccore
-from sccore.cli import batch, parser
+from sccore.cli import batch, command_line
 from sccore.codecs.checkpoint import DEFAULT
 
 
@@ -22,7 +22,7 @@ def folder(tmp_path, screen):
 
 
 def run(*words):
-    return parser.main(list(map(str, words)))
+    return command_line.main(list(map(str, words)))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import sccore
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import checkpoint
 from sccore.evaluation import records
 from sccore.utils.errors import InputError
@@ -53,7 +53,7 @@ def test_a_folder_goes_on_past_what_cannot_be_read(folder, tmp_path, saved, comm
         ],
         "train": "train --model wacnn --initial noise --steps 1 --batch 1 --crop 64 --data".split() + [folder, "--out", out],
     }[command]
-    assert parser.main(list(map(str, line))) == 3
+    assert command_line.main(list(map(str, line))) == 3
     said = capsys.readouterr()
     for name in ("folder.png: ", "link.png: ", "bad", "empty"):
         assert any(name in one for one in (said.err + said.out).splitlines()), said
@@ -63,7 +63,7 @@ def test_a_folder_goes_on_past_what_cannot_be_read(folder, tmp_path, saved, comm
 def test_standard_input_and_output(tmp_path, saved, screen, monkeypatch, capfdbinary):
     def through(line, content):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
-        assert parser.main([*line.split(), "--checkpoint", str(saved("wacnn")[1])]) == 0
+        assert command_line.main([*line.split(), "--checkpoint", str(saved("wacnn")[1])]) == 0
         sys.stdout.flush()
         return capfdbinary.readouterr().out
 
@@ -89,7 +89,7 @@ def test_what_is_no_file_is_one_line_and_no_hang(tmp_path, command, capsys):
     }
     for name, said in lines.items():
         signal.alarm(20)
-        assert parser.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1
+        assert command_line.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1
         signal.alarm(0)
         (error,) = capsys.readouterr().err.splitlines()
         assert error.startswith("error: ") and said in error
@@ -109,7 +109,7 @@ def test_standard_input_by_its_name(tmp_path, screen, monkeypatch, capsys):
     ]
     for content, code, said in ((data, 0, '"width": 50'), (b"", 1, "error: standard input: not a .sci file")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
-        assert parser.main(["info", "-"]) == code and said in "".join(capsys.readouterr())
+        assert command_line.main(["info", "-"]) == code and said in "".join(capsys.readouterr())
 
 
 def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
@@ -134,9 +134,9 @@ def test_a_full_disk_leaves_weights_and_records(tmp_path, saved):
 def test_weights_of_one_rate_refuse_another(tmp_path, saved, screen, capsys):
     Image.fromarray(screen(40, 50)[0]).save(tmp_path / "x.png")
     line = ["encode", str(tmp_path / "x.png"), str(tmp_path / "x.sci"), "--checkpoint", str(saved("wacnn", "fixed")[1]), "--lmbda"]
-    assert parser.main([*line, "0.0067"]) == 1 and not (tmp_path / "x.sci").exists()
+    assert command_line.main([*line, "0.0067"]) == 1 and not (tmp_path / "x.sci").exists()
     assert "these weights are for lmbda 0.0035, not 0.0067" in capsys.readouterr().err
-    assert parser.main([*line, "0.0035"]) == 0
+    assert command_line.main([*line, "0.0035"]) == 0
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")

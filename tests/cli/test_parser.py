@@ -13,7 +13,7 @@ from models import lively
 from PIL import Image
 
 import sccore
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import checkpoint, sci
 
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -31,7 +31,7 @@ def here(capsys):
 
     def command(*arguments):
         with warnings.catch_warnings():  # main() changes how they are shown
-            code = parser.main(list(map(str, arguments)))
+            code = command_line.main(list(map(str, arguments)))
         return code, *capsys.readouterr()
 
     return command
@@ -153,7 +153,7 @@ def test_encode_finds_the_text_and_says_how(tmp_path, saved, screen, monkeypatch
     image, target = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(64, 128)[0]).save(image)
     line = lambda model, *options: ("encode", image, target, "--checkpoint", saved(model)[1], "--lossy", *options)
-    encode = lambda *arguments: parser.main(list(map(str, line(*arguments))))
+    encode = lambda *arguments: command_line.main(list(map(str, line(*arguments))))
     assert encode("sftip") == 0
     output, found = capsys.readouterr(), target.read_bytes()
     assert "note: text mask by heuristic, not a text detector" in output.err and craft_weights.COMMAND in output.err

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import ends, parser, values
+from sccore.cli import command_line, ends, values
 from sccore.data import datasets
 from sccore.data.samples import load
 from sccore.utils import paths
@@ -62,7 +62,7 @@ CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 )
 def test_options_are_checked_before_any_work(line, why, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert parser.main(line.split()) == 1
+    assert command_line.main(line.split()) == 1
     error = capsys.readouterr().err
     assert why in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 

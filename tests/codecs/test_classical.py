@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import classical, programs
 from sccore.codecs.programs import BPG, VTM
 from sccore.evaluation import bd_rate, metrics, provenance
@@ -233,7 +233,7 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
     monkeypatch.setenv("PATH", "")
     images, masks = folders
     arguments = ["anchors", "--images", str(images), "--masks", str(masks), "--out", str(paths.RESULTS / "shots")]
-    assert parser.main([*arguments, "--codec", "jpeg", "avif"]) == 0
+    assert command_line.main([*arguments, "--codec", "jpeg", "avif"]) == 0
     captured = capsys.readouterr().err
     assert "jpeg: 100%" in captured and "avif: 100%" in captured and "skipped" not in captured
     record = load_record(paths.RESULTS / "shots" / "avif.json")
@@ -245,8 +245,8 @@ def test_the_command_writes_records_that_compare(folders, tmp_path, monkeypatch,
     frame = load_dataset("shots")
     found = bd_rate.compare(*(frame[frame["codec"] == name] for name in ("jpeg", "avif")), resamples=20)
     assert -90 < found["bd_rate"] < -20 and found["overlap"] > 0.5
-    assert parser.main([*arguments, "--codec", "bpg", "jpeg", "--quality", "50"]) == 1  # a quality needs one codec
-    assert parser.main([*arguments, "--codec", "bpg", "jpeg"]) == 1
+    assert command_line.main([*arguments, "--codec", "bpg", "jpeg", "--quality", "50"]) == 1  # a quality needs one codec
+    assert command_line.main([*arguments, "--codec", "bpg", "jpeg"]) == 1
     assert "skipped: bpg: no bpgenc" in capsys.readouterr().err
     assert load_dataset("shots").equals(frame)  # nothing was measured again
 
@@ -266,7 +266,7 @@ def test_an_unreadable_image_is_named_and_the_others_measured(folders, tmp_path,
         str(tmp_path / "out"),
     ]
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
-    assert parser.main(arguments) == 3
+    assert command_line.main(arguments) == 3
     assert capsys.readouterr().err.splitlines()[-1] == "error: jpeg: 0.png: not an image"
     record = json.loads((tmp_path / "out" / "jpeg.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in record["images"]] == ["1.png"] and record["qualities"] == [10]

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import sccore
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import coding, container, sci, webp
 from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.coding import text_mask
@@ -36,7 +36,7 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     monkeypatch.setattr("warnings.showwarning", None)  # main() replaces it
     path, file = tmp_path / "x.png", tmp_path / "x.sci"
     Image.fromarray(screen(80, 96)[0]).save(path)
-    assert parser.main(["encode", str(path), str(file), "--lossy"]) == 0
+    assert command_line.main(["encode", str(path), str(file), "--lossy"]) == 0
     pixels, data = sccore.read_image(path), file.read_bytes()
     encode = partial(sccore.encode, fallback=False)
     assert encode(pixels) == encode(str(path)) == encode(Image.open(path)) == data
@@ -44,7 +44,7 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     model = sccore.load_model(DEFAULT)
     assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067, bf16=native_bf16("cpu"))
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
-    assert parser.main(["decode", str(file), str(tmp_path / "y.png"), "--float64"]) == 0
+    assert command_line.main(["decode", str(file), str(tmp_path / "y.png"), "--float64"]) == 0
     assert np.array_equal(sccore.read_image(tmp_path / "y.png"), sccore.decode(data, model, float64=True))
 
 
@@ -137,13 +137,13 @@ def test_hidden_colours_are_a_smooth_continuation(sticker):
 def test_from_a_file_with_alpha_to_one(tmp_path, sticker, capsys):
     path, file = tmp_path / "in.png", tmp_path / "x.sci"
     Image.fromarray(sticker).save(path)
-    assert parser.main(["encode", str(path), str(file), "--detector", "none"]) == 0
+    assert command_line.main(["encode", str(path), str(file), "--detector", "none"]) == 0
     assert file.read_bytes() == encode(path) == encode(Image.open(path)) == encode(sticker)
     for name in ("y.png", "y.webp", "y.tif"):
-        assert parser.main(["decode", str(file), str(tmp_path / name)]) == 0
+        assert command_line.main(["decode", str(file), str(tmp_path / name)]) == 0
         again = np.array(Image.open(tmp_path / name))
         assert again.shape == (120, 160, 4) and np.array_equal(again[..., 3], sticker[..., 3])
-    assert parser.main(["decode", str(file), str(tmp_path / "y.bmp")]) == 0
+    assert command_line.main(["decode", str(file), str(tmp_path / "y.bmp")]) == 0
     assert "BMP has no alpha, put on white" in capsys.readouterr().err
     assert np.array_equal(sccore.read_image(tmp_path / "y.bmp"), on_white(sticker[..., :3], sticker[..., 3]))
 
@@ -157,15 +157,15 @@ def test_metadata_is_kept_on_demand(tmp_path, page, kind, lossless, capsys):
     options = {"pnginfo": text} if kind == "png" else {"xmp": xmp}
     Image.fromarray(page).save(tmp_path / f"in.{kind}", exif=exif, **options)
     line = ["encode", str(tmp_path / f"in.{kind}"), str(tmp_path / "x.sci"), "--detector", "none", *["--lossy"] * (not lossless)]
-    assert parser.main(line) == 0 and set(container.unpack((tmp_path / "x.sci").read_bytes()).chunks) <= {"y", "z", "lossless"}
-    assert parser.main([*line, "--keep-metadata"]) == 0
+    assert command_line.main(line) == 0 and set(container.unpack((tmp_path / "x.sci").read_bytes()).chunks) <= {"y", "z", "lossless"}
+    assert command_line.main([*line, "--keep-metadata"]) == 0
     assert encode(tmp_path / f"in.{kind}", fallback=lossless, metadata=True) == (tmp_path / "x.sci").read_bytes()
     for name in ("y.png", "y.webp", "y.jpg"):
-        assert parser.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / name)]) == 0
+        assert command_line.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / name)]) == 0
         with Image.open(tmp_path / name) as again:
             again.load()
             assert dict(again.getexif()) == {0x010E: "a page"} and again.size == (120, 160) and again.info["xmp"] == xmp
-    assert parser.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / "y.bmp")]) == 0
+    assert command_line.main(["decode", str(tmp_path / "x.sci"), str(tmp_path / "y.bmp")]) == 0
     assert "EXIF and XMP not written, BMP has no place for it" in capsys.readouterr().err
 
 
@@ -191,7 +191,7 @@ def test_coding_imports_nothing_that_it_does_not_need(command, more, tmp_path, s
     (tmp_path / "x.sci").write_bytes(sccore.encode(tmp_path / "x.png", detector="none", fallback="lossless" in command))
     command = command.split()[0]
     names = ("x.png", "y.sci") if command == "encode" else ("x.sci", "y.png")
-    code = f"import sys; from sccore.cli.parser import main; print(main(sys.argv[1:]), {NEVER | more!r} & set(sys.modules))"
+    code = f"import sys; from sccore.cli.command_line import main; print(main(sys.argv[1:]), {NEVER | more!r} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code, command, *(tmp_path / name for name in names)], capture_output=True, text=True)
     assert result.stdout.splitlines()[-1] == "0 set()", result.stdout + result.stderr
 

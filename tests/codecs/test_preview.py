@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import sccore
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import checkpoint, container, preview
 from sccore.data.images import read_image
 from sccore.evaluation.metrics import psnr
@@ -60,7 +60,7 @@ def test_alpha_lossless_files_and_other_weights(shot, tmp_path):
 
 def test_the_command_says_the_size(learned, tmp_path, capsys):
     (tmp_path / "a.sci").write_bytes(learned)
-    assert parser.main(["decode", str(tmp_path / "a.sci"), str(tmp_path / "a.png"), "--preview"]) == 0
+    assert command_line.main(["decode", str(tmp_path / "a.sci"), str(tmp_path / "a.png"), "--preview"]) == 0
     assert "101x76" in capsys.readouterr().out and Image.open(tmp_path / "a.png").size == (101, 76)
 
 

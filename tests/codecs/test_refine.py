@@ -9,7 +9,7 @@ from PIL import Image
 
 import sccore
 import sccore.codecs.pillow_plugin  # noqa: F401  registers
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import container, refine, sci, search
 from sccore.context import LATTICE
 
@@ -115,7 +115,7 @@ def test_nonsense_is_one_line(saved, screen, tmp_path, capsys):
         sccore.encode(image, saved("cheng2020")[0], effort=1)
     Image.fromarray(image).save(tmp_path / "a.png")
     for options, said in ((["--effort", "12"], "from 0 to 6"), (["--effort", "1", "--checkpoint", str(saved("cheng2020")[1])], "slices")):
-        assert parser.main(["encode", str(tmp_path / "a.png"), str(tmp_path / "a.sci"), *options]) == 1
+        assert command_line.main(["encode", str(tmp_path / "a.png"), str(tmp_path / "a.sci"), *options]) == 1
         assert said in capsys.readouterr().err and not (tmp_path / "a.sci").exists()
     assert math.log2(refine.steps_of(6)) == 6 and refine.steps_of(0) == 0
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.data import datasets, download
 from sccore.data.images import pair, read_image
 from sccore.utils import paths
@@ -76,7 +76,7 @@ def little(server, tmp_path, monkeypatch):
 
 def test_a_catalogue_is_rebuilt_pixel_by_pixel(little, capsys):
     _, address, asked, expected = little
-    assert parser.main(["fetch", "little", "--mirror", address]) == 0
+    assert command_line.main(["fetch", "little", "--mirror", address]) == 0
     images, masks = datasets.place("little")
     assert images == paths.DATA / "little/images" and masks is None
     got = {stem: path for stem, path, _ in pair(images)}
@@ -84,7 +84,7 @@ def test_a_catalogue_is_rebuilt_pixel_by_pixel(little, capsys):
     assert Image.open(got["clear"]).mode == "RGB" and got["big"].suffix == ".webp"
     assert "4 images, 4 of them new" in capsys.readouterr().out
     count = len(asked)
-    assert parser.main(["fetch", "little", "--mirror", address]) == 0 and len(asked) == count  # nothing is asked for again
+    assert command_line.main(["fetch", "little", "--mirror", address]) == 0 and len(asked) == count  # nothing is asked for again
     assert "4 images, 0 of them new" in capsys.readouterr().out
 
 
@@ -94,7 +94,7 @@ def test_what_is_wrong_is_named_and_the_rest_arrives_and_goes_on(little, capsys)
     Image.fromarray(noise(9)).save(folder / "plain.png")
     (folder / "clear.png").unlink()
     (folder / "with blank #1.png").write_bytes(good[:100])
-    assert parser.main(["fetch", "little", "--mirror", address]) == 3
+    assert command_line.main(["fetch", "little", "--mirror", address]) == 3
     out, err = capsys.readouterr()
     assert "1 images, 1 of them new" in out
     errors = sorted(line for line in err.splitlines() if line.startswith("error"))
@@ -111,18 +111,18 @@ def test_another_webp_encoder_is_told_apart_from_a_wrong_image(little, tmp_path,
     _, address, _, expected = little
     text = (tmp_path / "little.tsv").read_text(encoding="utf-8")
     (tmp_path / "little.tsv").write_text(text.replace(sha256(expected["big"]), "0" * 64), encoding="utf-8")
-    assert parser.main(["fetch", "little", "--mirror", address]) == 0
+    assert command_line.main(["fetch", "little", "--mirror", address]) == 0
     assert "note: 1 of the right source and size" in capsys.readouterr().out
 
 
 def test_no_server_and_no_catalogue_are_one_line(little, capsys, monkeypatch):
     monkeypatch.setattr(download.time, "sleep", lambda _: None)
-    assert parser.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
+    assert command_line.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
     assert capsys.readouterr().err.count("\nerror: ") == 4
-    assert parser.main(["fetch", "siqad"]) == 1
+    assert command_line.main(["fetch", "siqad"]) == 1
     said = capsys.readouterr().err
     assert "cannot be downloaded by a program" in said and "fetch siqad --from FOLDER" in said
-    assert parser.main(["fetch", "nothing"]) == 1 and "known: samples, kodak, open" in capsys.readouterr().err
+    assert command_line.main(["fetch", "nothing"]) == 1 and "known: samples, kodak, open" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -140,13 +140,13 @@ def copy(tmp_path, monkeypatch):
 
 
 def test_a_users_copy_is_taken_over_as_links(copy, capsys):
-    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 0
+    assert command_line.main(["fetch", "siqad", "--from", str(copy)]) == 0
     images = paths.DATA / "siqad/images"
     assert sorted(p.name for p in images.iterdir()) == ["cim1.bmp", "cim2.bmp", "cim3.bmp"]
     assert (images / "cim1.bmp").samefile(copy / "references/cim1.bmp")
     out = capsys.readouterr().out
     assert "3 images, 3 of them new" in out and "siqad has 20 images, here are 3" in out
-    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 0 and "0 of them new" in capsys.readouterr().out
+    assert command_line.main(["fetch", "siqad", "--from", str(copy)]) == 0 and "0 of them new" in capsys.readouterr().out
     assert datasets.place("siqad") == (images, None)
 
 
@@ -154,7 +154,7 @@ def test_a_copy_with_faults_is_taken_as_far_as_it_goes(copy, capsys):
     (copy / "references/cim2.bmp").write_bytes(b"BM")
     (copy / "references/cim9.bmp").mkdir()
     Image.fromarray(noise(5)).save(copy / "cim3.bmp")
-    assert parser.main(["fetch", "siqad", "--from", str(copy)]) == 3
+    assert command_line.main(["fetch", "siqad", "--from", str(copy)]) == 3
     err = capsys.readouterr().err
     assert "error: cim2.bmp: " in err and "cim3.bmp: same stem" in err
     assert sorted(p.name for p in (paths.DATA / "siqad/images").iterdir()) == ["cim1.bmp", "cim3.bmp"]
@@ -188,7 +188,7 @@ def test_a_folder_of_images_is_a_data_set(tmp_path):
 
 
 def test_the_list_says_what_everything_is(capsys):
-    assert parser.main(["fetch", "--list"]) == 0
+    assert command_line.main(["fetch", "--list"]) == 0
     shown = capsys.readouterr().out
     for name, dataset in datasets.DATASETS.items():
         assert f"\n{name} " in f"\n{shown}" and dataset.source in shown

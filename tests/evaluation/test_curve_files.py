@@ -5,7 +5,7 @@ import json
 import pytest
 from compressai.utils.plot.__main__ import parse_json_file
 
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.evaluation import bd_rate, records
 from sccore.evaluation.curve_files import read, read_all
 from sccore.utils.errors import InputError
@@ -24,7 +24,7 @@ def theirs(tmp_path):
 
 
 def run(*words):
-    return parser.main(list(map(str, words)))
+    return command_line.main(list(map(str, words)))
 
 
 def test_both_forms_are_read(theirs):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.cli.parser import main
+from sccore.cli.command_line import main
 from sccore.evaluation import detectors
 from sccore.text import masks, words
 from sccore.utils.errors import InputError

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.codecs import classical
 from sccore.evaluation import metrics
 from sccore.evaluation.evaluate import evaluate
@@ -176,7 +176,7 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
         Image.fromarray(layer).save(tmp_path / folder / "x.png")
     out = tmp_path / "r.json"
     line = ["evaluate", "--checkpoint", saved("wacnn")[1], "--lmbda", 0.0067, "--images", tmp_path, "--out", out]
-    call = lambda *also: parser.main([str(word) for word in [*line, *also]])
+    call = lambda *also: command_line.main([str(word) for word in [*line, *also]])
     assert call() == 0
     plain = load_record(out)
     assert "also" not in plain and "ms_ssim_text" not in plain["images"][0]
@@ -189,9 +189,9 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
     assert call("--also", "ms_ssim_text", "gmsd") == 0 and json.loads(out.read_text(encoding="utf-8"))["date"] == date
     capsys.readouterr()
     assert call("--also", "beauty") == 1 and "unknown ruler beauty" in capsys.readouterr().err
-    assert parser.main(["evaluate", "--also", "list"]) == 0 == parser.main(["anchors", "--also", "list"])
+    assert command_line.main(["evaluate", "--also", "list"]) == 0 == command_line.main(["anchors", "--also", "list"])
     assert capsys.readouterr().out.count("mdsi") == 2
-    assert parser.main(["evaluate"]) == 1 and "--images is needed" in capsys.readouterr().err
+    assert command_line.main(["evaluate"]) == 1 and "--images is needed" in capsys.readouterr().err
 
 
 def test_the_same_from_python(tmp_path, saved, screen):

@@ -20,7 +20,7 @@ from sccore.utils import allocator, device
 for module in pkgutil.walk_packages(sccore.__path__, "sccore."):
     if not module.name.endswith(("__main__", "papermill_engine")):  # the latter is loaded by papermill
         importlib.import_module(module.name)
-from sccore.cli.parser import main
+from sccore.cli.command_line import main
 assert device.cores() >= 1
 for line in sys.argv[1:]:
     print(main(line.split()))

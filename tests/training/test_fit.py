@@ -93,8 +93,8 @@ def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = train_command(tmp_path, "--steps", "60", "--optimizer", "adam")
     script = (
-        "import sys; from sccore.cli import parser; from sccore.training import fit; train = fit.fit;"
-        "fit.fit = lambda *a, **k: train(*a, **k, save_every=0.5); sys.exit(parser.main(sys.argv[1:]))"
+        "import sys; from sccore.cli import command_line; from sccore.training import fit; train = fit.fit;"
+        "fit.fit = lambda *a, **k: train(*a, **k, save_every=0.5); sys.exit(command_line.main(sys.argv[1:]))"
     )
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)

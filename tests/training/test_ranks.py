@@ -16,7 +16,7 @@ from sccore.utils.paths import ROOT, SAMPLES
 
 TRAIN = """
 import sys
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.training import fit
 from sccore.hyperprior import GaussianConditional
 EntropyModel = GaussianConditional.__mro__[1]
@@ -25,7 +25,7 @@ if sys.argv.pop(1) == "quiet":  # the noise differs by rank
     EntropyModel.quantize = lambda self, x, mode, means=None: x if mode == "noise" else quantize(self, x, mode, means)
 train = fit.fit
 fit.fit = lambda *a, **k: train(*a, **k, save_every=0)
-sys.exit(parser.main(sys.argv[1:]))
+sys.exit(command_line.main(sys.argv[1:]))
 """
 
 

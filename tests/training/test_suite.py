@@ -26,7 +26,7 @@ TINY = """
 import sys
 from dataclasses import replace
 from sccore import klt
-from sccore.cli import parser
+from sccore.cli import command_line
 from sccore.training import fit, plan, suite
 klt.STEPS = 2
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
@@ -36,7 +36,7 @@ train = fit.fit
 fit.fit = lambda *a, **k: train(*a, **k, save_every=0.3)
 if __name__ == "__main__":
     suite.START, *data = sys.argv[1:]
-    sys.exit(parser.main(["suite", "--budget", "30m", "--jobs", "2", "--device", "cpu", "--data", *data]))
+    sys.exit(command_line.main(["suite", "--budget", "30m", "--jobs", "2", "--device", "cpu", "--data", *data]))
 """
 
 

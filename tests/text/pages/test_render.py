@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from sccore.cli.parser import main
+from sccore.cli.command_line import main
 from sccore.data.images import read_image
 from sccore.text.pages import appearance, chromium, render
 from sccore.text.words import oracle
