@@ -20,7 +20,8 @@ from sccore.training.plan import RUNS, Planned
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-CHANCE = "chance"  # records of short trainings with several seeds, of benchmarks/chance.py
+# records of benchmarks/short_trainings.py: from the start of all models with several seeds, and from the KLT of the images
+CHANCE, SCRATCH = "chance", "scratch"
 
 
 def runs(folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> list[Planned]:

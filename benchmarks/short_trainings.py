@@ -1,9 +1,11 @@
-"""How much chance moves the comparison of SFTIP and its control: short trainings with several seeds, coded for real.
+"""Short trainings of SFTIP, its control and WACNN that differ in one thing, coded for real.
 
-    python benchmarks/chance.py --data train-00.tar train-01.tar --validation DIR [--seeds 1 2 3] [--steps 600] [--only sftip-seed1]
+    python benchmarks/short_trainings.py chance --data train-00.tar train-01.tar --validation DIR [--seeds 1 2 3] [--only sftip-seed1]
+    python benchmarks/short_trainings.py scratch --data ...
 
-Each run begins with the shipped start of all models and differs from the others in its prior or its seed alone. What is measured
-are the busiest 256x256 pixels of every sample and validation image. Runs and records go on where an earlier call stopped.
+Runs of "chance" begin with the shipped start of all models and show how much a seed moves. Those of "scratch" begin with the KLT of
+their images, the steering sites in from the first step. What is measured are the busiest 256x256 pixels of every sample and
+validation image. Runs and records go on where an earlier call stopped.
 """
 
 import argparse
@@ -20,15 +22,19 @@ from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import save_record
-from sccore.paper.seeds import CHANCE
+from sccore.paper.seeds import CHANCE, SCRATCH
 from sccore.training.begin import begin
 from sccore.training.fit import end_at_signals, fit
 from sccore.training.plan import BASE
-from sccore.training.recipe import COMPANION
+from sccore.training.recipe import COMPANION, FROM_KLT
 from sccore.utils import paths
 
-PRIORS = {"sftip": "text+structure", "sftip-uniform": "uniform"}
-SIDE, BATCH = 256, 8
+MODELS = {"wacnn": {}, "sftip": {"prior": "text+structure"}, "sftip-uniform": {"prior": "uniform"}}
+STUDIES = {  # what runs begin with, their recipe, and the models
+    CHANCE: (BASE, replace(COMPANION, steps=600, batch=8), ("sftip", "sftip-uniform")),
+    SCRATCH: (None, replace(FROM_KLT, steps=2000, batch=4, crop=192, min_lr=0.0), tuple(MODELS)),
+}
+SIDE = 256
 
 
 def crops(folders: list[Path], out: Path) -> tuple[Path, Path]:
@@ -52,26 +58,29 @@ def held_out_loss(log: Path) -> dict[str, list[float]]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=STUDIES)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--out", type=Path, default=paths.RUNS / CHANCE)
+    parser.add_argument("--steps", type=int, help="other than the study's")
+    parser.add_argument("--out", type=Path, default=paths.RUNS)
     parser.add_argument("--only", nargs="+", help="these runs alone")
     a = parser.parse_args()
     end_at_signals()
-    runs = {f"{name}-seed{seed}": (seed, prior) for seed in a.seeds for name, prior in PRIORS.items()}
+    start, usual, models = STUDIES[a.study]
+    out, steps = a.out / a.study, a.steps or usual.steps
+    runs = {f"{name}-seed{seed}": (seed, name) for seed in a.seeds for name in models}
     chosen = {name: run for name, run in runs.items() if not a.only or name in a.only}
     data, validation = stream(*a.data), load(a.validation)
-    for name, (seed, prior) in chosen.items():
-        recipe = replace(COMPANION, steps=a.steps, batch=BATCH, seed=seed, validate_every=a.steps)
-        model = begin("sftip", "companion", data, recipe, None, BASE, a.out / name, prior=prior)
-        fit(model, data, a.out / name, recipe=recipe, validation=validation)
-    images, masks = crops([paths.SAMPLES, a.validation], a.out / "crops")
-    for name in chosen:
-        path = paths.RESULTS / CHANCE / f"{name}.json"
-        record = evaluate(load_model(a.out / name / "model.safetensors"), images, masks, out=path, name=name)
-        save_record(path, record | held_out_loss(a.out / name / "log.csv"))
+    for run, (seed, name) in chosen.items():
+        recipe = replace(usual, steps=steps, seed=seed, validate_every=steps)
+        model = begin(name.partition("-")[0], "companion", data, recipe, None, start, out / run, **MODELS[name])
+        fit(model, data, out / run, recipe=recipe, validation=validation)
+    images, masks = crops([paths.SAMPLES, a.validation], out / "crops")
+    for run in chosen:
+        path = paths.RESULTS / a.study / f"{run}.json"
+        record = evaluate(load_model(out / run / "model.safetensors"), images, masks, out=path, name=run)
+        save_record(path, record | held_out_loss(out / run / "log.csv"))
 
 
 if __name__ == "__main__":
