@@ -25,13 +25,19 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
+DIGITS = 9  # as many as a float32 has
 
 
 def save_record(path: Path | str, record: dict) -> None:
-    """Write a record so that a kill at any moment leaves the old file or the new one, never a part. Each row is a line of the file."""
+    """Write a record so that a kill at any moment leaves the old file or the new one, never a part.
+
+    Each row is a line of the file, its numbers in DIGITS digits: what follows is the noise of float arithmetic.
+    """
     text = json.dumps(record | {"images": []} if record.get("images") else record, indent=1, allow_nan=False)
     if record.get("images"):
-        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in record["images"])
+        short = lambda number: float(f"{float(number):.{DIGITS}g}")
+        rows = json.loads(json.dumps(record["images"], allow_nan=False), parse_float=short)
+        rows = ",\n  ".join(map(json.dumps, rows))
         text = text.replace('\n "images": []', f'\n "images": [\n  {rows}\n ]', 1)
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
