@@ -120,12 +120,18 @@ def main():
         for _ in range(a.rounds):
             rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
+            rounds["command: decode --fast"].append(command("decode", file, back, "--checkpoint", weights, "--fast"))
             rounds["command: preview"].append(command("decode", file, back, "--checkpoint", weights, "--preview"))
             for name, model in models.items():
                 data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"))
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
-            small = container.unpack(file.read_bytes())
+            data = file.read_bytes()
+            near, seconds = measured(sci.decode, data, models[weights.stem], precision="bfloat16")
+            off = np.abs(sci.decode(data, models[weights.stem]).astype(int) - near)
+            row = {**seconds, "off_at_most": int(off.max()), "off_by_more_than_one": float((off > 1).mean()), "psnr": psnr(near, image)}
+            rounds[f"{weights.stem}: decode --fast"].append(row)
+            small = container.unpack(data)
             rounds[f"{weights.stem}: preview"].append(measured(preview.preview, small, models[weights.stem])[1])
             data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
             row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}

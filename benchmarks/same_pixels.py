@@ -45,16 +45,16 @@ if what == "encode":
 elif what == "decode":
     unrounded, rounded = [], sci.to_image
     sci.to_image = lambda x_hat, *size: unrounded.append(255 * x_hat[0].numpy()) or rounded(x_hat, *size)
-    for kind, float64 in (("float32", False), ("float64", True)):
+    for kind in ("float32", "float64"):
         unrounded.clear()
-        pixels = [sci.decode(file.read_bytes(), model, float64=float64) for file in sorted(folder.glob("*.sci"))]
+        pixels = [sci.decode(file.read_bytes(), model, precision=kind) for file in sorted(folder.glob("*.sci"))]
         np.savez(folder / f"{name}.{kind}.npz", pixels=pixels, unrounded=unrounded)
 else:
     data, times = sci.encode(np.ascontiguousarray(picture[:768, :768]), model, 0.0067), {}
-    for float64 in (False, True) * (count + 1):
+    for kind in ("float32", "float64") * (count + 1):
         begun = time.process_time()
-        sci.decode(data, model, float64=float64)
-        times.setdefault("float64" if float64 else "float32", []).append(time.process_time() - begun)
+        sci.decode(data, model, precision=kind)
+        times.setdefault(kind, []).append(time.process_time() - begun)
     print(json.dumps({kind: round(statistics.median(seconds[1:]), 2) for kind, seconds in times.items()}))
 """
 

@@ -17,6 +17,7 @@ def main() -> int:
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command in BRIEF:
         gc.set_threshold(RARELY)
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others; --effort uses torch's own
     if command == "decode":  # `encode` may load torchvision for a detector, and `info` counts with empty tensors
         sys.meta_path.insert(0, Placeholders(NO_META))
     from sccore.cli import command_line  # loads numpy, so after the allocator

@@ -84,7 +84,7 @@ def decode_one(a, source, target) -> str:
 
     with ends.named(source):
         file = container.unpack(ends.content(source), a.max_pixels)
-        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None, a.float64, a.preview)
+        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None, a.precision, a.preview)
     ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
     return f"{target}: {image.shape[1]}x{image.shape[0]}"
 

@@ -107,7 +107,13 @@ def parser() -> Parser:
     sub.add_argument("image", type=Path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
     sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
     sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
-    sub.add_argument("--float64", action="store_true", help="the same pixels on any machine: the synthesis in float64, slower")
+    precision = sub.add_mutually_exclusive_group()
+    precision.set_defaults(precision="float32")
+    for option, value, what in (
+        ("--float64", "float64", "the same pixels on any machine: the synthesis in float64, slower"),
+        ("--fast", "bfloat16", "the synthesis in bfloat16, where the processor has it: less time, some pixels off by a few levels"),
+    ):
+        precision.add_argument(option, dest="precision", action="store_const", const=value, help=what)
     sub.add_argument("--preview", action="store_true", help="a quarter of the width and height, in a part of the time")
     sub.add_argument("--max-pixels", type=count, default=2**26, metavar="N", help="refuse larger images; default 67108864")
     batch_options(sub)

@@ -138,7 +138,11 @@ def lossless(picture: Picture, most: float = math.inf) -> container.File | None:
 
 
 def decode(
-    data: bytes | Path | str, model: Weights = None, max_pixels: int = container.MOST_PIXELS, float64: bool = False, preview: bool = False
+    data: bytes | Path | str,
+    model: Weights = None,
+    max_pixels: int = container.MOST_PIXELS,
+    precision: str = "float32",
+    preview: bool = False,
 ) -> np.ndarray:
     """The image of a .sci file, uint8 (H, W, 3) in RGB, or (H, W, 4) in RGBA if it has alpha.
 
@@ -147,7 +151,8 @@ def decode(
         model: the weights that encoded it, or their file; None looks for them by identity among the shipped and local checkpoints.
             A lossless file needs none.
         max_pixels: a larger image is refused before anything is computed.
-        float64: the same pixels on any machine, in more time; see :func:`sccore.codecs.sci.picture`.
+        precision: "float64" for the same pixels on any machine, in more time; "bfloat16" for nearly the same in less, where the
+            processor has it; see :func:`sccore.codecs.sci.picture`.
         preview: a quarter of the width and height, in a part of the time; see :mod:`sccore.codecs.preview`.
 
     Raises:
@@ -159,10 +164,10 @@ def decode(
         dtype('uint8')
     """
     file = container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels)
-    return pixels(file, model, float64, preview)
+    return pixels(file, model, precision, preview)
 
 
-def pixels(file: container.File, model: Weights = None, float64: bool = False, preview: bool = False) -> np.ndarray:
+def pixels(file: container.File, model: Weights = None, precision: str = "float32", preview: bool = False) -> np.ndarray:
     """The image of a file that was taken apart, as of :func:`decode`."""
     if preview:
         return quarter(file, model)
@@ -171,7 +176,7 @@ def pixels(file: container.File, model: Weights = None, float64: bool = False, p
     from sccore.codecs import sci
 
     alpha = alpha_of(file)  # first: it may be damaged, and is quick
-    image = sci.picture(file, model, float64)
+    image = sci.picture(file, model, precision)
     return image if alpha is None else np.dstack([image, alpha])
 
 

@@ -104,7 +104,12 @@ def coding() -> str:
             first, count = rounds[0], len(rounds)
             parts = {part: median(rounds, part) for part, value in first.items() if isinstance(value, list) and part != "whole"}
             spent = ", ".join(f"{part} {value:.2f}" for part, value in parts.items() if value >= 0.05)
-            spent += f"; {first['bytes']:,} bytes, {first['psnr']:.2f} dB" if "psnr" in first else ""
+            spent += f"; {first['bytes']:,} bytes" if "psnr" in first and "bytes" in first else ""
+            spent += f", {first['psnr']:.2f} dB" if "psnr" in first else ""
+            if "off_at_most" in first:
+                spent += (
+                    f"; pixels off by {first['off_at_most']} levels at most, {first['off_by_more_than_one']:.1%} of values by more than one"
+                )
             if name == "command":
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
             who = "the command, from its start" if name == "command" else title(name)

@@ -6,6 +6,7 @@ A part that needs torchvision wants :mod:`sccore.utils.torchvision_ops` before i
 """
 
 import sys
+from statistics import NormalDist
 
 import lazy_loader
 
@@ -18,3 +19,7 @@ if "compressai" not in sys.modules:
     with Placeholders(late - sys.modules.keys()):
         import compressai
     compressai.__getattr__, *_ = lazy_loader.attach("compressai", PARTS)
+    from compressai.entropy_models import GaussianConditional
+
+    # one number, for which scipy.stats would be loaded when tables are made
+    GaussianConditional._standardized_quantile = staticmethod(NormalDist().inv_cdf)

@@ -69,7 +69,7 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     for folder in (images, masks, files):
         folder.mkdir()
     options = ("--checkpoint", weights, "--lmbda", "0.0067")
-    for height, width in ((1, 1), (33, 17), (480, 640), (720, 560)):
+    for height, width in ((1, 1), (33, 17), (480, 640), (400, 336)):
         name = f"{height}.png"
         for folder, pixels in zip((images, masks), screen(height, width)):
             Image.fromarray(pixels).save(folder / name)
@@ -83,7 +83,7 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     for row in rows:
         image, again = (np.array(Image.open(folder / row["name"])).astype(float) for folder in (images, decoded))
         assert row["bytes"] == (files / row["name"]).with_suffix(".sci").stat().st_size
-        assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / ((again - image) ** 2).mean()), abs=1e-9)
+        assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / ((again - image) ** 2).mean()), rel=1e-8)
 
 
 def test_paper_sized_model_codes_too(tmp_path, screen):

@@ -44,8 +44,9 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     model = sccore.load_model(DEFAULT)
     assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067, bf16=native_bf16("cpu"))
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
-    assert command_line.main(["decode", str(file), str(tmp_path / "y.png"), "--float64"]) == 0
-    assert np.array_equal(sccore.read_image(tmp_path / "y.png"), sccore.decode(data, model, float64=True))
+    for option, precision in (("--float64", "float64"), ("--fast", "bfloat16")):
+        assert command_line.main(["decode", str(file), str(tmp_path / "y.png"), option]) == 0
+        assert np.array_equal(sccore.read_image(tmp_path / "y.png"), sccore.decode(data, model, precision=precision))
 
 
 def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(screen, recwarn):

@@ -13,7 +13,8 @@ import torch
 
 import sccore
 from sccore import attention, layers, sem, sftip
-from sccore.codecs import container, sci
+from sccore.codecs import checkpoint, container, sci
+from sccore.evaluation.metrics import psnr
 from sccore.utils import beside
 from sccore.utils.errors import InputError
 
@@ -61,7 +62,7 @@ from sccore.codecs import sci
 from sccore.codecs.checkpoint import load_model
 threads = lambda: len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 0
 model, data, before = load_model(sys.argv[2]), open(sys.argv[1], "rb").read(), threads()
-np.save(sys.argv[3], sci.decode(data, model, float64=True))
+np.save(sys.argv[3], sci.decode(data, model, precision="float64"))
 sci.encode(sci.decode(data, model), model, 0.0067)
 print(threads() - before)
 """
@@ -71,14 +72,27 @@ def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_p
     model, weights = saved("sftip")
     data = sci.encode(screen(128, 192)[0], model, 0.0067)
     (tmp_path / "x.sci").write_bytes(data)
-    decoded = sci.decode(data, model, float64=True)
+    decoded = sci.decode(data, model, precision="float64")
     assert np.abs(decoded.astype(int) - sci.decode(data, model)).max() <= 1
     env = os.environ | {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "16"}
     command = [sys.executable, "-c", OTHER, tmp_path / "x.sci", weights, tmp_path / "y.npy"]
     result = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
     assert result.stdout == b"0\n"  # no threads of torch that wait for each other at every operator
     assert np.array_equal(np.load(tmp_path / "y.npy"), decoded)
-    assert next(model.parameters()).dtype == torch.float32 and np.array_equal(sccore.decode(data, model, float64=True), decoded)
+    assert next(model.parameters()).dtype == torch.float32 and np.array_equal(sccore.decode(data, model, precision="float64"), decoded)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_in_bfloat16_pixels_are_off_by_a_few_levels_and_where_it_is_not_native_by_none(screen, monkeypatch, native):
+    image = screen(128, 192)[0]
+    data = sci.encode(image, model := sccore.load_model(checkpoint.DEFAULT), 0.0067)
+    monkeypatch.setattr(sci, "native_bf16", lambda device: native)
+    exact, near = (sci.decode(data, model, precision=name).astype(float) for name in ("float32", "bfloat16"))
+    off = np.abs(near - exact)
+    assert (off > 0).any() == native and off.max() <= 16 and off.mean() < 0.6
+    assert abs(psnr(near.astype(np.uint8), image) - psnr(exact.astype(np.uint8), image)) < 0.1
+    with pytest.raises(InputError, match="unknown precision 'float16'; known: float32, float64, bfloat16"):
+        sci.decode(data, model, precision="float16")
 
 
 def test_bfloat16_hardly_moves_the_latents(saved, screen):
