@@ -1,4 +1,4 @@
-"""Launch buttons on the pages of notebooks, once the book is built in a checkout whose origin is public on GitHub.
+"""Links to Binder and Colab on the pages of notebooks, once the book is built in a checkout whose origin is public on GitHub.
 
 Binder builds the environment of `environment.yml`; Colab opens the notebook alone, so the page says what to install there first.
 """
@@ -36,7 +36,7 @@ def find(app):
 
 
 def add(app, doctree):
-    """Buttons behind the title of a page that has a notebook."""
+    """Links behind the first paragraph of a page that has a notebook; it says what the page is for."""
     name, source = app.env.docname.rpartition("/")[2], app.launch_from
     if not source["place"] or not (Path(app.srcdir).parent / "notebooks" / f"{name}.ipynb").exists():
         return
@@ -47,9 +47,9 @@ def add(app, doctree):
         line += nodes.reference("", text, refuri=address.format(name=name, **source))
     line += nodes.Text(". Colab opens the notebook alone. There, run this first:")
     install = INSTALL.format(**source)
-    title = next(iter(doctree.findall(nodes.title)))
-    behind = title.parent.index(title) + 1
-    title.parent[behind:behind] = [line, nodes.literal_block(install, install, language="none")]
+    first = next(iter(doctree.findall(nodes.paragraph)))
+    behind = first.parent.index(first) + 1
+    first.parent[behind:behind] = [line, nodes.literal_block(install, install, language="none")]
 
 
 def setup(app):
