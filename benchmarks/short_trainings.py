@@ -22,7 +22,7 @@ from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import save_record
-from sccore.paper.seeds import CHANCE, SCRATCH
+from sccore.paper.short_trainings import CHANCE, SCRATCH
 from sccore.training.begin import begin
 from sccore.training.fit import end_at_signals, fit
 from sccore.training.plan import BASE

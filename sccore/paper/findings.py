@@ -9,7 +9,7 @@ from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.records import complete, measured, of_codec
-from sccore.paper import effort, prior_benefit, seeds, table_6
+from sccore.paper import effort, prior_benefit, short_trainings, table_6
 from sccore.paper.drawing.style import title
 from sccore.paper.tables import BASELINE, EARLIER, MISSING, bd_rate_cell, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
@@ -118,9 +118,14 @@ def findings() -> list[Finding]:
     return [
         Finding(
             "Does the prior bring more than its layers do?",
-            ("The paper's model against the same network with a constant prior:", *compared(FULL, CONTROL), seeds.over_chance()),
+            (
+                "The paper's model against the same network with a constant prior:",
+                *compared(FULL, CONTROL),
+                short_trainings.over_chance(),
+                short_trainings.from_scratch(),
+            ),
             "More seeds of the long training: one run of each is measured. Longer training and the paper's full size may differ, too.",
-            ("*/sftip.json", "*/sftip-uniform.json", f"{seeds.CHANCE}/*.json"),
+            ("*/sftip.json", "*/sftip-uniform.json", f"{short_trainings.CHANCE}/*.json", f"{short_trainings.SCRATCH}/*.json"),
             "results",
         ),
         Finding(

@@ -33,7 +33,7 @@ def findings() -> str:
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
     claim = f"{paper_numbers()['headline']['saving']:g} %"
-    count = seeds.over_seeds(sets["samples"], model)[1]
+    count = seeds.count(sets["samples"], model)
     ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'}, {count} seed{'s' * (count != 1)} of each model"
     return table(
         ["Question", "Answer"],

@@ -6,22 +6,14 @@ of :func:`sccore.training.fit.fit`, which lie beside the checkpoints and stay wh
 Runs are compared that differ from a baseline in nothing of the recipe but the seed.
 """
 
-from itertools import combinations
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from sccore.evaluation.bd_rate import bd_rate, between, bootstrap
-from sccore.evaluation.records import complete, load_record, measured, of_codec
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, number, table
-from sccore.paper.tables_2_5 import CONTROL, FULL
+from sccore.evaluation.records import complete, measured
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
 from sccore.training.plan import RUNS, Planned
 from sccore.utils import paths
-from sccore.utils.errors import InputError
-
-# records of benchmarks/short_trainings.py: from the start of all models with several seeds, and from the KLT of the images
-CHANCE, SCRATCH = "chance", "scratch"
 
 
 def runs(folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> list[Planned]:
@@ -103,102 +95,8 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: st
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {MISSING}."
 
 
-def over_seeds(frame: pd.DataFrame, codec: str, baseline: str = BASELINE) -> tuple[pd.DataFrame, int]:
-    """Rate and quality of each image as means over the seeds with which both codecs were measured, and how many those are."""
+def count(frame: pd.DataFrame, codec: str, baseline: str = BASELINE) -> int:
+    """With how many seeds both codecs were measured."""
     there = set(frame["codec"])
-    suffixes = [f"-seed{seed(run)}" * bool(seed(run)) for run in RUNS if run.name.startswith(codec)]
-    both = [suffix for suffix in dict.fromkeys(suffixes) if {codec + suffix, baseline + suffix} <= there]
-    twins = {name + suffix: name for name in (codec, baseline) for suffix in both}
-    own = frame[frame["codec"].isin(twins)]
-    return own.assign(codec=own["codec"].map(twins)).groupby(["codec", "name", "lmbda"], as_index=False)[
-        ["bpp", "psnr", "psnr_text"]
-    ].mean(), len(both)
-
-
-def together(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
-    """BD-rate against the baseline of each model that was trained with two seeds, from the means over both."""
-    parts = []
-    for run in runs(folder, baseline):
-        means, seeds = over_seeds(frame, run.name, baseline)
-        if run.name != baseline and seeds > 1:
-            rates = [bd_rate_cell(means, run.name, baseline, metric) for metric in ("psnr", "psnr_text")]
-            parts.append(f"`{run.name}` against `{baseline}`, the picture {rates[0]}, text regions {rates[1]}")
-    return f"Both seeds together: {'; '.join(parts) or MISSING}."
-
-
-def seeds_of(frame: pd.DataFrame, codec: str) -> list[str]:
-    """The short runs of a codec that were measured, CODEC-seed1 ..."""
-    return sorted(name for name in set(frame["codec"]) if name.rpartition("-seed")[0] == codec)
-
-
-def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
-    """BD-rate of a codec against another, and its 95 % interval over images and over seeds of both, each drawn with replacement.
-
-    Args:
-        frame: measurements of runs CODEC-seedN on the same images.
-
-    Raises:
-        InputError: a codec without runs, or mean curves that cannot be compared.
-    """
-    found = [seeds_of(frame, name) for name in (anchor, codec)]
-    if not all(found):
-        raise InputError(f"no runs of {codec} or {anchor}")
-    frame = frame.dropna(subset=[metric])  # images without text
-    cube = lambda run, what: of_codec(frame, run).pivot(index="name", columns="lmbda", values=what).to_numpy()
-    values = [np.stack([[cube(run, what) for what in ("bpp", metric)] for run in runs]) for runs in found]  # (seeds, 2, images, points)
-
-    def over(images, draw=lambda runs: runs):
-        means = (draw(runs)[:, :, images].mean((0, 2)) for runs in values)
-        return bd_rate(*(dict(zip(("bpp", metric), mean)) for mean in means), metric)
-
-    rng = np.random.default_rng(0)
-    again = lambda runs: runs[rng.integers(len(runs), size=len(runs))]
-    low, high, _ = bootstrap(lambda draws: [over(images, again) for images in draws], values[0].shape[2], resamples)
-    return over(np.arange(values[0].shape[2])), low, high
-
-
-def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
-    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2)"; or the reason why there is none."""
-    try:
-        return "{} % ({} to {})".format(*map(number, pooled(frame, codec, anchor, metric)))
-    except InputError:
-        return MISSING
-
-
-def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> str:
-    """BD-rate of the short runs of a codec against the other's with the same seed, of all together, and what a seed alone moves."""
-    metrics = "psnr", "psnr_text"
-    rows = []
-    for run in seeds_of(frame, codec):
-        own = run.replace(codec, anchor)
-        if own in seeds_of(frame, anchor):
-            rows.append([run.rpartition("seed")[2], *(bd_rate_cell(frame, run, own, metric) for metric in metrics)])
-    if rows:
-        rows.append(["all, interval over images and seeds", *(pooled_cell(frame, codec, anchor, metric) for metric in metrics)])
-    twins = [pair for name in (codec, anchor) for pair in combinations(seeds_of(frame, name), 2)]
-    found = [[abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins] for metric in metrics]
-    most = [f"{max(values):.1f} %" for values in found if values]
-    said = "The same model with another seed differs by up to {} in the picture and {} in text regions.".format(*most) if most else ""
-    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), said)))
-
-
-def short(dataset: str = CHANCE) -> str:
-    """The short trainings with several seeds: what they were, and :func:`by_seed`."""
-    frame = complete(measured(dataset))
-    if frame.empty:
-        return MISSING
-    runs = [load_record(path) for path in (paths.RESULTS / dataset).glob("*.json")]
-    recipe, (first, *_), last = runs[0]["checkpoint"]["recipe"], runs[0]["held_out_loss"], [run["held_out_loss"][-1] for run in runs]
-    what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops from the weights that all models began with."
-    what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
-    return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
-
-
-def over_chance(dataset: str = CHANCE) -> str:
-    """:func:`pooled` of the short trainings in a sentence."""
-    frame = complete(measured(dataset))
-    count = len(seeds_of(frame, FULL))
-    if not count:
-        return f"Short trainings with several seeds: {MISSING}."
-    picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
-    return f"Short trainings, {count} seeds of each, interval over images and seeds: picture {picture}, text regions {text}."
+    suffixes = {f"-seed{seed(run)}" * bool(seed(run)) for run in RUNS if run.name.startswith(codec)}
+    return sum({codec + suffix, baseline + suffix} <= there for suffix in suffixes)

@@ -108,7 +108,7 @@ def coding() -> str:
             spent += f", {first['psnr']:.2f} dB" if "psnr" in first else ""
             if "off_at_most" in first:
                 spent += (
-                    f"; pixels off by {first['off_at_most']} levels at most, {first['off_by_more_than_one']:.1%} of values by more than one"
+                    f"; pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
                 )
             if name == "command":
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
