@@ -21,8 +21,8 @@ from sccore.training.recipe import FROM_KLT, Recipe, jsonable
 from sccore.utils import paths
 from sccore.utils.device import best
 
-ADAM = 3e-4, 1e-3, 3e-3  # learning rates
-RUNS = ("klt", "muon", FROM_KLT.lr), ("noise", "muon", FROM_KLT.lr), *(("klt", "adam", lr) for lr in ADAM)
+RATES = {"muon": (1e-3, FROM_KLT.lr), "adam": (1e-4, 3e-4, 1e-3)}
+RUNS = ("noise", "muon", FROM_KLT.lr), *(("klt", name, lr) for name, rates in RATES.items() for lr in rates)
 
 
 def curve(start: str, samples: Samples, validation: Samples, recipe: Recipe, device: str) -> dict:

@@ -131,7 +131,7 @@ def machine() -> str:
 
 
 def command_line() -> str:
-    """The running command with paths relative to the project, or what stands for it inside a notebook."""
+    """The running command, its paths as :func:`relative` shows them where they could lead outside; or what stands for it inside a notebook."""
     program, *arguments = sys.argv
     name = Path(program).name
     if name.startswith("ipykernel"):
@@ -143,7 +143,7 @@ def command_line() -> str:
 
 def _shown(argument):
     option, equals, value = argument.rpartition("=")
-    return option + equals + relative(value) if Path(value).is_absolute() else argument
+    return option + equals + relative(value) if Path(value).is_absolute() or ".." in Path(value).parts else argument
 
 
 def relative(path: Path | str) -> str:

@@ -29,15 +29,10 @@ DIGITS = 9  # as many as a float32 has
 
 
 def save_record(path: Path | str, record: dict) -> None:
-    """Write a record so that a kill at any moment leaves the old file or the new one, never a part.
-
-    Each row is a line of the file, its numbers in DIGITS digits: what follows is the noise of float arithmetic.
-    """
+    """Write a record so that a kill at any moment leaves the old file or the new one, never a part. Each row is a line of the file."""
     text = json.dumps(record | {"images": []} if record.get("images") else record, indent=1, allow_nan=False)
     if record.get("images"):
-        short = lambda number: float(f"{float(number):.{DIGITS}g}")
-        rows = json.loads(json.dumps(record["images"], allow_nan=False), parse_float=short)
-        rows = ",\n  ".join(map(json.dumps, rows))
+        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in record["images"])
         text = text.replace('\n "images": []', f'\n "images": [\n  {rows}\n ]', 1)
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
@@ -122,7 +117,10 @@ def sweep(
             missing = [point for point in points if not any(point.items() <= row.items() for row in own)]
             try:
                 for row in rows(image, missing) if missing else ():
-                    record["images"].append({"name": name} | {key: finite(value) for key, value in row.items()})
+                    kept = {
+                        key: value if key in points[0] else finite(value) for key, value in row.items()
+                    }  # a point is found again by its own
+                    record["images"].append({"name": name} | kept)
                     bar.update()
             except InputError as error:
                 what = str(error) if name in str(error) else f"{name}: {error}"
@@ -147,8 +145,10 @@ def alone(out: Path | str | None):
 
 
 def finite(value: Any) -> Any:
-    """None in place of a number that JSON does not have: infinite, or none at all."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """A number as records hold it, in DIGITS digits: the rest is the noise of arithmetic. None if it is infinite or none at all."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def load_dataset(name: str | Path) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """What was found, in ten questions: each answer is made from the records, and says what would change it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -9,12 +8,11 @@ from sccore.codecs.checkpoint import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.records import complete, measured, of_codec
-from sccore.paper import effort, prior_benefit, short_trainings, table_6
+from sccore.paper import effort, first_steps, prior_benefit, short_trainings, table_6
 from sccore.paper.drawing.style import title
 from sccore.paper.tables import BASELINE, EARLIER, MISSING, bd_rate_cell, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LAMBDAS
-from sccore.utils import paths
 
 SETS = {"validation": "Validation screenshots", "samples": "Samples", prior_benefit.PAGES: "Rendered pages"}
 SEEDS = "More seeds: one run of each is measured."
@@ -62,19 +60,6 @@ def legible() -> str:
         return f"Characters read wrongly: no BD-rate, since {value}."
     low, middle, high = (number(value[key]) for key in ("low", "bd_rate", "high"))
     return f"Bits for as many characters read wrongly: {middle} % ({low} to {high})."
-
-
-def from_klt() -> str:
-    """The held-out loss after equally many steps from either start."""
-    path = paths.RESULTS / "speed" / "starts.json"
-    if not path.exists():
-        return MISSING
-    runs = {run["start"]: run for run in json.loads(path.read_text(encoding="utf-8"))["runs"]}
-    klt, noise = runs["klt"], runs["noise"]
-    return (
-        f"After {klt['step'][-1]:,} steps the held-out loss is {klt['val_loss'][-1]:.2f} from the KLT "
-        f"and {noise['val_loss'][-1]:.2f} from the ordinary start."
-    )
 
 
 def beside_classical() -> list[str]:
@@ -199,9 +184,9 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Do the start and the length of the training decide a comparison?",
-            (from_klt(), *small_cheng()),
+            (first_steps.verdict(), *small_cheng()),
             "cheng2020 and WACNN trained alike, on the network of today.",
-            ("speed/starts.json", f"{EARLIER}/samples/*.json"),
+            ("speed/first-steps.json", f"{EARLIER}/samples/*.json"),
             "klt",
         ),
     ]

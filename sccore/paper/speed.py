@@ -107,9 +107,7 @@ def coding() -> str:
             spent += f"; {first['bytes']:,} bytes" if "psnr" in first and "bytes" in first else ""
             spent += f", {first['psnr']:.2f} dB" if "psnr" in first else ""
             if "off_at_most" in first:
-                spent += (
-                    f"; pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
-                )
+                spent += f"; pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
             if name == "command":
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
             who = "the command, from its start" if name == "command" else title(name)

@@ -89,9 +89,9 @@ def test_codec_name_tells_the_departures_from_the_defaults(switches, name):
 
 def test_paths_in_the_command_are_relative_to_the_project(root, monkeypatch):
     inside, outside = root / "data" / "x.json", "/home/someone/secret/shots"
-    arguments = ["evaluate", f"--out={inside}", "--images", outside]
+    arguments = ["evaluate", f"--out={inside}", "--images", outside, "--masks", "../else/where/masks"]
     monkeypatch.setattr(sys, "argv", ["/some/where/sccore/__main__.py", *arguments])
-    assert provenance.command_line() == "python -m sccore evaluate --out=data/x.json --images shots"
+    assert provenance.command_line() == "python -m sccore evaluate --out=data/x.json --images shots --masks masks"
     monkeypatch.setattr(sys, "argv", ["/env/ipykernel_launcher.py", "-f", "/home/someone/kernel-1.json"])
     assert provenance.command_line() == "in a notebook"
 

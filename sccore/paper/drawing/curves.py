@@ -102,7 +102,7 @@ def training_curves(logs: dict[str, Path] | list[Path]) -> Figure:
 
 @styled
 def held_out(runs: list[dict], by: str = "optimizer") -> Figure:
-    """Held-out loss over steps and over minutes, a line for each optimiser of benchmarks/optimizers.py or start of benchmarks/starts.py."""
+    """Held-out loss over steps and over minutes, a line for each optimiser or start of benchmarks/first_steps.py."""
     names = {"klt": "KLT start", "noise": "ordinary start", "adam": "Adam", "muon": "Muon"}
     figure, panels = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True)
     for axes, key, unit in ((panels[0], "step", 1), (panels[1], "seconds", 60)):
