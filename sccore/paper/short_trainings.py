@@ -24,6 +24,12 @@ def seeds_of(frame: pd.DataFrame, codec: str) -> list[str]:
     return sorted(name for name in set(frame["codec"]) if name.rpartition("-seed")[0] == codec)
 
 
+def seeds(frame: pd.DataFrame) -> str:
+    """What intervals cover: the images, and the seeds of SFTIP if there are several."""
+    count = len(seeds_of(frame, FULL))
+    return f"{count} seeds of each, interval over images and seeds" if count > 1 else "one seed of each, interval over images"
+
+
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
     """BD-rate of a codec against another, and its 95 % interval over images and over seeds of both, each drawn with replacement.
 
@@ -90,11 +96,10 @@ def chance(dataset: str = CHANCE) -> str:
 def over_chance(dataset: str = CHANCE) -> str:
     """:func:`pooled` of those with several seeds, in a sentence."""
     frame = complete(measured(dataset))
-    count = len(seeds_of(frame, FULL))
-    if not count:
+    if not seeds_of(frame, FULL):
         return f"Short trainings with several seeds: {MISSING}."
     picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
-    return f"Short trainings, {count} seeds of each, interval over images and seeds: picture {picture}, text regions {text}."
+    return f"Short trainings, {seeds(frame)}: picture {picture}, text regions {text}."
 
 
 def scratch(dataset: str = SCRATCH) -> str:
@@ -106,7 +111,7 @@ def scratch(dataset: str = SCRATCH) -> str:
     recipe = runs[0]["checkpoint"]["recipe"]
     ends = ", ".join(f"`{run['codec'].rpartition('-seed')[0]}` {run['held_out_loss'][-1]:.2f}" for run in runs)
     what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}. Held-out loss at the end: {ends}."
-    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:"
+    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame)}:"
     pairs = (FULL, CONTROL), (FULL, BASELINE), (CONTROL, BASELINE)
     rows = [
         [f"`{codec}` against `{anchor}`", *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))]
@@ -117,5 +122,6 @@ def scratch(dataset: str = SCRATCH) -> str:
 
 def from_scratch(dataset: str = SCRATCH) -> str:
     """:func:`scratch` in a sentence."""
-    picture, text = (pooled_cell(complete(measured(dataset)), metric=metric) for metric in ("psnr", "psnr_text"))
-    return f"Trained from scratch, briefly: picture {picture}, text regions {text}."
+    frame = complete(measured(dataset))
+    picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
+    return f"Trained from scratch, briefly, {seeds(frame)}: picture {picture}, text regions {text}."

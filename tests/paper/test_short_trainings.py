@@ -53,5 +53,5 @@ def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     frame = pd.concat([short[short["codec"].str.endswith("seed1")], wacnn])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: frame)
     assert short_trainings.from_scratch() == (
-        "Trained from scratch, briefly: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
+        "Trained from scratch, briefly, one seed of each, interval over images: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
     )
