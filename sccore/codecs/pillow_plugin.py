@@ -50,6 +50,9 @@ class SciImageFile(ImageFile.ImageFile):
             self.fp, self._sci = io.BytesIO(pixels.tobytes()), None
         return super().load()
 
+    def load_seek(self, pos):
+        """Nothing to do: the pixels lie in memory. Where this is not defined Pillow maps the file itself, as if it were raw pixels."""
+
 
 def accept(prefix: bytes) -> bool:
     return prefix[:4] == container.MAGIC

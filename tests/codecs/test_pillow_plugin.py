@@ -53,6 +53,14 @@ def test_opening_decodes_nothing(tmp_path, screen, monkeypatch):
         assert again.resize((5, 4)).getpixel((0, 0))[3] == 77
 
 
+def test_a_file_larger_than_its_pixels_is_not_taken_for_them(tmp_path):
+    """Pillow maps files of raw pixels into memory, which this is not."""
+    image = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    image.save(tmp_path / "a.sci", detector="none")
+    with Image.open(tmp_path / "a.sci") as again:
+        assert again.size == (3, 2) and np.array_equal(np.asarray(again)[1:], np.asarray(image)[1:])
+
+
 def test_what_cannot_be_opened_is_an_os_error(tmp_path, saved, screen):
     data = sccore.encode(screen(64, 64)[0], saved("wacnn")[0], fallback=False)
     (tmp_path / "cut.sci").write_bytes(data[:-5])

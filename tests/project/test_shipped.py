@@ -15,7 +15,6 @@ from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
 from sccore.evaluation.records import load_json, load_record
 from sccore.paper import character_errors, context, readme, table_6
-from sccore.paper.tables import EARLIER
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
@@ -25,9 +24,9 @@ CODEC = paths.CHECKPOINTS / f"{checkpoint.DEFAULT}.safetensors"
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, CODEC]}]
-ADAPTED = paths.RESULTS / EARLIER / "samples" / "dec-adapter.json"
-LENGTH = 2  # bytes, behind the adapters of the files of version 2 that this record is of
-ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS]]
+ADAPTED = paths.RESULTS / "samples" / "dec-adapter.json"
+LENGTH = 2  # bytes, of what kind of chunk the adapters are and how long
+ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED]]
 
 
 def test_weights_are_there_and_travel_light():
@@ -142,7 +141,7 @@ def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherev
     assert (with_them["bytes"] - without["bytes"] == (with_them["adapter_bytes"] + LENGTH) * sent).all()
     cost = lambda rows: rows.index.get_level_values("lmbda") * 255**2 * 10 ** (-rows["psnr"] / 10) + rows["bpp"]
     assert sent.any() and (cost(with_them) < cost(without))[sent].all()
-    assert with_them["psnr"][~sent].to_numpy() == pytest.approx(without["psnr"][~sent].to_numpy(), abs=1e-3)
+    assert with_them["psnr"][~sent].to_numpy() == pytest.approx(without["psnr"][~sent].to_numpy(), abs=2e-3)
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
