@@ -9,7 +9,7 @@ import pandas as pd
 from sccore.evaluation import asiqe_training_set, provenance
 from sccore.evaluation.asiqe import index
 from sccore.evaluation.asiqe.index import COUNT, FAMILIES, Weights
-from sccore.evaluation.records import finite, save_record
+from sccore.evaluation.records import as_recorded, save_record
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash
 
@@ -112,7 +112,7 @@ def evaluate(table: pd.DataFrame) -> dict:
     other = held_out(table, "gmsd")
     return {
         "held_out_scenes": correlations(truth, scores),
-        "within_scene": {"mean": finite(float(within.mean())), "lowest": finite(float(within.min())), "scenes": len(within)},
+        "within_scene": {"mean": as_recorded(float(within.mean())), "lowest": as_recorded(float(within.min())), "scenes": len(within)},
         "within_scene_by_type": {kind: ranked(own, scores) for kind, own in table.groupby("type", sort=False) if kind in LEVELLED},
         "by_type": parts("type"),
         "by_source": parts("source"),

@@ -118,7 +118,7 @@ def sweep(
             try:
                 for row in rows(image, missing) if missing else ():
                     kept = {
-                        key: value if key in points[0] else finite(value) for key, value in row.items()
+                        key: value if key in points[0] else as_recorded(value) for key, value in row.items()
                     }  # a point is found again by its own
                     record["images"].append({"name": name} | kept)
                     bar.update()
@@ -144,7 +144,7 @@ def alone(out: Path | str | None):
             shutil.rmtree(mark, ignore_errors=True)
 
 
-def finite(value: Any) -> Any:
+def as_recorded(value: Any) -> Any:
     """A number as records hold it, in DIGITS digits: the rest is the noise of arithmetic. None if it is infinite or none at all."""
     if not isinstance(value, float):
         return value

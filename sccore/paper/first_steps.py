@@ -32,13 +32,18 @@ def reached(name: str, run: dict, loss: float) -> str:
     return f"{name} was below the other's last value after {step:,} steps."
 
 
+def setting(run: dict) -> str:
+    """What a run was trained with, and on."""
+    return f"Batches of {run['recipe']['batch']} × {run['recipe']['crop']}², on {record()['machine']}."
+
+
 def of_starts() -> str:
     """What the KLT start saves."""
     if not (runs := by_start()):
         return MISSING
     klt, noise = runs
     return (
-        f"Batches of {klt['recipe']['batch']} × {klt['recipe']['crop']}², on {record()['machine']}. The ordinary start ended its "
+        f"{setting(klt)} The ordinary start ended its "
         f"{noise['step'][-1]:,} steps at a held-out loss of {noise['val_loss'][-1]:.2f}, the KLT start at {klt['val_loss'][-1]:.2f}. "
         f"{reached('It', klt, noise['val_loss'][-1])}"
     )
@@ -54,8 +59,7 @@ def of_optimizers() -> str:
     at = lambda run: f"at {run['recipe']['lr']:g} it ended its {run['step'][-1]:,} steps at a held-out loss of {run['val_loss'][-1]:.2f}"
     adam, muon = runs
     return (
-        f"Batches of {muon['recipe']['batch']} × {muon['recipe']['crop']}², on {record()['machine']}. "
-        f"Adam was tried at the learning rates {tried('adam')}; {at(adam)}. Muon was tried at {tried('muon')}; {at(muon)}. "
+        f"{setting(muon)} Adam was tried at the learning rates {tried('adam')}; {at(adam)}. Muon was tried at {tried('muon')}; {at(muon)}. "
         f"{reached('Muon', muon, adam['val_loss'][-1])} One run each."
     )
 

@@ -104,10 +104,10 @@ def coding() -> str:
             first, count = rounds[0], len(rounds)
             parts = {part: median(rounds, part) for part, value in first.items() if isinstance(value, list) and part != "whole"}
             spent = ", ".join(f"{part} {value:.2f}" for part, value in parts.items() if value >= 0.05)
-            spent += f"; {first['bytes']:,} bytes" if "psnr" in first and "bytes" in first else ""
-            spent += f", {first['psnr']:.2f} dB" if "psnr" in first else ""
+            if "psnr" in first:
+                spent += f"; {first['bytes']:,} bytes, {first['psnr']:.2f} dB" if "bytes" in first else f"; {first['psnr']:.2f} dB"
             if "off_at_most" in first:
-                spent += f"; pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
+                spent += f", pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
             if name == "command":
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
             who = "the command, from its start" if name == "command" else title(name)

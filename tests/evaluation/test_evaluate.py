@@ -13,7 +13,7 @@ from sccore.codecs.container import varint
 from sccore.evaluation import evaluate as evaluation
 from sccore.evaluation import metrics
 from sccore.evaluation.evaluate import evaluate
-from sccore.evaluation.records import finite, load_record, save_record
+from sccore.evaluation.records import as_recorded, load_record, save_record
 from sccore.utils.errors import InputError
 
 LAMBDAS = (0.0018, 0.025)
@@ -97,10 +97,10 @@ def test_rows_hold_the_true_size_and_the_true_picture(model, folders, images):
         decoded = sci.decode(stream, model)
         pixels = row["height"] * row["width"]
         assert (row["height"], row["width"]) == image.shape[:2]
-        assert row["bytes"] == len(stream) and row["bpp"] == finite(8 * len(stream) / pixels)
-        assert row["bpp_estimated"] == finite(sci.estimate(image, model, row["lmbda"], mask)["bits"] / pixels)
-        assert row["psnr"] == finite(metrics.psnr(image, decoded))
-        assert row["psnr_text"] == finite(metrics.psnr_text(image, decoded, mask))
+        assert row["bytes"] == len(stream) and row["bpp"] == as_recorded(8 * len(stream) / pixels)
+        assert row["bpp_estimated"] == as_recorded(sci.estimate(image, model, row["lmbda"], mask)["bits"] / pixels)
+        assert row["psnr"] == as_recorded(metrics.psnr(image, decoded))
+        assert row["psnr_text"] == as_recorded(metrics.psnr_text(image, decoded, mask))
         assert row["ms_ssim"] is None and row["encode_s"] > 0 and row["decode_s"] > 0
     assert record["images"][0]["psnr_text"] is not None and record["images"][2]["psnr_text"] is None
     assert record["codec"] == "sftip" and record["failed"] == []

@@ -13,7 +13,7 @@ from sccore.codecs.classical import CODECS
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
-from sccore.evaluation.records import load_json, load_record
+from sccore.evaluation.records import as_recorded, load_json, load_record
 from sccore.paper import character_errors, context, readme, table_6
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
@@ -141,7 +141,9 @@ def test_the_record_of_adapters_is_over_the_shipped_baseline_and_they_pay_wherev
     assert (with_them["bytes"] - without["bytes"] == (with_them["adapter_bytes"] + LENGTH) * sent).all()
     cost = lambda rows: rows.index.get_level_values("lmbda") * 255**2 * 10 ** (-rows["psnr"] / 10) + rows["bpp"]
     assert sent.any() and (cost(with_them) < cost(without))[sent].all()
-    assert with_them["psnr"][~sent].to_numpy() == pytest.approx(without["psnr"][~sent].to_numpy(), abs=2e-3)
+    assert with_them["psnr"][~sent].to_numpy() == pytest.approx(
+        without["psnr"][~sent].to_numpy(), abs=2e-3
+    )  # in one picture a symbol lay on the edge of rounding
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
@@ -168,7 +170,7 @@ def test_records_of_classical_codecs_are_complete_or_say_what_they_are_of(path):
     assert "measured" not in record or f"{record['measured']} of the 10 images" in record["origin"]
     assert record.get("origin") or record["command"].startswith("python -m sccore anchors")
     for row in record["images"]:
-        assert row["bpp"] == pytest.approx(8 * row["bytes"] / (row["width"] * row["height"]), rel=1e-8)  # nine digits
+        assert row["bpp"] == as_recorded(8 * row["bytes"] / (row["width"] * row["height"]))
 
 
 @pytest.mark.parametrize("path", CLASSICAL, ids=lambda p: p.stem)
