@@ -52,6 +52,9 @@ class Files(torch.utils.data.Dataset):
         return len(self.pairs)
 
     def __getitem__(self, i):
+        import sccore.utils.torchvision_ops  # noqa: F401
+
+        # isort: split
         from torchvision.transforms import v2
 
         _, image, mask = self.pairs[i]
