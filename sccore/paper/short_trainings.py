@@ -16,7 +16,8 @@ from sccore.paper.tables_2_5 import CONTROL, FULL
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-CHANCE, SCRATCH = "chance", "scratch"  # data sets of their records
+CHANCE, SCRATCH, MASKS = "chance", "scratch", "masks"  # data sets of their records
+ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
 
 
 def seeds_of(frame: pd.DataFrame, codec: str) -> list[str]:
