@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from programs import Program
 
 import sccore
 from sccore.data.samples import Crops, load
@@ -92,19 +94,21 @@ def train_command(out, *more):
 def test_killed_run_goes_on(tmp_path):
     """SIGKILL in mid-training, then the same command again."""
     command = train_command(tmp_path, "--steps", "40", "--optimizer", "adam")
-    script = (
+    (script := tmp_path / "often.py").write_text(
         "import sys; from sccore.cli import command_line; from sccore.training import fit; train = fit.fit;"
-        "fit.fit = lambda *a, **k: train(*a, **k, save_every=0.5); sys.exit(command_line.main(sys.argv[1:]))"
+        "fit.fit = lambda *a, **k: train(*a, **k, save_every=0.5); sys.exit(command_line.main(sys.argv[1:]))",
+        encoding="utf-8",
     )
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", script, *command[3:]], env=env, stderr=subprocess.DEVNULL)
+    process = Program(script, *command[3:])
     deadline = time.monotonic() + 240
     while not (tmp_path / "last.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     reached = torch.load(tmp_path / "last.pt", weights_only=True)["step"]
     assert 0 < reached < 40
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["step"] == 40
@@ -265,11 +269,10 @@ from sccore.data.samples import Crops, load
 from sccore.training.fit import fit
 from sccore.training.recipe import Recipe
 from sccore.utils.errors import InputError
-from sccore.utils.paths import SAMPLES
 if limit := int(sys.argv[2]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 torch.manual_seed(0)
-images = load(SAMPLES, progress=False).part([0, 1])
+images = load(sys.argv[3], progress=False)
 try:
     fit(sccore.create_model("wacnn", rate="variable"), images, Path(sys.argv[1]), recipe=Recipe(steps=9, batch=1, crop=64), pause=0.02, progress=False)
 except InputError as error:
@@ -278,7 +281,12 @@ except InputError as error:
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_old_files(tmp_path):
-    run = lambda limit: subprocess.run([sys.executable, "-c", FULL, tmp_path, str(limit)], capture_output=True, text=True, timeout=300)
+    screens = tmp_path / "screens"
+    for kind in ("images", "masks"):
+        (screens / kind).mkdir(parents=True)
+        shutil.copy(SAMPLES / kind / "windows95.png", screens / kind)
+    line = lambda limit: [sys.executable, "-c", FULL, tmp_path, str(limit), screens]
+    run = lambda limit: subprocess.run(line(limit), capture_output=True, text=True, timeout=300)
     first = run(0)
     assert first.returncode == 0, first.stderr
     for limit, file in ((100, "log.csv"), (100_000, "last.pt")):

@@ -1,21 +1,20 @@
 """Several processes train as one does: two with half a batch each, on a processor, by gloo."""
 
 import csv
-import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
+from PIL import Image
+from programs import Program
 
 from sccore.training.ranks import ALONE, Ranks
 from sccore.utils.errors import InputError
-from sccore.utils.paths import ROOT, SAMPLES
+from sccore.utils.paths import SAMPLES
 
 TRAIN = """
+import os
 import sys
 from sccore.cli import command_line
 from sccore.training import fit
@@ -25,23 +24,23 @@ quantize = EntropyModel.quantize
 if sys.argv.pop(1) == "quiet":  # the noise differs by rank
     EntropyModel.quantize = lambda self, x, mode, means=None: x if mode == "noise" else quantize(self, x, mode, means)
 train = fit.fit
-fit.fit = lambda *a, **k: train(*a, **k, save_every=0)
+fit.fit = lambda *a, **k: train(*a, **k, save_every=float(os.environ["SAVE_EVERY"]))
 sys.exit(command_line.main(sys.argv[1:]))
 """
 
 
 @pytest.fixture(scope="module")
 def screens(tmp_path_factory):
-    """A folder of two small screens."""
+    """A folder with parts of two screens."""
     folder = tmp_path_factory.mktemp("screens")
     for kind in ("images", "masks"):
         (folder / kind).mkdir()
         for name in ("windows95.png", "graph.png"):
-            shutil.copy(SAMPLES / kind / name, folder / kind)
+            Image.open(SAMPLES / kind / name).crop((64, 64, 256, 224)).save(folder / kind / name)
     return str(folder)
 
 
-def train(screens, out, count, *more, noise="quiet", steps=4):
+def train(screens, out, count, *more, noise="quiet", steps=4, save_every=60):
     """`count` processes with one batch of 4 between them, as torchrun would start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -70,16 +69,11 @@ def train(screens, out, count, *more, noise="quiet", steps=4):
         "2",
         *more,
     ]
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    if count > 1:
-        env |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    of = lambda i: env | ({"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {})
-    return [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAIN, noise, *arguments], env=of(i), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for i in range(count)
-    ]
+    group = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    of = lambda i: group | {"RANK": str(i), "LOCAL_RANK": str(i)} if count > 1 else {}
+    script = out.with_suffix(".py")
+    script.write_text(TRAIN, encoding="utf-8")
+    return [Program(script, noise, *arguments, SAVE_EVERY=str(save_every), **of(i)) for i in range(count)]
 
 
 def finish(processes):
@@ -116,7 +110,7 @@ def test_two_with_half_a_batch_each_are_one_with_all_of_it(screens, tmp_path):
 
 def test_killed_they_go_on_as_if_nothing_had_happened(screens, tmp_path):
     finish(train(screens, tmp_path / "whole", 2, "--stream", noise="loud", steps=10))
-    begun = train(screens, tmp_path / "parts", 2, "--stream", noise="loud", steps=10)
+    begun = train(screens, tmp_path / "parts", 2, "--stream", noise="loud", steps=10, save_every=0)
     log, deadline = tmp_path / "parts" / "log.csv", time.monotonic() + 200
     while not (log.exists() and len(log.read_text(encoding="utf-8").splitlines()) > 6) and time.monotonic() < deadline:
         time.sleep(0.05)

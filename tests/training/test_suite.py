@@ -5,13 +5,13 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
 import pandas as pd
 import pytest
+from programs import Program
 
 from sccore.codecs import checkpoint, starts
 from sccore.codecs.models import MODELS
@@ -51,10 +51,8 @@ def project(tmp_path):
 
 
 def start(project, method=suite.START):
-    env = os.environ | {"SCCORE_ROOT": str(project), "OMP_NUM_THREADS": "1"}
     (project / "tiny.py").write_text(TINY, encoding="utf-8")
-    command = [sys.executable, str(project / "tiny.py"), method, str(project / "data" / "samples")]
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Program(project / "tiny.py", method, str(project / "data" / "samples"), SCCORE_ROOT=str(project))
 
 
 def test_the_plan_is_sound():
@@ -105,8 +103,8 @@ def test_killed_ten_times_it_still_does_everything_once(project):
     seen: dict = {}
     for _ in range(10):
         process = start(project)
-        time.sleep(rng.uniform(2, 6))
-        process.send_signal(signal.SIGKILL)
+        time.sleep(rng.uniform(0.5, 4))
+        process.kill()
         process.communicate()
         for path in project.glob("data/checkpoints/*.safetensors"):  # what was finished once stays as it was
             assert seen.setdefault(path.name, checkpoint.file_hash(path)) == checkpoint.file_hash(path)
