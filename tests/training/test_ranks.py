@@ -6,12 +6,10 @@ import time
 
 import pytest
 import torch
-from PIL import Image
 from programs import Program
 
 from sccore.training.ranks import ALONE, Ranks
 from sccore.utils.errors import InputError
-from sccore.utils.paths import SAMPLES
 
 TRAIN = """
 import os
@@ -29,18 +27,7 @@ sys.exit(command_line.main(sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="module")
-def screens(tmp_path_factory):
-    """A folder with parts of two screens."""
-    folder = tmp_path_factory.mktemp("screens")
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir()
-        for name in ("windows95.png", "graph.png"):
-            Image.open(SAMPLES / kind / name).crop((64, 64, 256, 224)).save(folder / kind / name)
-    return str(folder)
-
-
-def train(screens, out, count, *more, noise="quiet", steps=4, save_every=60):
+def train(parts, out, count, *more, noise="quiet", steps=4, save_every=60):
     """`count` processes with one batch of 4 between them, as torchrun would start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -50,9 +37,9 @@ def train(screens, out, count, *more, noise="quiet", steps=4, save_every=60):
         "--model",
         "wacnn",
         "--data",
-        screens,
+        str(parts),
         "--validation",
-        screens,
+        str(parts),
         "--out",
         str(out),
         "--batch",
@@ -99,18 +86,18 @@ def weights(out):
     return torch.load(out / "last.pt", weights_only=True)["model"]
 
 
-def test_two_with_half_a_batch_each_are_one_with_all_of_it(screens, tmp_path):
-    finish(train(screens, tmp_path / "one", 1))
-    first, second = finish(train(screens, tmp_path / "two", 2))
+def test_two_with_half_a_batch_each_are_one_with_all_of_it(parts, tmp_path):
+    finish(train(parts, tmp_path / "one", 1))
+    first, second = finish(train(parts, tmp_path / "two", 2))
     assert '"step": 4' in first and not second  # the first alone writes and shows
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     ours, theirs = (torch.cat([w.flatten().double() for w in weights(tmp_path / name).values()]) for name in ("two", "one"))
     assert (ours - theirs).norm() < 1e-5 * theirs.norm()  # Adam moves what has hardly a gradient by its sign
 
 
-def test_killed_they_go_on_as_if_nothing_had_happened(screens, tmp_path):
-    finish(train(screens, tmp_path / "whole", 2, "--stream", noise="loud", steps=10))
-    begun = train(screens, tmp_path / "parts", 2, "--stream", noise="loud", steps=10, save_every=0)
+def test_killed_they_go_on_as_if_nothing_had_happened(parts, tmp_path):
+    finish(train(parts, tmp_path / "whole", 2, "--stream", noise="loud", steps=10))
+    begun = train(parts, tmp_path / "parts", 2, "--stream", noise="loud", steps=10, save_every=0)
     log, deadline = tmp_path / "parts" / "log.csv", time.monotonic() + 200
     while not (log.exists() and len(log.read_text(encoding="utf-8").splitlines()) > 6) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -118,7 +105,7 @@ def test_killed_they_go_on_as_if_nothing_had_happened(screens, tmp_path):
         process.kill()
         process.communicate()
     assert torch.load(tmp_path / "parts" / "last.pt", weights_only=True)["step"] < 10
-    finish(train(screens, tmp_path / "parts", 2, "--stream", noise="loud", steps=10))
+    finish(train(parts, tmp_path / "parts", 2, "--stream", noise="loud", steps=10))
     ours, theirs = weights(tmp_path / "parts"), weights(tmp_path / "whole")
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 

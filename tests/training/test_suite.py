@@ -200,14 +200,14 @@ def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(tmp_path):
+def test_the_script_for_a_rented_gpu_rehearses_on_a_processor(parts, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/checkpoints").symlink_to(paths.CHECKPOINTS)
     line = [
         "--device",
         "cpu",
         "--data",
-        str(paths.SAMPLES),
+        str(parts),
         "--batch",
         "1",
         "--crop",
