@@ -43,6 +43,7 @@ STUDIES = {  # what runs begin with, their recipe, and the planned runs that the
     MASKS: (BASE, replace(COMPANION, steps=600, batch=4), ("sftip", "sftip-ones", "sftip-east", "sftip-rrd")),
 }
 SIDE = 256
+KEPT = "name", "lmbda", "bytes", "bpp", "psnr", "psnr_text"  # of a row: what is compared, for such records are many
 
 
 def crops(folders: list[Path], out: Path) -> tuple[Path, Path]:
@@ -56,6 +57,11 @@ def crops(folders: list[Path], out: Path) -> tuple[Path, Path]:
             for kind, content in (("images", pixels[window]), ("masks", read_mask(mask, pixels.shape[:2])[window])):
                 Image.fromarray(content).save(out / kind / f"{folder.name}-{stem}.png")
     return out / "images", out / "masks"
+
+
+def kept(record: dict) -> dict:
+    """The record with KEPT alone in its rows."""
+    return record | {"images": [{key: row[key] for key in KEPT} for row in record["images"]]}
 
 
 def held_out_loss(log: Path) -> dict[str, list[float]]:
@@ -90,7 +96,7 @@ def main():
     for name, (_, run) in chosen.items():
         path = paths.RESULTS / a.study / f"{name}.json"
         record = evaluate(load_model(out / name / "model.safetensors"), images, masks, out=path, name=name, coded_with=run.coded_with)
-        save_record(path, record | held_out_loss(out / name / "log.csv"))
+        save_record(path, kept(record) | held_out_loss(out / name / "log.csv"))
 
 
 if __name__ == "__main__":

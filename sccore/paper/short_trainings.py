@@ -1,9 +1,10 @@
-"""Short trainings of SFTIP, its control and WACNN, recorded by benchmarks/short_trainings.py: what chance moves, and who learns faster.
+"""Short trainings, recorded by benchmarks/short_trainings.py: what chance moves, who learns faster, what other masks change (Table 5).
 
-Those of CHANCE begin with the weights that all models begin with, and differ in their seeds. Those of SCRATCH begin with the KLT of
-the training images.
+Those of CHANCE and of MASKS begin with the weights that all models begin with, and differ in their seeds or their detector. Those of
+SCRATCH begin with the KLT of the training images, where the model has such a start.
 """
 
+from contextlib import suppress
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from sccore.evaluation.bd_rate import bd_rate, between, bootstrap
 from sccore.evaluation.records import complete, load_record, measured, of_codec
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, number, table
-from sccore.paper.tables_2_5 import CONTROL, FULL
+from sccore.paper.tables_2_5 import CONTROL, FULL, chosen
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -25,10 +26,22 @@ def seeds_of(frame: pd.DataFrame, codec: str) -> list[str]:
     return sorted(name for name in set(frame["codec"]) if name.rpartition("-seed")[0] == codec)
 
 
-def seeds(frame: pd.DataFrame) -> str:
-    """What intervals cover: the images, and the seeds of SFTIP if there are several."""
-    count = len(seeds_of(frame, FULL))
+def seeds(frame: pd.DataFrame, codec: str = FULL) -> str:
+    """What intervals cover: the images, and the seeds of a codec if there are several."""
+    count = len(seeds_of(frame, codec))
     return f"{count} seeds of each, interval over images and seeds" if count > 1 else "one seed of each, interval over images"
+
+
+def described(dataset: str) -> str:
+    """What the trainings of a data set were, a sentence."""
+    recipe = next(load_record(path) for path in (paths.RESULTS / dataset).glob("*.json"))["checkpoint"]["recipe"]
+    return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}."
+
+
+def held_out(dataset: str, *codecs: str) -> dict[str, list[float]]:
+    """The held-out losses of codecs, before the first step and after the last; the mean of their seeds."""
+    of = lambda codec: [load_record(path)["held_out_loss"] for path in (paths.RESULTS / dataset).glob(f"{codec}-seed*.json")]
+    return {codec: np.mean(found, axis=0).tolist() for codec in codecs if (found := of(codec))}
 
 
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
@@ -38,11 +51,9 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", r
         frame: measurements of runs CODEC-seedN on the same images.
 
     Raises:
-        InputError: a codec without runs, or mean curves that cannot be compared.
+        InputError: mean curves that cannot be compared.
     """
     found = [seeds_of(frame, name) for name in (anchor, codec)]
-    if not all(found):
-        raise InputError(f"no runs of {codec} or {anchor}")
     frame = frame.dropna(subset=[metric])  # images without text
     cube = lambda run, what: of_codec(frame, run).pivot(index="name", columns="lmbda", values=what).to_numpy()
     values = [np.stack([[cube(run, what) for what in ("bpp", metric)] for run in runs]) for runs in found]  # (seeds, 2, images, points)
@@ -53,16 +64,24 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", r
 
     rng = np.random.default_rng(0)
     again = lambda runs: runs[rng.integers(len(runs), size=len(runs))]
-    low, high, _ = bootstrap(lambda draws: [over(images, again) for images in draws], values[0].shape[2], resamples)
+
+    def numbers(draws):
+        for images in draws:
+            with suppress(InputError):  # a draw whose curves cannot be compared
+                yield over(images, again)
+
+    low, high, _ = bootstrap(lambda draws: list(numbers(draws)), values[0].shape[2], resamples)
     return over(np.arange(values[0].shape[2])), low, high
 
 
 def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
     """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2)"; or the reason why there is none."""
+    if not (seeds_of(frame, codec) and seeds_of(frame, anchor)):
+        return MISSING
     try:
         return "{} % ({} to {})".format(*map(number, pooled(frame, codec, anchor, metric)))
-    except InputError:
-        return MISSING
+    except InputError as error:
+        return str(error)
 
 
 def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> str:
@@ -87,9 +106,9 @@ def chance(dataset: str = CHANCE) -> str:
     frame = complete(measured(dataset))
     if frame.empty:
         return MISSING
-    runs = [load_record(path) for path in (paths.RESULTS / dataset).glob("*.json")]
-    recipe, (first, *_), last = runs[0]["checkpoint"]["recipe"], runs[0]["held_out_loss"], [run["held_out_loss"][-1] for run in runs]
-    what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops from the weights that all models began with."
+    losses = [load_record(path)["held_out_loss"] for path in (paths.RESULTS / dataset).glob("*.json")]
+    (first, *_), last = losses[0], [loss[-1] for loss in losses]
+    what = f"{described(dataset)} All have the weights to begin with that all models began with."
     what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
     return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
 
@@ -103,26 +122,44 @@ def over_chance(dataset: str = CHANCE) -> str:
     return f"Short trainings, {seeds(frame)}: picture {picture}, text regions {text}."
 
 
-def scratch(dataset: str = SCRATCH) -> str:
-    """Those from the KLT start: what they were, the held-out loss of each model, and BD-rates between them."""
-    frame = complete(measured(dataset))
-    if frame.empty:
-        return MISSING
-    runs = [load_record(path) for path in sorted((paths.RESULTS / dataset).glob("*.json"))]
-    recipe = runs[0]["checkpoint"]["recipe"]
-    ends = ", ".join(f"`{run['codec'].rpartition('-seed')[0]}` {run['held_out_loss'][-1]:.2f}" for run in runs)
-    what = f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}. Held-out loss at the end: {ends}."
-    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame)}:"
-    pairs = (FULL, CONTROL), (FULL, BASELINE), (CONTROL, BASELINE)
+def against(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> str:
+    """BD-rates of codecs against others, by picture and by text region; a table."""
     rows = [
         [f"`{codec}` against `{anchor}`", *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))]
         for codec, anchor in pairs
     ]
-    return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"
+    return table(["", "picture", "text regions"], rows)
+
+
+def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
+    """What trainings were, the held-out loss of each model at the end, and BD-rates between them."""
+    frame = complete(measured(dataset))
+    codecs = list(dict.fromkeys(name for pair in pairs for name in pair))
+    ends = ", ".join(f"`{codec}` {losses[-1]:.2f}" for codec, losses in held_out(dataset, *codecs).items())
+    if not ends:
+        return MISSING
+    what = f"{described(dataset)} Held-out loss at the end: {ends}."
+    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame, codecs[0])}:"
+    return f"{what}\n\n{against(frame, pairs)}"
+
+
+def scratch() -> str:
+    """SFTIP, its control and WACNN from the KLT start, as :func:`trained_alike`."""
+    return trained_alike(SCRATCH, ((FULL, CONTROL), (FULL, BASELINE), (CONTROL, BASELINE)))
+
+
+def systems() -> str:
+    """cheng2020 and ms2020 beside WACNN, as :func:`trained_alike`; the first has no KLT start, so WACNN is there without it, too."""
+    return trained_alike(SCRATCH, (("cheng2020", ORDINARY), ("cheng2020", BASELINE), ("ms2020", BASELINE), (ORDINARY, BASELINE)))
+
+
+def masks() -> str:
+    """Table 5: SFTIP with masks by other detectors, in training and in coding, as :func:`trained_alike`."""
+    return trained_alike(MASKS, tuple((row.codec, row.anchor) for row in chosen("5")))
 
 
 def from_scratch(dataset: str = SCRATCH) -> str:
-    """:func:`scratch` in a sentence."""
+    """SFTIP against its control from the KLT start, in a sentence."""
     frame = complete(measured(dataset))
     picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
     return f"Trained from scratch, briefly, {seeds(frame)}: picture {picture}, text regions {text}."

@@ -11,11 +11,6 @@ from sccore.utils.errors import InputError
 
 BASELINE = "wacnn"
 MISSING = "not recorded yet"
-EARLIER = "earlier"  # folder in data/results: records of the network before, until the tables are measured anew
-OF_EARLIER = (
-    ":::{note}\nThese numbers are of an earlier network: a companion with 80 latent channels, trained for hours on a processor. They are shown until the weights "
-    "that are shipped now have their own; what they say of the method may not hold for those.\n:::"
-)
 
 
 def paper_numbers() -> dict:

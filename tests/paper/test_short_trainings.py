@@ -45,6 +45,7 @@ def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short):
 def test_short_trainings_are_missing_until_they_are_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr("sccore.utils.paths.RESULTS", tmp_path)
     assert short_trainings.chance() == short_trainings.scratch() == MISSING
+    assert short_trainings.systems() == short_trainings.masks() == MISSING
     assert MISSING in short_trainings.over_chance() and MISSING in short_trainings.from_scratch()
 
 
@@ -55,3 +56,24 @@ def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     assert short_trainings.from_scratch() == (
         "Trained from scratch, briefly, one seed of each, interval over images: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
     )
+
+
+def test_curves_that_cannot_be_compared_say_why(short):
+    flat = short[short["codec"] == "sftip-seed1"].assign(codec="cheng2020-seed1", psnr=20.0)
+    frame = pd.concat([short, flat])
+    assert "does not rise in quality" in short_trainings.pooled_cell(frame, "cheng2020", "sftip")
+    assert short_trainings.pooled_cell(frame, "ms2020", "sftip") == MISSING
+
+
+def test_trainings_alike_say_what_they_were(monkeypatch):
+    """The records in the repository."""
+    monkeypatch.setattr(short_trainings, "pooled", lambda *a, **k: (-1.0, -2.0, 3.0))
+    recipes = {
+        short_trainings.scratch: (2000, 4, 192, ("sftip", "wacnn")),
+        short_trainings.systems: (2000, 4, 192, ("cheng2020", "wacnn")),
+        short_trainings.masks: (600, 4, 256, ("sftip-rrd", "sftip-east")),
+    }
+    for made, (steps, batch, crop, (codec, anchor)) in recipes.items():
+        shown = made()
+        assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end: `{codec}")
+        assert f"| `{codec}` against `{anchor}` | −1.0 % (−2.0 to +3.0) | −1.0 % (−2.0 to +3.0) |" in shown and "40 pictures" in shown
