@@ -41,6 +41,15 @@ def summary() -> str:
     return table(["scores against labels", "SRCC", "PLCC", "images or scenes"], rows)
 
 
+def goals() -> str:
+    """What was aimed at, and what of it was reached; two sentences."""
+    e, (scenes, kinds) = record()["evaluation"], GOALS.values()
+    reached = [value["srcc"] >= kinds for value in e["held_out_types"].values()]
+    aims = f"a rank correlation of {scenes:g} on held-out scenes, and of {kinds:g} on each type of distortion that the weights had not seen"
+    found = f"It is {e['held_out_scenes']['srcc']:.3f} on held-out scenes, and {sum(reached)} of {len(reached)} types reach {kinds:g}"
+    return f"The goals were set before training: {aims}. {found}:"
+
+
 def types_table() -> str:
     """Correlations by type of distortion: seen in training on other scenes, unseen, and within a scene."""
     e = record()["evaluation"]

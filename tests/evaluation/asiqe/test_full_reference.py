@@ -25,10 +25,11 @@ def test_gradients_are_those_of_loops(kernel):
 
 
 def test_gmsd_is_that_of_others(screen):
+    import sccore.utils.torchvision_ops  # noqa: F401
+
+    # isort: split
     import torch
     from piq import gmsd
-
-    import sccore.utils.torchvision_ops  # noqa: F401
 
     image = screen(200, 300)[0][..., 1].copy()
     blurred = cv2.GaussianBlur(image, (0, 0), 1.5)
