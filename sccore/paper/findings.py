@@ -87,8 +87,8 @@ def beside_lossless(lmbda: float = LAMBDAS[2], dataset: str = "samples") -> list
     ]
 
 
-def small_cheng() -> list[str]:
-    """The smaller cheng2020 against the smaller WACNN after short trainings alike, beside the paper's number."""
+def other_systems() -> list[str]:
+    """The smaller cheng2020 and ms2020 against the smaller WACNN after short trainings alike, beside the paper's number."""
     paper = number(paper_numbers()["table1"]["rows"]["cheng2020"][-1])
     frame = complete(measured(short_trainings.SCRATCH))
     with_klt, without = (short_trainings.pooled_cell(frame, "cheng2020", name) for name in (BASELINE, short_trainings.ORDINARY))
@@ -96,6 +96,7 @@ def small_cheng() -> list[str]:
         f"cheng2020 against WACNN, the paper: {paper} %.",
         f"Here, both small, after equally many steps from scratch: {without}.",
         f"Against WACNN that begins with the KLT, a start that cheng2020 cannot have: {with_klt}.",
+        short_trainings.briefly(short_trainings.SCRATCH, "ms2020 against WACNN, both from the KLT", "ms2020", BASELINE),
     ]
 
 
@@ -108,8 +109,8 @@ def findings() -> list[Finding]:
             (
                 "The paper's model against the same network with a constant prior:",
                 *compared(FULL, CONTROL),
-                short_trainings.over_chance(),
-                short_trainings.from_scratch(),
+                short_trainings.briefly(short_trainings.CHANCE, "Short trainings"),
+                short_trainings.briefly(short_trainings.SCRATCH, "Trained from scratch, briefly"),
             ),
             "More seeds of the long training: one run of each is measured. Longer training and the paper's full size may differ, too.",
             ("*/sftip.json", "*/sftip-uniform.json", f"{short_trainings.CHANCE}/*.json", f"{short_trainings.SCRATCH}/*.json"),
@@ -136,9 +137,12 @@ def findings() -> list[Finding]:
                 *compared(f"{FULL}-told-ones", FULL, pages, "Text everywhere"),
                 *compared(f"{FULL}-told-empty", FULL, pages, "No text anywhere"),
                 *compared(f"{FULL}-told-shifted", FULL, pages, "Moved by a line"),
+                "Models that were trained with other masks, too, and told those, against one with masks by CRAFT:",
+                short_trainings.briefly(short_trainings.MASKS, "Text everywhere", f"{FULL}-ones", FULL),
+                short_trainings.briefly(short_trainings.MASKS, "By EAST", f"{FULL}-east", FULL),
             ),
-            "A model that is trained with a mask of 1 everywhere. This one was trained with masks by CRAFT.",
-            ("pages/sftip*.json",),
+            "Long trainings with other masks: these were short.",
+            ("pages/sftip*.json", f"{short_trainings.MASKS}/*.json"),
             "experiments/beyond",
         ),
         Finding(
@@ -186,7 +190,7 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Do the start and the length of the training decide a comparison?",
-            (first_steps.verdict(), *small_cheng()),
+            (first_steps.verdict(), *other_systems()),
             "Long trainings: those of cheng2020 took minutes.",
             ("speed/first-steps.json", f"{short_trainings.SCRATCH}/*.json"),
             "klt",

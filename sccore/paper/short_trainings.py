@@ -113,13 +113,13 @@ def chance(dataset: str = CHANCE) -> str:
     return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
 
 
-def over_chance(dataset: str = CHANCE) -> str:
-    """:func:`pooled` of those with several seeds, in a sentence."""
+def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -> str:
+    """:func:`pooled` in a sentence; `what` says which trainings these are."""
     frame = complete(measured(dataset))
-    if not seeds_of(frame, FULL):
-        return f"Short trainings with several seeds: {MISSING}."
-    picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
-    return f"Short trainings, {seeds(frame)}: picture {picture}, text regions {text}."
+    if not seeds_of(frame, codec):
+        return f"{what}: {MISSING}."
+    picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))
+    return f"{what}, {seeds(frame, codec)}: picture {picture}, text regions {text}."
 
 
 def against(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> str:
@@ -156,10 +156,3 @@ def systems() -> str:
 def masks() -> str:
     """Table 5: SFTIP with masks by other detectors, in training and in coding, as :func:`trained_alike`."""
     return trained_alike(MASKS, tuple((row.codec, row.anchor) for row in chosen("5")))
-
-
-def from_scratch(dataset: str = SCRATCH) -> str:
-    """SFTIP against its control from the KLT start, in a sentence."""
-    frame = complete(measured(dataset))
-    picture, text = (pooled_cell(frame, metric=metric) for metric in ("psnr", "psnr_text"))
-    return f"Trained from scratch, briefly, {seeds(frame)}: picture {picture}, text regions {text}."

@@ -49,14 +49,14 @@ def test_short_trainings_are_missing_until_they_are_recorded(tmp_path, monkeypat
     monkeypatch.setattr("sccore.utils.paths.RESULTS", tmp_path)
     assert short_trainings.chance() == short_trainings.scratch() == MISSING
     assert short_trainings.systems() == short_trainings.masks() == MISSING
-    assert MISSING in short_trainings.over_chance() and MISSING in short_trainings.from_scratch()
+    assert MISSING in short_trainings.briefly("scratch", "From scratch")
 
 
 def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     wacnn = short[short["codec"] == "sftip-seed1"].assign(codec="wacnn-seed1", bpp=lambda frame: 1.1 * frame["bpp"])
     frame = pd.concat([short[short["codec"].str.endswith("seed1")], wacnn])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: frame)
-    assert short_trainings.from_scratch() == (
+    assert short_trainings.briefly("scratch", "Trained from scratch, briefly") == (
         "Trained from scratch, briefly, one seed of each, interval over images: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
     )
 
