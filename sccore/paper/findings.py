@@ -137,9 +137,12 @@ def findings() -> list[Finding]:
                 *compared(f"{FULL}-told-ones", FULL, pages, "Text everywhere"),
                 *compared(f"{FULL}-told-empty", FULL, pages, "No text anywhere"),
                 *compared(f"{FULL}-told-shifted", FULL, pages, "Moved by a line"),
-                "Models that were trained with other masks, too, and told those, against one with masks by CRAFT:",
-                short_trainings.briefly(short_trainings.MASKS, "Text everywhere", f"{FULL}-ones", FULL),
-                short_trainings.briefly(short_trainings.MASKS, "By EAST", f"{FULL}-east", FULL),
+                short_trainings.briefly(
+                    short_trainings.MASKS, "Trained for text everywhere, briefly, against masks by CRAFT", f"{FULL}-ones", FULL
+                ),
+                short_trainings.briefly(
+                    short_trainings.MASKS, "Trained with masks by EAST, briefly, against CRAFT's", f"{FULL}-east", FULL
+                ),
             ),
             "Long trainings with other masks: these were short.",
             ("pages/sftip*.json", f"{short_trainings.MASKS}/*.json"),

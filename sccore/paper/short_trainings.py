@@ -38,10 +38,10 @@ def described(dataset: str) -> str:
     return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}."
 
 
-def held_out(dataset: str, *codecs: str) -> dict[str, list[float]]:
-    """The held-out losses of codecs, before the first step and after the last; the mean of their seeds."""
-    of = lambda codec: [load_record(path)["held_out_loss"] for path in (paths.RESULTS / dataset).glob(f"{codec}-seed*.json")]
-    return {codec: np.mean(found, axis=0).tolist() for codec in codecs if (found := of(codec))}
+def held_out(dataset: str, codec: str) -> float | None:
+    """The held-out loss of a codec after its last step, the mean of its seeds; None without a record."""
+    found = [load_record(path)["held_out_loss"][-1] for path in (paths.RESULTS / dataset).glob(f"{codec}-seed*.json")]
+    return float(np.mean(found)) if found else None
 
 
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
@@ -108,7 +108,7 @@ def chance(dataset: str = CHANCE) -> str:
         return MISSING
     losses = [load_record(path)["held_out_loss"] for path in (paths.RESULTS / dataset).glob("*.json")]
     (first, *_), last = losses[0], [loss[-1] for loss in losses]
-    what = f"{described(dataset)} All have the weights to begin with that all models began with."
+    what = f"{described(dataset)} All begin with the weights that the long trainings began with."
     what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
     return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
 
@@ -135,10 +135,10 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     """What trainings were, the held-out loss of each model at the end, and BD-rates between them."""
     frame = complete(measured(dataset))
     codecs = list(dict.fromkeys(name for pair in pairs for name in pair))
-    ends = ", ".join(f"`{codec}` {losses[-1]:.2f}" for codec, losses in held_out(dataset, *codecs).items())
-    if not ends:
+    losses = {codec: loss for codec in codecs if (loss := held_out(dataset, codec))}
+    if not losses:
         return MISSING
-    what = f"{described(dataset)} Held-out loss at the end: {ends}."
+    what = f"{described(dataset)} Held-out loss at the end: {', '.join(f'`{codec}` {loss:.2f}' for codec, loss in losses.items())}."
     what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame, codecs[0])}:"
     return f"{what}\n\n{against(frame, pairs)}"
 
