@@ -83,7 +83,7 @@ def main():
     end_at_signals()
     start, usual, models = STUDIES[a.study]
     out, steps = a.out / a.study, a.steps or usual.steps
-    runs = {f"{name}-seed{seed}": (seed, named(name.removesuffix("-ordinary"))) for seed in a.seeds for name in models}
+    runs = {f"{name}-seed{seed}": (seed, named("wacnn" if name == ORDINARY else name)) for seed in a.seeds for name in models}
     chosen = {name: run for name, run in runs.items() if not a.only or name in a.only}
     data, validation = stream(*a.data), load(a.validation)
     for name, (seed, run) in chosen.items():

@@ -122,15 +122,6 @@ def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -
     return f"{what}, {seeds(frame, codec)}: picture {picture}, text regions {text}."
 
 
-def against(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> str:
-    """BD-rates of codecs against others, by picture and by text region; a table."""
-    rows = [
-        [f"`{codec}` against `{anchor}`", *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))]
-        for codec, anchor in pairs
-    ]
-    return table(["", "picture", "text regions"], rows)
-
-
 def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     """What trainings were, the held-out loss of each model at the end, and BD-rates between them."""
     frame = complete(measured(dataset))
@@ -140,7 +131,11 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
         return MISSING
     what = f"{described(dataset)} Held-out loss at the end: {', '.join(f'`{codec}` {loss:.2f}' for codec, loss in losses.items())}."
     what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame, codecs[0])}:"
-    return f"{what}\n\n{against(frame, pairs)}"
+    rows = [
+        [f"`{codec}` against `{anchor}`", *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))]
+        for codec, anchor in pairs
+    ]
+    return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"
 
 
 def scratch() -> str:

@@ -90,9 +90,9 @@ def test_installed_it_works_without_a_checkout_and_without_a_home(installed, tmp
     assert (
         np.abs(read_image(folder / "zur\u00fcck.png").astype(int) - read_image(folder / "images" / "gr\u00fcn.png")).mean() < 16
     )  # a dithered picture
+    run("evaluate", "--images", "images", "--lmbda", "0.0067", "--out", "\u00fc.json")
+    assert len(load_json(folder / "\u00fc.json")["images"]) == 1
     if as_module:
-        run("evaluate", "--images", "images", "--lmbda", "0.0067", "--out", "\u00fc.json")
-        assert len(load_json(folder / "\u00fc.json")["images"]) == 1
         run(
             "train",
             "--data",

@@ -138,10 +138,10 @@ def test_a_pause_stops_and_leaves_a_usable_model(samples, tmp_path):
 
 def test_a_time_budget_is_the_whole_run_s_and_ends_the_schedule(samples, tmp_path):
     recipe = Recipe(batch=1, crop=64, schedule="decay", decay=1.0, min_lr=0.0)
-    summary = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.08, progress=False)
+    summary = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.12, progress=False)
     rates = [float(row["lr"]) for row in csv.DictReader(open(tmp_path / "log.csv", encoding="utf-8")) if row["lr"]]
-    assert summary["finished"] and rates[0] == pytest.approx(recipe.lr, rel=0.02) and rates[-1] < 0.4 * recipe.lr
-    again = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.08, progress=False)
+    assert summary["finished"] and rates[0] == pytest.approx(recipe.lr, rel=0.01) and rates[-1] < 0.4 * recipe.lr
+    again = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.12, progress=False)
     assert again["step"] == summary["step"] and again["finished"]
 
 
@@ -271,14 +271,15 @@ from sccore.utils.errors import InputError
 screens, out = map(Path, sys.argv[1:])
 images = load(screens, progress=False)
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+states = lambda: {path: path.read_bytes() for path in out.glob("*") if path.suffix in (".pt", ".safetensors")}
 for limit in (hard, 100, 100_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    before = {path: path.read_bytes() for path in out.glob("*") if path.suffix in (".pt", ".safetensors")}
+    before = states()
     torch.manual_seed(0)
     try:
         fit(sccore.create_model("wacnn", rate="variable"), images, out, recipe=Recipe(steps=9, batch=1, crop=64), pause=0.02, progress=False)
     except InputError as error:
-        print(error, "and all is as it was" if all(path.read_bytes() == content for path, content in before.items()) else "", flush=True)
+        print(error, "and all is as it was" if before and states() == before else "", flush=True)
 """
 
 
