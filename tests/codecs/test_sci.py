@@ -90,7 +90,7 @@ def test_in_bfloat16_pixels_are_off_by_a_few_levels_and_where_it_is_not_native_b
     exact, near = (sci.decode(data, model, precision=name).astype(float) for name in ("float32", "bfloat16"))
     off = np.abs(near - exact)
     assert (off > 0).any() == native and off.max() <= 16 and off.mean() < 0.6
-    assert abs(psnr(near.astype(np.uint8), image) - psnr(exact.astype(np.uint8), image)) < 0.1
+    assert abs(psnr(near.astype(np.uint8), image) - psnr(exact.astype(np.uint8), image)) < 0.2
     with pytest.raises(InputError, match="unknown precision 'float16'; known: float32, float64, bfloat16"):
         sci.decode(data, model, precision="float16")
 
