@@ -1,11 +1,14 @@
 """Files that are whole at every moment, and folders that belong to one process at a time."""
 
+import functools
 import hashlib
 import os
 import platform
 import shutil
 import stat
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,6 +18,7 @@ from filelock import FileLock, Timeout
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
+HOST = platform.node()[:60]
 HOLDER = "holder"  # the file in a locked folder that says who works there
 
 
@@ -23,8 +27,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """A path to write to; what is there takes the place of `path` when the block ends without an error.
 
     A kill or a loss of power at any moment leaves the old file or the new one. What else a kill leaves has another
-    suffix, so that nobody who looks for files of a kind takes it for one. A link stays and its target is replaced, a file keeps its
-    mode; a device or a pipe is written through.
+    suffix, so that nobody who looks for files of a kind takes it for one, and is removed by the next process that writes there. Several
+    may write one file at once: it is what one of them wrote, the last to end. A link stays and its target is replaced, a file
+    keeps its mode; a device or a pipe is written through.
 
     Raises:
         InputError: as :func:`writable`; the disk is full, or anything else of it fails.
@@ -33,9 +38,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
     before = target.stat() if target.exists() else None
     through = before is not None and not stat.S_ISREG(before.st_mode)
     with tempfile.TemporaryDirectory() if through else nullcontext(target.parent) as folder:
-        part = Path(folder) / f".{target.name[:200]}.part"
+        part = Path(folder) / f".{target.name[:100]}.{HOST}.{os.getpid()}.{threading.get_ident()}.part"
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
+            _remove_left(part.parent)
             yield part
             if through:
                 with open(part, "rb") as source, open(target, "wb") as device:
@@ -53,6 +59,29 @@ def replacing(path: Path | str) -> Iterator[Path]:
             raise InputError(f"{name}: cannot be written ({getattr(error, 'strerror', None) or str(error).splitlines()[0]})") from None
         finally:
             part.unlink(missing_ok=True)
+
+
+@functools.cache
+def _remove_left(folder: Path):
+    """Removes what writers left in a folder that were killed on this machine; once a process, for a folder may be large."""
+    for left in folder.glob(".*.part"):
+        *name, process, _, _ = left.name.split(".")
+        if ".".join(name).endswith(HOST) and process.isdecimal() and not _runs(int(process)):
+            with suppress(OSError):  # another has removed it; on Windows, it is open
+                left.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there; on Windows, where files that are open cannot be removed, unknown and False."""
+    if sys.platform == "win32":
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def writable(path: Path | str) -> Path:

@@ -1,7 +1,8 @@
-"""A folder belongs to one process at a time, which the others are told about and which need not end well."""
+"""Files are whole whoever writes them; a folder belongs to one process at a time, which the others are told about."""
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
@@ -35,3 +36,41 @@ def test_locks_without_the_system_s_modules(tmp_path, absent):
     code = f"import sys; sys.modules[{absent!r}] = None\n" + HOLD.replace("print(", "print(*files.lock(pathlib.Path(sys.argv[1])).gen, ")
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "run"], input="", capture_output=True, text=True)
     assert done.stdout == "False held\n", done.stderr
+
+
+WRITE = """
+import sys
+from sccore.utils import files
+with files.replacing(sys.argv[1]) as part:
+    part.write_text(sys.argv[2] * 1000)
+    print(part, flush=True)
+    sys.stdin.read()
+"""
+
+
+def writer(path, letter):
+    command = [sys.executable, "-c", WRITE, path, letter]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith(str(path.parent))
+    return process
+
+
+def test_two_that_write_one_file_at_once_both_end_well(tmp_path):
+    path = tmp_path / "index.npz"
+    one, two = writer(path, "a"), writer(path, "b")
+    for process, letter in ((two, "b"), (one, "a")):
+        _, errors = process.communicate("")
+        assert process.returncode == 0 and not errors
+        assert path.read_text() == letter * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_kill_leaves_is_removed_by_the_next_process_that_writes_there(tmp_path):
+    killed, at_work = writer(tmp_path / "a", "a"), writer(tmp_path / "b", "b")
+    killed.send_signal(signal.SIGTERM)
+    killed.communicate()
+    assert len(list(tmp_path.glob(".*.part"))) == 2
+    writer(tmp_path / "c", "c").communicate("")
+    assert [part.name[:3] for part in tmp_path.glob(".*.part")] == [".b."]  # of one that is still at work
+    at_work.communicate("")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
