@@ -25,14 +25,36 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
 
 def orthogonal(g: Tensor) -> Tensor:
     """Matrices (B, m, n) -> about the nearest ones whose singular values are all 1; in bfloat16 where that is native."""
-    a, b, c = NEWTON_SCHULZ
     wide = g if g.shape[1] <= g.shape[2] else g.mT
     x = wide / (torch.linalg.matrix_norm(wide, keepdim=True) + 1e-7)
-    x = x.bfloat16() if native_bf16(g.device) else x
+    x = newton_schulz(x.bfloat16()) if native_bf16(g.device) else newton_schulz_of_products(x)
+    return (x if wide is g else x.mT).to(g.dtype)
+
+
+def newton_schulz(x: Tensor) -> Tensor:
+    """x <- (a + b x x^T + c (x x^T)^2) x, again and again; x is (B, m, n)."""
+    a, b, c = NEWTON_SCHULZ
     for _ in range(ITERATIONS):
         xx = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(xx, xx, xx, beta=b, alpha=c), x, beta=a)
-    return (x if wide is g else x.mT).to(g.dtype)
+    return x
+
+
+def newton_schulz_of_products(x: Tensor) -> Tensor:
+    """The same by x x^T (B, m, m) alone, in float32: a half to a quarter of the arithmetic, for most matrices are wide.
+
+    All factors are polynomials of x x^T, so their order is free. bfloat16 would lose the small singular values, which
+    the products hold squared.
+    """
+    a, b, c = NEWTON_SCHULZ
+    xx, product = x @ x.mT, None
+    for i in range(ITERATIONS):
+        factor = torch.baddbmm(xx, xx, xx, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
+        product = factor if product is None else factor @ product
+        if i + 1 < ITERATIONS:
+            xx = factor @ xx @ factor
+    return product @ x
 
 
 def as_matrix(weight: Tensor) -> Tensor:

@@ -19,6 +19,15 @@ def test_orthogonal_keeps_directions_and_evens_their_sizes(shape):
     assert (result * polar).sum() / result.norm() / polar.norm() > 0.97
 
 
+@pytest.mark.parametrize("decades", [0, 3, 6])  # that the singular values span
+def test_products_alone_give_the_same(decades):
+    torch.manual_seed(0)
+    u, _, vh = torch.linalg.svd(torch.randn(2, 40, 300, dtype=torch.float64), full_matrices=False)
+    x = u * torch.logspace(0, -decades, 40) @ vh
+    x /= torch.linalg.matrix_norm(x, keepdim=True)
+    torch.testing.assert_close(muon.newton_schulz_of_products(x.float()), muon.newton_schulz(x).float(), rtol=0.0, atol=3e-4)
+
+
 @pytest.mark.parametrize("bf16, rtol, atol", [(False, 1e-3, 1e-5), (True, 0.05, 2e-3)])
 def test_scale_of_a_gradient_does_not_matter(monkeypatch, bf16, rtol, atol):
     monkeypatch.setattr(muon, "native_bf16", lambda device: bf16)
