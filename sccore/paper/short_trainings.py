@@ -21,14 +21,15 @@ CHANCE, SCRATCH, MASKS = "chance", "scratch", "masks"  # data sets of their reco
 ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
 
 
-def seeds_of(frame: pd.DataFrame, codec: str) -> list[str]:
-    """The runs of a codec that were measured, CODEC-seed1 ..."""
-    return sorted(name for name in set(frame["codec"]) if name.rpartition("-seed")[0] == codec)
+def seeds_of(frame: pd.DataFrame, *codecs: str) -> list[str]:
+    """The seeds with which each of the codecs was measured; a run's name is CODEC-seed1 ..."""
+    runs = [name.rpartition("-seed") for name in set(frame["codec"])]
+    return sorted(set.intersection(*({seed for name, _, seed in runs if name == codec} for codec in codecs)))
 
 
-def seeds(frame: pd.DataFrame, codec: str = FULL) -> str:
-    """What intervals cover: the images, and the seeds of a codec if there are several."""
-    count = len(seeds_of(frame, codec))
+def seeds(frame: pd.DataFrame, codec: str, anchor: str) -> str:
+    """What intervals cover: the images, and the seeds that two codecs share if there are several."""
+    count = len(seeds_of(frame, codec, anchor))
     return f"{count} seeds of each, interval over images and seeds" if count > 1 else "one seed of each, interval over images"
 
 
@@ -38,14 +39,13 @@ def described(dataset: str) -> str:
     return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}."
 
 
-def held_out(dataset: str, codec: str) -> float | None:
-    """The held-out loss of a codec after its last step, the mean of its seeds; None without a record."""
-    found = [load_record(path)["held_out_loss"][-1] for path in (paths.RESULTS / dataset).glob(f"{codec}-seed*.json")]
-    return float(np.mean(found)) if found else None
+def held_out(dataset: str, codec: str, seeds: list[str]) -> float:
+    """The held-out loss of a codec after its last step, the mean over seeds."""
+    return float(np.mean([load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"][-1] for seed in seeds]))
 
 
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
-    """BD-rate of a codec against another, and its 95 % interval over images and over seeds of both, each drawn with replacement.
+    """BD-rate of a codec against another, and its 95 % interval over images and over the seeds that both have, each drawn with replacement.
 
     Args:
         frame: measurements of runs CODEC-seedN on the same images.
@@ -53,7 +53,7 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", r
     Raises:
         InputError: mean curves that cannot be compared.
     """
-    found = [seeds_of(frame, name) for name in (anchor, codec)]
+    found = [[f"{name}-seed{seed}" for seed in seeds_of(frame, anchor, codec)] for name in (anchor, codec)]
     frame = frame.dropna(subset=[metric])  # images without text
     cube = lambda run, what: of_codec(frame, run).pivot(index="name", columns="lmbda", values=what).to_numpy()
     values = [np.stack([[cube(run, what) for what in ("bpp", metric)] for run in runs]) for runs in found]  # (seeds, 2, images, points)
@@ -76,7 +76,7 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", r
 
 def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
     """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2)"; or the reason why there is none."""
-    if not (seeds_of(frame, codec) and seeds_of(frame, anchor)):
+    if not seeds_of(frame, codec, anchor):
         return MISSING
     try:
         return "{} % ({} to {})".format(*map(number, pooled(frame, codec, anchor, metric)))
@@ -87,14 +87,14 @@ def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, m
 def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> str:
     """BD-rate of the runs of a codec against the other's with the same seed, of all together, and what a seed alone moves."""
     metrics = "psnr", "psnr_text"
-    rows = []
-    for run in seeds_of(frame, codec):
-        own = run.replace(codec, anchor)
-        if own in seeds_of(frame, anchor):
-            rows.append([run.rpartition("seed")[2], *(bd_rate_cell(frame, run, own, metric) for metric in metrics)])
+    rows = [
+        [seed, *(bd_rate_cell(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric) for metric in metrics)]
+        for seed in seeds_of(frame, codec, anchor)
+    ]
     if rows:
         rows.append(["all, interval over images and seeds", *(pooled_cell(frame, codec, anchor, metric) for metric in metrics)])
-    twins = [pair for name in (codec, anchor) for pair in combinations(seeds_of(frame, name), 2)]
+    runs = [[f"{name}-seed{seed}" for seed in seeds_of(frame, name)] for name in (codec, anchor)]
+    twins = [pair for same in runs for pair in combinations(same, 2)]
     found = [[abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins] for metric in metrics]
     most = [f"{max(values):.1f} %" for values in found if values]
     said = "The same model with another seed differs by up to {} in the picture and {} in text regions.".format(*most) if most else ""
@@ -116,26 +116,31 @@ def chance(dataset: str = CHANCE) -> str:
 def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -> str:
     """:func:`pooled` in a sentence; `what` says which trainings these are."""
     frame = complete(measured(dataset))
-    if not seeds_of(frame, codec):
+    if not seeds_of(frame, codec, anchor):
         return f"{what}: {MISSING}."
     picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))
-    return f"{what}, {seeds(frame, codec)}: picture {picture}, text regions {text}."
+    return f"{what}, {seeds(frame, codec, anchor)}: picture {picture}, text regions {text}."
 
 
 def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     """What trainings were, the held-out loss of each model at the end, and BD-rates between them."""
     frame = complete(measured(dataset))
-    codecs = list(dict.fromkeys(name for pair in pairs for name in pair))
-    losses = {codec: loss for codec in codecs if (loss := held_out(dataset, codec))}
-    if not losses:
+    codecs = [name for name in dict.fromkeys(name for pair in pairs for name in pair) if seeds_of(frame, name)]
+    if not codecs:
         return MISSING
-    what = f"{described(dataset)} Held-out loss at the end: {', '.join(f'`{codec}` {loss:.2f}' for codec, loss in losses.items())}."
-    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, {seeds(frame, codecs[0])}:"
+    shared = seeds_of(frame, *codecs)
+    losses = ", ".join(f"`{codec}` {held_out(dataset, codec, shared):.2f}" for codec in codecs)
+    what = f"{described(dataset)} Held-out loss at the end{' (mean of the seeds that all have)' * (len(shared) > 1)}: {losses}."
+    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, interval over images and seeds:"
     rows = [
-        [f"`{codec}` against `{anchor}`", *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))]
+        [
+            f"`{codec}` against `{anchor}`",
+            len(seeds_of(frame, codec, anchor)),
+            *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text")),
+        ]
         for codec, anchor in pairs
     ]
-    return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"
+    return f"{what}\n\n{table(['', 'seeds', 'picture', 'text regions'], rows)}"
 
 
 def scratch() -> str:

@@ -37,6 +37,13 @@ def test_an_interval_over_seeds_is_as_wide_as_the_seeds_are_apart(short):
     assert short_trainings.pooled_cell(short.iloc[:0]) == MISSING
 
 
+def test_a_seed_that_one_alone_has_is_left_out(short):
+    one = short[short["codec"] != "sftip-uniform-seed2"]
+    assert short_trainings.pooled(one, "sftip", "sftip-uniform") == pytest.approx((-5, -5, -5))
+    assert short_trainings.seeds(one, "sftip", "sftip-uniform").startswith("one seed of each")
+    assert "| 2 |" not in short_trainings.by_seed(one)
+
+
 def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short, monkeypatch):
     monkeypatch.setattr(short_trainings, "pooled", partial(short_trainings.pooled, resamples=20))
     shown = short_trainings.by_seed(short)
@@ -79,4 +86,4 @@ def test_trainings_alike_say_what_they_were(monkeypatch):
     for made, (steps, batch, crop, (codec, anchor)) in recipes.items():
         shown = made()
         assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end: `{codec}")
-        assert f"| `{codec}` against `{anchor}` | −1.0 % (−2.0 to +3.0) | −1.0 % (−2.0 to +3.0) |" in shown and "40 pictures" in shown
+        assert f"| `{codec}` against `{anchor}` | 1 | −1.0 % (−2.0 to +3.0) | −1.0 % (−2.0 to +3.0) |" in shown and "40 pictures" in shown
