@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-HOST = platform.node()[:60]
+HOST = platform.node()[:40]
 HOLDER = "holder"  # the file in a locked folder that says who works there
 
 
@@ -38,7 +38,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     before = target.stat() if target.exists() else None
     through = before is not None and not stat.S_ISREG(before.st_mode)
     with tempfile.TemporaryDirectory() if through else nullcontext(target.parent) as folder:
-        part = Path(folder) / f".{target.name[:100]}.{HOST}.{os.getpid()}.{threading.get_ident()}.part"
+        part = Path(folder) / f".{target.name[:40]}.{HOST}.{os.getpid()}.{threading.get_ident()}.part"
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             _remove_left(part.parent)
@@ -77,7 +77,7 @@ def _runs(process: int) -> bool:
         return process == os.getpid()
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # another user's
         return True

@@ -70,7 +70,17 @@ def test_what_a_kill_leaves_is_removed_by_the_next_process_that_writes_there(tmp
     killed.send_signal(signal.SIGTERM)
     killed.communicate()
     assert len(list(tmp_path.glob(".*.part"))) == 2
+    (tmp_path / f".d.{files.HOST}.{10**30}.1.part").touch()
+    (tmp_path / ".mine.part").touch()  # somebody's own
     writer(tmp_path / "c", "c").communicate("")
-    assert [part.name[:3] for part in tmp_path.glob(".*.part")] == [".b."]  # of one that is still at work
+    assert sorted(part.name[:3] for part in tmp_path.glob(".*.part")) == [".b.", ".mi"]  # the first is still at work
     at_work.communicate("")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.part", "b", "c"]
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\u5716"])
+def test_the_longest_names_can_be_written(tmp_path, letter):
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    with files.replacing(path) as part:
+        part.write_text("whole")
+    assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
