@@ -80,7 +80,7 @@ def _runs(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # another user's
-        return True
+        pass
     return True
 
 

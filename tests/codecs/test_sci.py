@@ -86,11 +86,12 @@ def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_p
 def test_in_bfloat16_pixels_are_off_by_a_few_levels_and_where_it_is_not_native_by_none(screen, monkeypatch, native):
     image = screen(128, 192)[0]
     data = sci.encode(image, model := sccore.load_model(checkpoint.DEFAULT), 0.0067)
+    most = 0.1 if sci.native_bf16(torch.device("cpu")) else 0.2  # dB; emulated, sums are rounded otherwise
     monkeypatch.setattr(sci, "native_bf16", lambda device: native)
     exact, near = (sci.decode(data, model, precision=name).astype(float) for name in ("float32", "bfloat16"))
     off = np.abs(near - exact)
     assert (off > 0).any() == native and off.max() <= 16 and off.mean() < 0.6
-    assert abs(psnr(near.astype(np.uint8), image) - psnr(exact.astype(np.uint8), image)) < 0.2
+    assert abs(psnr(near.astype(np.uint8), image) - psnr(exact.astype(np.uint8), image)) < most
     with pytest.raises(InputError, match="unknown precision 'float16'; known: float32, float64, bfloat16"):
         sci.decode(data, model, precision="float16")
 

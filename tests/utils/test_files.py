@@ -2,7 +2,6 @@
 
 import os
 import platform
-import signal
 import subprocess
 import sys
 
@@ -67,7 +66,7 @@ def test_two_that_write_one_file_at_once_both_end_well(tmp_path):
 
 def test_what_a_kill_leaves_is_removed_by_the_next_process_that_writes_there(tmp_path):
     killed, at_work = writer(tmp_path / "a", "a"), writer(tmp_path / "b", "b")
-    killed.send_signal(signal.SIGTERM)
+    killed.kill()
     killed.communicate()
     assert len(list(tmp_path.glob(".*.part"))) == 2
     (tmp_path / f".d.{files.HOST}.{10**30}.1.part").touch()
