@@ -4,6 +4,7 @@ Pages whose words are known (:mod:`sccore.text.words`) give the true mask, the s
 On them a model is compared with the baseline page by page, and with itself told other masks (:mod:`sccore.text.altered_masks`).
 """
 
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -102,14 +103,18 @@ def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCH
 
 def correlation(table: pd.DataFrame, x: str, resamples: int = 2000, seed: int = 0) -> str:
     """Spearman's rank correlation of the BD-rate with x and its 95 % interval (bootstrap over images), in words."""
-    from scipy.stats import spearmanr
+    from scipy.stats import pearsonr, rankdata
 
     if len(table) < MIN_IMAGES or table[x].nunique() < 2:
         return f"no correlation of {len(table)} images"
     values = table[[x, "bd_rate"]].to_numpy()
-    ranks = lambda draws: [spearmanr(*draw.T).statistic for draw in values[draws] if (draw != draw[0]).any(0).all()]
-    low, high, _ = bootstrap(ranks, len(values), resamples, seed)
-    whole, low, high = (number(value, "+.2f") for value in (spearmanr(*values.T).statistic, low, high))
+
+    def spearman(draws):
+        with warnings.catch_warnings(action="ignore"):  # a draw of equal values has none
+            return pearsonr(*np.moveaxis(rankdata(values[draws], axis=1), 2, 0), axis=1).statistic
+
+    low, high, _ = bootstrap(spearman, len(values), resamples, seed)
+    whole, low, high = (number(value, "+.2f") for value in (spearman(np.arange(len(values))[None])[0], low, high))
     return f"rank correlation {whole} ({low} to {high}), {len(table)} images"
 
 

@@ -4,13 +4,12 @@ Those of CHANCE and of MASKS begin with the weights that all models begin with, 
 SCRATCH begin with the KLT of the training images, where the model has such a start.
 """
 
-from contextlib import suppress
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation.bd_rate import bd_rate, between, bootstrap
+from sccore.evaluation.bd_rate import bd_rate, bd_rates, between, bootstrap
 from sccore.evaluation.records import complete, load_record, measured, of_codec
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, number, table
 from sccore.paper.tables_2_5 import CONTROL, FULL, chosen
@@ -58,20 +57,15 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", r
     cube = lambda run, what: of_codec(frame, run).pivot(index="name", columns="lmbda", values=what).to_numpy()
     values = [np.stack([[cube(run, what) for what in ("bpp", metric)] for run in runs]) for runs in found]  # (seeds, 2, images, points)
 
-    def over(images, draw=lambda runs: runs):
-        means = (draw(runs)[:, :, images].mean((0, 2)) for runs in values)
-        return bd_rate(*(dict(zip(("bpp", metric), mean)) for mean in means), metric)
-
     rng = np.random.default_rng(0)
     again = lambda runs: runs[rng.integers(len(runs), size=len(runs))]
 
     def numbers(draws):
-        for images in draws:
-            with suppress(InputError):  # a draw whose curves cannot be compared
-                yield over(images, again)
+        means = [[again(runs)[:, :, images].mean((0, 2)) for runs in values] for images in draws]
+        return bd_rates(*map(np.stack, zip(*means)))
 
-    low, high, _ = bootstrap(lambda draws: list(numbers(draws)), values[0].shape[2], resamples)
-    return over(np.arange(values[0].shape[2])), low, high
+    low, high, _ = bootstrap(numbers, values[0].shape[2], resamples)
+    return bd_rate(*(dict(zip(("bpp", metric), runs.mean((0, 2)))) for runs in values), metric), low, high
 
 
 def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:

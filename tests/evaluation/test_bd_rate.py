@@ -72,6 +72,28 @@ def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
     assert len(agreed) >= 6
 
 
+def test_many_at_once_are_what_each_is_alone():
+    """Curves drawn at random, rising or not, that overlap or not, of different lengths: equal, and refused alike."""
+    rng, refused = np.random.default_rng(0), 0
+    for counts in ((4, 4), (5, 7), (4, 9), (3, 5)):
+        curves = [np.cumsum(rng.uniform(-0.05, 1, (300, 2, count)), axis=2) + rng.uniform(0, 1, (300, 1, 1)) for count in counts]
+        curves[0][:3, 0, 1], curves[0][3:6, 1, 1] = np.inf, np.nan
+        many = bd_rate.bd_rates(*curves)
+        for value, anchor, test in zip(many, *curves):
+            try:
+                assert value == pytest.approx(bd_rate.bd_rate(*(dict(zip(("bpp", "psnr"), c)) for c in (anchor, test))), rel=1e-9, abs=1e-9)
+            except InputError:
+                assert np.isnan(value)
+                refused += 1
+    assert 300 < refused < 900
+    curves = [c.to_numpy().T[None] for c in recorded().values() if len(c) > 3]
+    pairs = [(a, b) for a, b in permutations(curves, 2) if not np.isnan(bd_rate.bd_rates(a, b)).any()]
+    for a, b in pairs:
+        alone = bd_rate.bd_rate(*(dict(zip(("bpp", "psnr"), c)) for (c,) in (a, b)))
+        assert bd_rate.bd_rates(a, b)[0] == pytest.approx(alone, rel=1e-9)
+    assert len(pairs) >= 6
+
+
 @pytest.mark.parametrize(
     "test, reason",
     [
@@ -176,7 +198,12 @@ def test_the_bootstrap_holds_the_mean_and_narrows():
     (low, high, count), (few_low, few_high, _) = interval(values), interval(values[:10])
     assert low < values.mean() < high and high - low < few_high - few_low and count == 500
     assert interval(np.full(10, 3.0)) == (3, 3, 500)
-    assert bd_rate.bootstrap(lambda draws: [], 3)[2] == bd_rate.bootstrap(lambda draws: [], 0)[2] == 0
+    assert (
+        bd_rate.bootstrap(lambda draws: [], 3)[2]
+        == bd_rate.bootstrap(lambda draws: [np.nan] * len(draws), 3)[2]
+        == bd_rate.bootstrap(lambda draws: [], 0)[2]
+        == 0
+    )
 
 
 def test_an_exact_picture_is_named():
