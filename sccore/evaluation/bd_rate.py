@@ -4,7 +4,7 @@ Two readings of "x % fewer bits" are offered, each under its own name: the BD-ra
 (the paper's, Fig. 5-7 and Table 1) and the mean of the images' own BD-rates. Negative numbers are savings.
 The integral is the `bjontegaard` package's, with PCHIP; what it would answer with a meaningless number, curves
 that are not monotone or hardly overlap in quality, is refused here with InputError and the reason.
-The thousand resamples behind an interval are integrated at once, by the same rule: one at a time they took most of a page's time.
+The thousand resamples behind an interval are integrated at once, by the same rule: one at a time they take most of a page's time.
 A frame is a table of one codec's measurements as `records.load_dataset` returns them for all.
 """
 
@@ -73,6 +73,8 @@ def bd_rates(anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
     Returns:
         (pairs,), in percent.
     """
+    if min(anchors.shape[2], tests.shape[2]) < MIN_POINTS:
+        return np.full(len(anchors), np.nan)
     low = np.maximum(anchors[:, 1].min(1), tests[:, 1].min(1))
     high = np.minimum(anchors[:, 1].max(1), tests[:, 1].max(1))
     narrower = np.minimum(np.ptp(anchors[:, 1], axis=1), np.ptp(tests[:, 1], axis=1))
@@ -82,7 +84,6 @@ def bd_rates(anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
         sound = (high - low) / narrower >= MIN_OVERLAP
     for curves in (anchors, tests):
         sound &= np.isfinite(curves).all((1, 2)) & (curves[:, 0] > 0).all(1) & (np.diff(curves) > 0).all((1, 2))
-        sound &= curves.shape[2] >= MIN_POINTS
     return np.where(sound, values, np.nan)
 
 
@@ -151,7 +152,7 @@ def _compare(names, anchor, test, metric, rate, resamples, seed):
 
     def means(draws):
         """(draws, images) -> of each codec (draws, 2, points), rate ascending."""
-        found = (value[:, draws].mean(2).swapaxes(0, 1) for value in values)
+        found = (np.stack([value[:, images].mean(1) for images in draws]) for value in values)
         return [np.take_along_axis(mean, mean[:, :1].argsort(2), 2) for mean in found]
 
     def over(images):

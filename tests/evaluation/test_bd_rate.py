@@ -75,7 +75,7 @@ def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
 def test_many_at_once_are_what_each_is_alone():
     """Curves drawn at random, rising or not, that overlap or not, of different lengths: equal, and refused alike."""
     rng, refused = np.random.default_rng(0), 0
-    for counts in ((4, 4), (5, 7), (4, 9), (3, 5)):
+    for counts in ((4, 4), (5, 7), (4, 9), (2, 5)):
         curves = [np.cumsum(rng.uniform(-0.05, 1, (300, 2, count)), axis=2) + rng.uniform(0, 1, (300, 1, 1)) for count in counts]
         curves[0][:3, 0, 1], curves[0][3:6, 1, 1] = np.inf, np.nan
         many = bd_rate.bd_rates(*curves)
