@@ -10,6 +10,11 @@ from PIL import Image
 
 import sccore
 from sccore.codecs import checkpoint
+from sccore.utils import allocator
+
+
+def pytest_configure():
+    os.environ.update(allocator.environment())  # of all processes that begin from here on, xdist's workers first
 
 
 def pytest_collection_modifyitems(items):
