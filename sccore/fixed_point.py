@@ -23,6 +23,7 @@ EXACT = 2.0**53 / (ACT * WEIGHT)  # partial sums below this are exact
 ROUNDS = 1.5 * 2.0**52 / ACT  # added and taken away again it rounds to the grid, half to even; in between the lowest bits count steps
 ROUNDS_BITS = int.from_bytes(struct.pack("<d", ROUNDS), "little")
 BLOCK = 2048  # outputs of a matrix product at most: what it reads stays in the cache for the next place of the kernel
+FEW = 256  # outputs that are not shared out: reading the weights takes longer than the sums
 TABLE = 8.0  # nonlinearities are tabulated on [-8, 8); beyond, they are at their asymptotes
 
 
@@ -114,7 +115,7 @@ class Convolution(nn.Module):
         out = x.new_empty(len(self.bias), batch * height * width)
         count = out.shape[1] - (kh - 1) * width - (kw - 1)
 
-        step = -(-count // (2 * -(-count // (2 * BLOCK))))  # an even number of blocks
+        step = -(-count // (2 * -(-count // (2 * BLOCK)))) if count > FEW else count  # an even number of blocks
 
         def block(begin: int):
             end = min(count, begin + step)
