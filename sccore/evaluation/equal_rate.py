@@ -6,12 +6,16 @@ file comes as close to the wanted rate as the setting allows; what was reached s
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from sccore.codecs import checkpoint, sci
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import metrics
+from sccore.hyperprior import Hyperprior
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 STEPS = 9  # of the search over lambda: to a few tenths of a percent in rate
@@ -64,7 +68,8 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         quality, data = nearest(encode, range(first, last + 1) if first < last else range(first, last - 1, -1), bpp * pixels / 8)
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
-        model = checkpoint.load_model(name)
+        path = Path(name) if Path(name).is_file() else paths.CHECKPOINTS / f"{name}.safetensors"
+        model = _model(name, path.stat().st_mtime_ns if path.exists() else 0)
         latents = sci.analyse(image, model, mask)
         encode = lambda value: sci.encode(image, model, value, latents=latents)
         if lmbda is None:
@@ -76,6 +81,11 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         decoded, setting = sci.decode(data, model), f"λ = {lmbda:.3g}"
     text = None if mask is None else metrics.psnr_text(image, decoded, mask)
     return Coded(name, setting, len(data), decoded, metrics.psnr(image, decoded), text)
+
+
+@lru_cache(maxsize=4)  # figures code many crops with a few models
+def _model(name: str, changed: int) -> Hyperprior:
+    return checkpoint.load_model(name)
 
 
 def nearest(encode: Callable[..., bytes], settings, size: float) -> tuple[object, bytes]:

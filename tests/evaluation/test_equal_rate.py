@@ -2,13 +2,14 @@
 
 import base64
 import io
+import os
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sccore.codecs import classical
+from sccore.codecs import checkpoint, classical
 from sccore.evaluation import equal_rate
 from sccore.paper.drawing.compare import gallery, slider
 from sccore.utils.errors import InputError
@@ -82,3 +83,16 @@ def test_a_gallery_shows_every_picture_enlarged_with_what_is_said_of_it():
     pictures = {name: np.zeros((8, 12, 3), np.uint8) for name in ("original", "a < b")}
     html = gallery(pictures, {"a < b": "9 bytes"}, zoom=3)
     assert html.count("<img") == 2 and "minmax(min(100%, 36px), 1fr)" in html and "<b>a &lt; b</b> 9 bytes" in html
+
+
+def test_weights_are_loaded_once_and_anew_when_their_file_changed(saved, screen, tmp_path, monkeypatch):
+    loaded, real = [], checkpoint.load_model
+    monkeypatch.setattr(checkpoint, "load_model", lambda name: loaded.append(name) or real(name))
+    path, (image, mask) = tmp_path / "own.safetensors", screen(64, 64)
+    for name in ("wacnn", "wacnn", "sftip"):
+        path.write_bytes(saved(name)[1].read_bytes())
+        os.utime(path, (1, 1 + (name == "sftip")))
+        coded = equal_rate.code(str(path), image, mask, lmbda=0.0067)
+    assert len(loaded) == 2 and coded.size == equal_rate.code(saved("sftip")[1], image, mask, lmbda=0.0067).size
+    with pytest.raises(InputError, match="^none: no such checkpoint; shipped: "):
+        equal_rate.code("none", image, mask, lmbda=0.0067)
