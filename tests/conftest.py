@@ -28,7 +28,7 @@ def one_thread():
 
 @pytest.fixture(autouse=True, scope="session")
 def no_waiting_for_the_disk():
-    """Files are moved into place as ever; that they would outlive a power cut no test sees, and it took a tenth of a second each."""
+    """Files are moved into place as ever; that they would outlive a power cut no test sees."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
         yield

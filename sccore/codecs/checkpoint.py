@@ -155,6 +155,12 @@ def read_header(path: Path | str) -> dict:
     return header
 
 
+def file_of(name: Path | str) -> Path:
+    """What :func:`load_model` reads: a file, or the shipped checkpoint of that name."""
+    named = paths.CHECKPOINTS / f"{name}.safetensors"
+    return named if not Path(name).is_file() and named.exists() else Path(name)
+
+
 @side_by_side()
 def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code.
@@ -170,9 +176,7 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
         >>> sccore.load_model().lambdas
         (0.0018, 0.0035, 0.0067, 0.013, 0.025)
     """
-    path = Path(path)
-    if not path.is_file() and (named := paths.CHECKPOINTS / f"{path}.safetensors").exists():
-        path = named
+    path = file_of(path)
     header = read_header(path)
     base = base_of(path, header)
     try:

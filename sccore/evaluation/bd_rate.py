@@ -4,7 +4,7 @@ Two readings of "x % fewer bits" are offered, each under its own name: the BD-ra
 (the paper's, Fig. 5-7 and Table 1) and the mean of the images' own BD-rates. Negative numbers are savings.
 The integral is the `bjontegaard` package's, with PCHIP; what it would answer with a meaningless number, curves
 that are not monotone or hardly overlap in quality, is refused here with InputError and the reason.
-The thousand resamples behind an interval are integrated at once, by the same rule: one at a time they take most of a page's time.
+The thousand resamples behind an interval are integrated at once, by the same rule.
 A frame is a table of one codec's measurements as `records.load_dataset` returns them for all.
 """
 
@@ -162,8 +162,8 @@ def _compare(names, anchor, test, metric, rate, resamples, seed):
         except InputError as error:
             return str(error)
 
-    curves = lambda images: [dict(zip((rate, metric), mean)) for (mean,) in means(np.array([images]))]
-    everyone = range(len(names))
+    curves = lambda images: [dict(zip((rate, metric), mean)) for (mean,) in means([images])]
+    everyone = np.arange(len(names))
     whole = bd_rate(*curves(everyone), metric, rate)
     each = {name: over([i]) for i, name in enumerate(names)}
     own = np.array([value for value in each.values() if not isinstance(value, str)])

@@ -15,7 +15,6 @@ from sccore.codecs import checkpoint, sci
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import metrics
 from sccore.hyperprior import Hyperprior
-from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 STEPS = 9  # of the search over lambda: to a few tenths of a percent in rate
@@ -68,8 +67,8 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         quality, data = nearest(encode, range(first, last + 1) if first < last else range(first, last - 1, -1), bpp * pixels / 8)
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
-        path = Path(name) if Path(name).is_file() else paths.CHECKPOINTS / f"{name}.safetensors"
-        model = _model(name, path.stat().st_mtime_ns if path.exists() else 0)
+        path = checkpoint.file_of(name)
+        model = _model(path, path.stat().st_mtime_ns if path.exists() else 0)
         latents = sci.analyse(image, model, mask)
         encode = lambda value: sci.encode(image, model, value, latents=latents)
         if lmbda is None:
@@ -84,8 +83,8 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
 
 
 @lru_cache(maxsize=4)  # figures code many crops with a few models
-def _model(name: str, changed: int) -> Hyperprior:
-    return checkpoint.load_model(name)
+def _model(path: Path, changed: int) -> Hyperprior:
+    return checkpoint.load_model(path)
 
 
 def nearest(encode: Callable[..., bytes], settings, size: float) -> tuple[object, bytes]:

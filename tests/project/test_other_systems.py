@@ -29,7 +29,7 @@ LINES = [
     "encode in/shot.png shot.sci --detector none",
     "decode shot.sci back.png",
     "evaluate --images in --lmbda 0.0067 --out record.json",
-    "train --data in --out run --steps 2 --batch 1 --crop 64 --device cpu --initial noise",
+    "train --data in --out run --steps 2 --batch 1 --crop 64 --device cpu",
     "render page.html --out pages",
 ]
 

@@ -137,7 +137,7 @@ def test_importing_sccore_is_light():
 
 
 def test_papermill_compiles_no_grammar_of_iris():
-    """As it would, three seconds long, with later versions of jsonschema beside JupyterLab."""
+    """As it would at every start with later versions of jsonschema beside JupyterLab."""
     code = "import sys, papermill.cli; print('rfc3987_syntax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
