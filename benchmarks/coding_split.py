@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from sccore import hyperprior, sftip
-from sccore.codecs import checkpoint, classical, container, preview, sci
+from sccore.codecs import checkpoint, checkpoint_files, classical, container, preview, sci
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image
 from sccore.evaluation import provenance
@@ -107,7 +107,7 @@ def main():
     os.environ["OMP_NUM_THREADS"] = str(a.threads)
     image = np.ascontiguousarray(read_image(paths.SAMPLES / "images" / "windows.png")[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH])
     codecs, skipped = classical.usable(list(OTHERS))
-    weights = checkpoint.find(a.model or checkpoint.DEFAULT)
+    weights = checkpoint_files.find(a.model or checkpoint_files.DEFAULT)
     rounds = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         shot, file, back = (Path(folder) / name for name in ("shot.png", "shot.sci", "back.png"))

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from sccore.codecs import sci
-from sccore.codecs.checkpoint import DEFAULT, load_model
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics
 from sccore.evaluation.asiqe_scores import busiest_window

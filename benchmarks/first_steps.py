@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.codecs import checkpoint
+from sccore.codecs import checkpoint_files
 from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
@@ -32,7 +32,7 @@ def curve(start: str, samples: Samples, validation: Samples, recipe: Recipe, dev
     model = begin("wacnn", "companion", samples, recipe, None, None, out, device, from_klt=start == "klt")
     fit.fit(model, samples, out, recipe=recipe, validation=validation, device=device, desc=name)
     held_out = pd.read_csv(out / "log.csv").dropna(subset=["val_loss"])
-    meta = checkpoint.read_header(out / "model.safetensors")["meta"]
+    meta = checkpoint_files.read_header(out / "model.safetensors")["meta"]
     return {
         "start": start,
         "optimizer": recipe.optimizer,

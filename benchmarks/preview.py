@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from sccore.codecs import container, preview, sci
-from sccore.codecs.checkpoint import DEFAULT, load_model
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import command_line, provenance

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
 from sccore.utils import paths
@@ -33,7 +33,8 @@ import json, statistics, sys, time
 from pathlib import Path
 import numpy as np
 from sccore.codecs import sci
-from sccore.codecs.checkpoint import DEFAULT, load_model
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.data.images import read_image
 from sccore.utils.paths import SAMPLES
 what, folder, count, name = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]

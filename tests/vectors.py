@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 
 from sccore.codecs import coding, container, dec_adapter
-from sccore.codecs.checkpoint import by_identity, load_model
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import by_identity
 from sccore.data.images import Picture, read_image
 from sccore.utils.paths import ROOT, SAMPLES
 

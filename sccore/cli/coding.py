@@ -35,7 +35,7 @@ def info(a) -> int:
 
 def encode(a) -> int:
     from sccore.cli import batch, ends
-    from sccore.codecs import checkpoint, coding, refine, sci
+    from sccore.codecs import checkpoint_files, coding, refine, sci
     from sccore.data.images import is_image
 
     files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
@@ -43,7 +43,7 @@ def encode(a) -> int:
         raise InputError("--mask is of one picture; for several, a detector makes it")
     for source, target in files:
         ends.check_target(target, source, a.mask, a.checkpoint, made=target != a.file)
-    a.checkpoint = a.checkpoint or checkpoint.find(a.model, a.lmbda)
+    a.checkpoint = a.checkpoint or checkpoint_files.find(a.model, a.lmbda)
     model = weights(a.checkpoint)
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
     refine.steps_of(a.effort, model)

@@ -22,13 +22,13 @@ def evaluate(a) -> int:
     if not a.images:
         raise InputError("--images is needed, or `--also list`")
     distinct("--lmbda", a.lmbda)
-    from sccore.codecs import checkpoint
+    from sccore.codecs import checkpoint, checkpoint_files
     from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate
     from sccore.training.plan import codec_of
 
     folders = datasets.place(a.images, a.masks)
-    path = a.checkpoint or checkpoint.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
+    path = a.checkpoint or checkpoint_files.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
     model = checkpoint.load_model(path)
     name = a.name or (None if a.adapter_steps else codec_of(path))
     record = evaluate(

@@ -77,7 +77,8 @@ def encode(
         (48, 64, 3)
     """
     from sccore.codecs import sci
-    from sccore.codecs.checkpoint import DEFAULT, find, load_model
+    from sccore.codecs.checkpoint import load_model
+    from sccore.codecs.checkpoint_files import DEFAULT, find
     from sccore.codecs.refine import steps_of
     from sccore.utils.device import native_bf16
 
@@ -259,7 +260,7 @@ def info(data: bytes | Path | str) -> dict:
     found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}
     if file.lossless:
         return found
-    from sccore.codecs.checkpoint import by_identity
+    from sccore.codecs.checkpoint_files import by_identity
 
     try:
         at_hand = str(by_identity(file.identity))

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from sccore import rans
 from sccore.codecs import container, dec_adapter
-from sccore.codecs.checkpoint import by_identity, load_model
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import by_identity
 from sccore.codecs.refine import refine, steps_of
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from sccore.codecs.checkpoint import load_model, shipped
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import shipped
 from sccore.codecs.models import CONTEXTS, SWITCHES, build
 from sccore.hyperprior import Hyperprior
 from sccore.utils.errors import InputError

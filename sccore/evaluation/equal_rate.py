@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sccore.codecs import checkpoint, sci
+from sccore.codecs import checkpoint, checkpoint_files, sci
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import metrics
 from sccore.hyperprior import Hyperprior
@@ -67,7 +67,7 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         quality, data = nearest(encode, range(first, last + 1) if first < last else range(first, last - 1, -1), bpp * pixels / 8)
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
-        path = checkpoint.file_of(name)
+        path = checkpoint_files.file_of(name)
         model = _model(path, path.stat().st_mtime_ns if path.exists() else 0)
         latents = sci.analyse(image, model, mask)
         encode = lambda value: sci.encode(image, model, value, latents=latents)

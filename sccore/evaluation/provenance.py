@@ -56,7 +56,7 @@ def now() -> str:
 
 
 def _checkpoint(model):
-    from sccore.codecs.checkpoint import by_identity
+    from sccore.codecs.checkpoint_files import by_identity
 
     entry = {"file": None, "sha256": model.checkpoint_hash} | model.meta
     if "seconds" in entry:

@@ -6,19 +6,21 @@ which image could not be read. A record is a file of :mod:`sccore.evaluation.rec
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from sccore.codecs import checkpoint
+from sccore.codecs import checkpoint_files
 from sccore.codecs.classical import CODECS, usable
-from sccore.codecs.zoo import codec_name
 from sccore.data import datasets
-from sccore.data.samples import Samples
 from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import load_dataset, load_record
 from sccore.training.plan import RUNS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
+
+if TYPE_CHECKING:  # records are read without torch
+    from sccore.data.samples import Samples
 
 
 @dataclass
@@ -65,7 +67,7 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
     return found
 
 
-def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -> pd.DataFrame:
+def beside(rows: list[dict], samples: "Samples", codecs: str = "jpeg webp avif") -> pd.DataFrame:
     """Measurements of a model, and of classical codecs on the same images: from the records of the samples, or made now.
 
     Args:
@@ -90,8 +92,10 @@ def beside(rows: list[dict], samples: Samples, codecs: str = "jpeg webp avif") -
 
 def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
     """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
+    from sccore.codecs.zoo import codec_name
+
     compared = [run.name for run in RUNS if run.measured and run.lmbda is None and not run.variant]
-    shipped = {path.stem: path for path in checkpoint.shipped()}
+    shipped = {path.stem: path for path in checkpoint_files.shipped()}
     files = [name for name in names if name not in CODECS]
     models = {}
     for name in files if names else [name for name in compared if name in shipped]:
@@ -99,7 +103,7 @@ def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
             models[name] = shipped[name]
         else:
             path = Path(name).expanduser()
-            models[codec_name(checkpoint.read_header(path)["spec"])] = path
+            models[codec_name(checkpoint_files.read_header(path)["spec"])] = path
     if not names or len(files) < len(names):
         classical, skipped = usable([name for name in names if name in CODECS] or None)
     else:
@@ -108,6 +112,7 @@ def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
 
 
 def _measure(models, classical, images, masks, folder, detector):
+    from sccore.codecs.checkpoint import load_model
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
     from sccore.text.mask_folder import make_masks
     from sccore.text.masks import best_available
@@ -118,7 +123,7 @@ def _measure(models, classical, images, masks, folder, detector):
     for codec in classical:
         evaluate_classical(codec, images, masks, out=folder / f"{codec.name}.json")
     for name, path in models.items():
-        evaluate(checkpoint.load_model(path), images, masks, out=folder / f"{name}.json", name=name)
+        evaluate(load_model(path), images, masks, out=folder / f"{name}.json", name=name)
 
 
 def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:

@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.context import LATTICE, NEAREST, passes
 from sccore.evaluation.records import load_json, load_record
 from sccore.paper.drawing.style import image_axes, styled

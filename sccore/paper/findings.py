@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.records import complete, measured, of_codec

@@ -16,7 +16,6 @@ from PIL import Image
 from sccore.data.images import pair, read_image
 from sccore.evaluation import detectors
 from sccore.evaluation.bd_rate import between, bootstrap
-from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import measured, of_codec, save_record
 from sccore.paper import tables_2_5
@@ -47,14 +46,15 @@ def measure(
         other_masks: names of :mod:`sccore.text.altered_masks`, with blanks between.
         records: folder of the records, data/results/pages unless given; what is in them is not measured again.
     """
-    from sccore.codecs import checkpoint
+    from sccore.codecs.checkpoint import load_model
+    from sccore.evaluation.evaluate import evaluate
 
     out = Path(records) if records else paths.RESULTS / PAGES
     command = f"papermill notebooks/beyond.ipynb -p pages {relative(folder)} -p count {count} -p told {other_masks!r}"
     images, masks, about = prepare(Path(folder).expanduser(), count)
     for codec, name in [(codec, None) for codec in codecs] + [(CODEC, name) for name in other_masks.split()]:
         path = out / (f"{codec}-told-{name}.json" if name else f"{codec}.json")
-        model = checkpoint.load_model(paths.CHECKPOINTS / f"{codec}.safetensors")
+        model = load_model(paths.CHECKPOINTS / f"{codec}.safetensors")
         record = evaluate(model, images, masks, out=path, name=path.stem, command=command, coded_with=name)
         for row in record["images"]:
             row |= about[Path(row["name"]).stem]

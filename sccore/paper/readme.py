@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import equal_rate, metrics

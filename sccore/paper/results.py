@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at

@@ -84,7 +84,7 @@ def extremes(models: dict[str, SFTIP], image: np.ndarray, mask: np.ndarray) -> s
 
 def shipped(names: Sequence[str]) -> dict[str, SFTIP]:
     """Those of these models whose weights are in the repository."""
-    from sccore.codecs import checkpoint
+    from sccore.codecs import checkpoint, checkpoint_files
 
-    here = {path.stem: path for path in checkpoint.shipped()}
+    here = {path.stem: path for path in checkpoint_files.shipped()}
     return {name: checkpoint.load_model(here[name]) for name in names if name in here}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.codecs import checkpoint, classical
+from sccore.codecs import classical
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import load_record, of_codec
@@ -95,6 +95,7 @@ def usable() -> list[str]:
 
 
 def _measure(codec, dataset, folder):
+    from sccore.codecs.checkpoint import load_model
     from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
 
@@ -103,7 +104,7 @@ def _measure(codec, dataset, folder):
         if not classical.CODECS[codec].missing():
             evaluate_classical(classical.CODECS[codec], *place, out=folder / f"{codec}.json", also=usable())
     elif path := weights(codec):
-        evaluate(checkpoint.load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
+        evaluate(load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
 
 
 def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sccore.codecs import preview
-from sccore.codecs.checkpoint import DEFAULT, load_model, read_header
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import DEFAULT, read_header
 from sccore.data.samples import centre_crops, load
 from sccore.entropy import SliceEntropyModel
 from sccore.utils import paths

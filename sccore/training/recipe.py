@@ -1,11 +1,12 @@
 """Recipes: how a model is trained, the paper's (Section 4.1) and the companion's."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sccore.hyperprior import Hyperprior
-from sccore.loss import METRICS
 from sccore.utils.errors import InputError
+
+if TYPE_CHECKING:  # plans and records are read without torch
+    from sccore.hyperprior import Hyperprior
 
 
 @dataclass
@@ -56,8 +57,10 @@ def jsonable(recipe: Recipe) -> dict:
     return asdict(recipe)
 
 
-def check(model: Hyperprior, lmbda: float | None, recipe: Recipe):
+def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):
     """Refuses what cannot be trained, before any time is spent."""
+    from sccore.loss import METRICS
+
     if not model.spec:
         raise InputError("only a model of create_model can be trained: it knows its name and size")
     if model.lambdas is None and not (lmbda is not None and lmbda > 0):

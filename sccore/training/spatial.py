@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from tqdm import tqdm, trange
 
-from sccore.codecs.checkpoint import by_identity, load_model, save_model
+from sccore.codecs.checkpoint import load_model, save_model
+from sccore.codecs.checkpoint_files import by_identity
 from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
 from sccore.context import in_passes

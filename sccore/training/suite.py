@@ -18,15 +18,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sccore.codecs import checkpoint
-from sccore.codecs.models import MODELS
+from sccore.codecs.checkpoint_files import read_header
 from sccore.data.images import image_files
 from sccore.evaluation.records import load_record
 from sccore.training.plan import RUNS, Planned
 from sccore.training.recipe import jsonable
-from sccore.utils import device, paths
+from sccore.utils import paths
 from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import holder, lock, replacing
+from sccore.utils.files import file_hash, holder, lock, replacing
 
 GRACE = 60.0  # seconds after the budget, for the last checkpoint
 START = "fork" if sys.platform == "linux" else "spawn"  # of a worker; forked ones share the images, others get a copy each
@@ -52,8 +51,8 @@ class Suite:
         Measured weights that do not travel are known by the records; their path is None then.
         """
         for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
-            if path.exists() and self.fits(run, meta := checkpoint.read_header(path)["meta"]):
-                return {**meta, "path": path, "sha256": checkpoint.file_hash(path)}
+            if path.exists() and self.fits(run, meta := read_header(path)["meta"]):
+                return {**meta, "path": path, "sha256": file_hash(path)}
         return None if run.ships or not run.measured else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
 
     def recorded(self, run: Planned):
@@ -89,7 +88,6 @@ class Suite:
         if run.start and not (start := self.trained(named(run.start))):
             return "waiting", run.start
         for wanted, there in (
-            (f"model {run.model}", run.model in MODELS),
             (run.device, run.device in (None, self.device)),
             (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
             (f"weights of {run.start}", not run.start or start["path"]),
@@ -158,9 +156,10 @@ class Suite:
             return new(resume=False)
 
     def measure(self, run: Planned, weights: Path, name: str, position: int):
+        from sccore.codecs.checkpoint import load_model
         from sccore.evaluation.evaluate import evaluate
 
-        model = checkpoint.load_model(weights)
+        model = load_model(weights)
         folder = self.sets[name]
         evaluate(
             model,
@@ -238,9 +237,11 @@ def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs:
     """One of several processes at work on the plan."""
     import torch
 
+    from sccore.utils.device import cores
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
     threading.Thread(target=die_with_parent, daemon=True).start()
-    torch.set_num_threads(max(1, device.cores() // jobs))
+    torch.set_num_threads(max(1, cores() // jobs))
     sys.exit(len(work(suite, samples, validation, deadline, only, position=index)) > 0)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 import sccore
 from sccore.cli import batch, command_line
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 
 
 @pytest.fixture

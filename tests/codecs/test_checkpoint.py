@@ -6,9 +6,9 @@ import torch
 from models import lively
 
 import sccore
-from sccore.codecs import checkpoint, starts
+from sccore.codecs import checkpoint, checkpoint_files, starts
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import file_hash, replacing
 
 
 def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
@@ -22,7 +22,7 @@ def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
         "laplacian": "magnitude",
         "rate": "variable",
     }
-    assert again.meta["sccore"] == sccore.__version__ and again.checkpoint_hash == checkpoint.file_hash(path)
+    assert again.meta["sccore"] == sccore.__version__ and again.checkpoint_hash == file_hash(path)
     original = lively("sftip", rate="variable").state_dict()
     for name, value in again.state_dict().items():
         if name not in dict(again.named_parameters()) or name.endswith("quantiles"):
@@ -293,10 +293,10 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
 
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
     with pytest.raises(InputError, match="shipped: none"):
-        checkpoint.find("wacnn")
+        checkpoint_files.find("wacnn")
     for name, rate in (("wacnn-0.0035", "fixed"), ("wacnn", "variable"), ("wacnn-base", "variable")):
         (tmp_path / f"{name}.safetensors").write_bytes(saved("wacnn", rate)[1].read_bytes())
-    assert checkpoint.find("wacnn", 0.0035).stem == "wacnn-0.0035"
-    assert checkpoint.find("wacnn", 0.0067).stem == checkpoint.find("wacnn").stem == "wacnn"
+    assert checkpoint_files.find("wacnn", 0.0035).stem == "wacnn-0.0035"
+    assert checkpoint_files.find("wacnn", 0.0067).stem == checkpoint_files.find("wacnn").stem == "wacnn"
     with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn-base, wacnn"):
-        checkpoint.find("sftip")
+        checkpoint_files.find("sftip")

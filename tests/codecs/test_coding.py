@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 import sccore
 from sccore.cli import command_line
 from sccore.codecs import coding, container, sci, webp
-from sccore.codecs.checkpoint import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.coding import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.data.images import Picture

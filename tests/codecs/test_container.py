@@ -10,7 +10,7 @@ import pytest
 import vectors
 
 from sccore.codecs import container, webp
-from sccore.codecs.checkpoint import by_identity
+from sccore.codecs.checkpoint_files import by_identity
 from sccore.codecs.container import File, pack, unpack
 from sccore.utils.errors import InputError
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 import sccore
 from sccore.cli import command_line
-from sccore.codecs import checkpoint, container, preview
+from sccore.codecs import checkpoint, checkpoint_files, container, preview
 from sccore.data.images import read_image
 from sccore.evaluation.metrics import psnr
 from sccore.training import preview as training
@@ -65,11 +65,11 @@ def test_the_command_says_the_size(learned, tmp_path, capsys):
 
 
 def test_the_map_is_fitted_to_pictures_and_kept(shot, tmp_path, monkeypatch):
-    model = checkpoint.load_model(checkpoint.DEFAULT)
+    model = checkpoint.load_model(checkpoint_files.DEFAULT)
     from sccore.codecs import sci
 
     pictures = [sci.to_tensors(np.ascontiguousarray(shot[:192, i : i + 192]), None, model) for i in range(0, 200, 8)]
-    own = training.fit(model, pictures, training.weights_with_this_y(paths.CHECKPOINTS / f"{checkpoint.DEFAULT}.safetensors"))
+    own = training.fit(model, pictures, training.weights_with_this_y(paths.CHECKPOINTS / f"{checkpoint_files.DEFAULT}.safetensors"))
     assert (
         own.kernel.shape == preview.shipped().kernel.shape and set(own.weights) == set(preview.shipped().weights) and len(own.weights) == 2
     )

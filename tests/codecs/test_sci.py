@@ -13,7 +13,7 @@ import torch
 
 import sccore
 from sccore import attention, layers, sem, sftip
-from sccore.codecs import checkpoint, container, sci
+from sccore.codecs import checkpoint_files, container, sci
 from sccore.evaluation.metrics import psnr
 from sccore.utils import beside
 from sccore.utils.errors import InputError
@@ -88,7 +88,7 @@ def test_in_float64_other_instructions_give_the_same_pixels(saved, screen, tmp_p
 @pytest.mark.parametrize("native", [True, False])
 def test_in_bfloat16_pixels_are_off_by_a_few_levels_and_where_it_is_not_native_by_none(screen, monkeypatch, native):
     image = screen(128, 192)[0]
-    data = sci.encode(image, model := sccore.load_model(checkpoint.DEFAULT), 0.0067)
+    data = sci.encode(image, model := sccore.load_model(checkpoint_files.DEFAULT), 0.0067)
     most = 0.1 if sci.native_bf16(torch.device("cpu")) else 0.2  # dB; emulated, sums are rounded otherwise
     monkeypatch.setattr(sci, "native_bf16", lambda device: native)
     exact, near = (sci.decode(data, model, precision=name).astype(float) for name in ("float32", "bfloat16"))

@@ -136,6 +136,21 @@ def test_importing_sccore_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+def test_results_are_read_without_torch():
+    """Importing torch takes longer than reading every record; pages and tables of results do without."""
+    names = ("results", "findings", "seeds", "tables_2_5", "table_1", "table_6", "prior_benefit", "short_trainings", "speed", "effort")
+    code = f"""
+import importlib, sys
+for name in {names}:
+    importlib.import_module("sccore.paper." + name)
+from sccore.codecs import checkpoint_files
+from sccore.training.status import status
+from sccore.training.suite import Suite
+assert len(status(Suite({{}}))) and checkpoint_files.shipped()
+print("torch" in sys.modules)"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
 def test_papermill_compiles_no_grammar_of_iris():
     """As it would at every start with later versions of jsonschema beside JupyterLab."""
     code = "import sys, papermill.cli; print('rfc3987_syntax' in sys.modules)"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import sccore
-from sccore.codecs import checkpoint, dec_adapter
+from sccore.codecs import checkpoint_files, dec_adapter
 from sccore.codecs.classical import CODECS
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
@@ -18,9 +18,10 @@ from sccore.paper import character_errors, context, readme, table_6
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
+from sccore.utils.files import file_hash
 
-CHECKPOINTS = sorted(path for path in paths.CHECKPOINTS.glob("*.safetensors") if path.stem != checkpoint.DEFAULT)
-CODEC = paths.CHECKPOINTS / f"{checkpoint.DEFAULT}.safetensors"
+CHECKPOINTS = sorted(path for path in paths.CHECKPOINTS.glob("*.safetensors") if path.stem != checkpoint_files.DEFAULT)
+CODEC = paths.CHECKPOINTS / f"{checkpoint_files.DEFAULT}.safetensors"
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, CODEC]}]
@@ -45,7 +46,7 @@ def test_the_tree_is_under_its_limit():
 def test_weights_are_what_the_plan_says(path):
     """Of a planned run, with its recipe and all of its steps."""
     run = next(run for run in RUNS if run.name == path.stem)
-    meta = checkpoint.read_header(path)["meta"]
+    meta = checkpoint_files.read_header(path)["meta"]
     assert suite.Suite({}).fits(run, meta)
     assert sccore.load_model(path.stem).spec == create_model(**run.spec).spec and meta["lmbda"] == run.lmbda
     assert path.with_suffix(".csv").exists()
@@ -54,7 +55,7 @@ def test_weights_are_what_the_plan_says(path):
 def test_the_codec_s_weights_are_those_of_the_papers_model_and_a_context():
     """Every weight but those of the context is the base's, so that every picture is, too."""
     base, model = sccore.load_model("sftip"), sccore.load_model(CODEC)
-    header = checkpoint.read_header(CODEC)
+    header = checkpoint_files.read_header(CODEC)
     assert header["base"] == base.checkpoint_hash == header["meta"]["recipe"]["base"] and header["meta"]["trained"] == "context"
     assert header["meta"]["steps"] == header["meta"]["recipe"]["steps"] and CODEC.with_suffix(".csv").exists()
     own = {name: value for name, value in model.named_parameters() if not name.startswith("contexts.")}
@@ -71,12 +72,8 @@ def test_a_page_of_one_colour_takes_a_few_bytes(colour):
 
 def test_the_context_s_record_is_of_these_weights_and_clean_pages_gain_most():
     record = load_record(context.RECORD, ("lmbda", "before", "bytes"))
-    assert record["checkpoint"]["sha256"] == checkpoint.file_hash(CODEC)
-    assert (
-        record["without"]
-        == load_json(context.VARIANTS)["settings"]["base"]
-        == checkpoint.file_hash(paths.CHECKPOINTS / "sftip.safetensors")
-    )
+    assert record["checkpoint"]["sha256"] == file_hash(CODEC)
+    assert record["without"] == load_json(context.VARIANTS)["settings"]["base"] == file_hash(paths.CHECKPOINTS / "sftip.safetensors")
     rows = pd.DataFrame(record["images"])
     assert (rows["bytes"] <= rows["before"]).all() and rows["name"].nunique() == 10 + len(context.FLAT)
 
@@ -84,8 +81,8 @@ def test_the_context_s_record_is_of_these_weights_and_clean_pages_gain_most():
 def test_compared_models_had_the_same_training():
     """The shipped ones, and the control, whose weights its record describes."""
     base, *others = sorted(CHECKPOINTS, key=lambda path: path.stem != BASE)
-    base_meta = checkpoint.read_header(base)["meta"]
-    metas = {p.stem: checkpoint.read_header(p)["meta"] for p in others}
+    base_meta = checkpoint_files.read_header(base)["meta"]
+    metas = {p.stem: checkpoint_files.read_header(p)["meta"] for p in others}
     metas |= {p.stem: load_record(p)["checkpoint"] for p in ABLATIONS if "seed" not in p.stem}
     changes = {run.name: run.change for run in RUNS}
     for name, meta in metas.items():  # they differ in what the plan says and in nothing else
@@ -93,21 +90,21 @@ def test_compared_models_had_the_same_training():
         assert all(meta[key] == metas["wacnn"][key] for key in ("data", "steps")), name
         trained = lambda stage: {key: stage[key] for key in ("steps", "recipe", "data", "model")}
         assert list(map(trained, meta["history"])) == list(map(trained, metas["wacnn"]["history"])), name
-        assert meta["history"][-1]["sha256"] in (base_meta["converted_from"], checkpoint.file_hash(base)), name
+        assert meta["history"][-1]["sha256"] in (base_meta["converted_from"], file_hash(base)), name
 
 
 def test_the_model_card_shows_the_records():
     card = (paths.CHECKPOINTS / "README.md").read_text(encoding="utf-8")
     assert card == readme.with_card(card), "run: python -m sccore.paper.readme"
     for path in [*CHECKPOINTS, CODEC]:
-        stages = [*(meta := checkpoint.read_header(path)["meta"])["history"], meta]
+        stages = [*(meta := checkpoint_files.read_header(path)["meta"])["history"], meta]
         assert all(f"| {stage['steps']:,} | {stage['seconds']} |" in card for stage in stages)
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_records_are_of_the_shipped_weights_and_complete(path):
     record = load_record(path)
-    assert record["checkpoint"]["sha256"] in {checkpoint.file_hash(p) for p in [*CHECKPOINTS, CODEC]}
+    assert record["checkpoint"]["sha256"] in {file_hash(p) for p in [*CHECKPOINTS, CODEC]}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
 
 
@@ -153,7 +150,7 @@ def test_a_record_can_be_measured_again(path):
     old = next(r for r in record["images"] if r["name"] == "windows95.png" and r["lmbda"] in (0.0067, 0.0035))
     image = read_image(paths.SAMPLES / "images" / "windows95.png")
     mask = read_mask(paths.SAMPLES / "masks" / "windows95.png", image.shape[:2])
-    model = sccore.load_model(checkpoint.by_identity(bytes.fromhex(record["checkpoint"]["sha256"])))
+    model = sccore.load_model(checkpoint_files.by_identity(bytes.fromhex(record["checkpoint"]["sha256"])))
     new, _ = evaluate.measure(model, image, mask, old["lmbda"])
     assert new["bytes"] == pytest.approx(old["bytes"], rel=1e-3)
     assert new["psnr"] == pytest.approx(old["psnr"], abs=0.01)

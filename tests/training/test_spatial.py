@@ -6,7 +6,8 @@ import torch
 
 import sccore
 from sccore.codecs import sci
-from sccore.codecs.checkpoint import load_model, read_header, save_model
+from sccore.codecs.checkpoint import load_model, save_model
+from sccore.codecs.checkpoint_files import read_header
 from sccore.codecs.zoo import create_model
 from sccore.data.samples import Samples
 from sccore.training import spatial

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from programs import Program
 
-from sccore.codecs import checkpoint, starts
+from sccore.codecs import checkpoint, checkpoint_files, starts
 from sccore.codecs.models import MODELS
 from sccore.codecs.zoo import create_model
 from sccore.evaluation.records import load_record
 from sccore.training import plan, suite
 from sccore.training.recipe import Recipe, check
 from sccore.utils import paths
-from sccore.utils.files import lock
+from sccore.utils.files import file_hash, lock
 
 TINY = """
 import sys
@@ -108,18 +108,18 @@ def test_killed_ten_times_it_still_does_everything_once(project):
         process.kill()
         process.communicate()
         for path in project.glob("data/checkpoints/*.safetensors"):  # what was finished once stays as it was
-            assert seen.setdefault(path.name, checkpoint.file_hash(path)) == checkpoint.file_hash(path)
+            assert seen.setdefault(path.name, file_hash(path)) == file_hash(path)
     assert list(project.glob("data/runs/*/last.pt"))
     process = start(project)
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert [line.split()[0] for line in output.splitlines()[1:]] == list(names := ["wacnn-base", "wacnn-0.0035", "sftip-0.0035"])
     assert output.count("done") == 3
-    base = checkpoint.file_hash(project / "data/checkpoints/wacnn-base.safetensors")
+    base = file_hash(project / "data/checkpoints/wacnn-base.safetensors")
     assert [path.stem for path in project.glob("data/checkpoints/*.safetensors")] == [plan.BASE]  # it alone ships
     assert seen.get("wacnn-base.safetensors", base) == base
     for name in names:
-        meta = checkpoint.read_header(project / "data/runs" / name / "model.safetensors")["meta"]
+        meta = checkpoint_files.read_header(project / "data/runs" / name / "model.safetensors")["meta"]
         assert meta["steps"] == 12 and (not meta["history"] or meta["history"][-1]["sha256"] == base)
         assert (project / "data/checkpoints" / f"{name}.csv").exists()
     for name in names[1:]:
