@@ -43,8 +43,11 @@ def training_log(path: Path) -> str:
 
 
 def number(value: float | None, form: str = "+.1f") -> str | None:
-    """A number as it is printed, with true signs for minus and infinity; None stays None."""
-    return None if value is None else f"{value:{form}}".replace("-", "−").replace("inf", "∞")
+    """A number as it is printed, with true signs for minus and infinity, none where it rounds to zero; None stays None."""
+    if value is None:
+        return None
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if not text.strip("+-0.") else text.replace("-", "−").replace("inf", "∞")
 
 
 def change(value: float, before: float) -> str:

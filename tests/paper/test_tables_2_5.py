@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from sccore.evaluation.records import measured
-from sccore.paper import tables_2_5
+from sccore.paper import tables, tables_2_5
 from sccore.paper.tables import MISSING, paper_numbers
 from sccore.training import plan
 from sccore.utils import paths
@@ -58,7 +58,7 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
     text = tables_2_5.verdict(frame, "avif", "jpeg")
     assert text.startswith(("saves ", "no BD-rate"))
     same = tables_2_5.verdict(frame, "sftip-uniform", "sftip-uniform")
-    assert same == "no clear difference: +0.0 % (+0.0 to +0.0)"
+    assert same == "no clear difference: 0.0 % (0.0 to 0.0)"
 
 
 def test_the_figure_has_a_line_a_comparison(records):
@@ -67,3 +67,8 @@ def test_the_figure_has_a_line_a_comparison(records):
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["structural prior", "text position prior"]
     assert len(axes.get_legend().get_texts()) == 3
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    shown = [tables.number(value) for value in (-0.04, 0.04, -0.06, 0.06, float("-inf"), None)]
+    assert shown == ["0.0", "0.0", "−0.1", "+0.1", "−∞", None]
