@@ -198,12 +198,17 @@ def memory_for(width: int, height: int):
 def synthesis(model: Hyperprior, adapters: bytes, precision: str) -> Callable[[Tensor, Tensor], Tensor]:
     """What makes x_hat of y_hat and z_hat: the model's own, or that of a file with adapters; in this precision."""
     if precision == "float64":  # y_hat and z_hat are on the grid, so that float32 holds them exactly
-        inner = synthesis(copy.deepcopy(model, {id(model._exact): None}).double(), adapters, "float32")
-        return lambda y_hat, z_hat: inner(y_hat.double(), z_hat.double())
-    device = next(model.parameters()).device
+        exact = transform(copy.deepcopy(model, {id(model._exact): None}).double(), adapters)
+        return lambda y_hat, z_hat: exact(y_hat.double(), z_hat.double())
+    device, plain = next(model.parameters()).device, transform(model, adapters)
     if precision == "bfloat16" and native_bf16(device):
-        plain = synthesis(model, adapters, "float32")
-        return torch.autocast(device.type, torch.bfloat16)(lambda y_hat, z_hat: plain(y_hat, z_hat).float())
+        plain = torch.autocast(device.type, torch.bfloat16)(plain)
+    last = lambda latent: latent.contiguous(memory_format=torch.channels_last)  # a strip of rows is then one piece of memory
+    return lambda y_hat, z_hat: plain(last(y_hat), last(z_hat)).float()
+
+
+def transform(model: Hyperprior, adapters: bytes) -> Callable[[Tensor, Tensor], Tensor]:
+    """The model's synthesis; with adapters, if a file has them."""
     if not adapters:
         return model.synthesis
     symbols = dec_adapter.decode(model, adapters)
