@@ -87,12 +87,18 @@ def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> st
     ]
     if rows:
         rows.append(["all, interval over images and seeds", *(pooled_cell(frame, codec, anchor, metric) for metric in metrics)])
-    runs = [[f"{name}-seed{seed}" for seed in seeds_of(frame, name)] for name in (codec, anchor)]
-    twins = [pair for same in runs for pair in combinations(same, 2)]
-    found = [[abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins] for metric in metrics]
-    most = [f"{max(values):.1f} %" for values in found if values]
-    said = "The same model with another seed differs by up to {} in the picture and {} in text regions.".format(*most) if most else ""
-    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), said)))
+    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, codec, anchor))))
+
+
+def by_chance(frame: pd.DataFrame, *codecs: str) -> str:
+    """How far apart runs of one model are that differ in their seed, a sentence; nothing if no model has two."""
+    several = [name for name in codecs if len(seeds_of(frame, name)) > 1]
+    twins = [pair for name in several for pair in combinations([f"{name}-seed{seed}" for seed in seeds_of(frame, name)], 2)]
+    if not twins:
+        return ""
+    picture, text = (max(abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins) for metric in ("psnr", "psnr_text"))
+    same = ", ".join(f"`{name}`" for name in several)
+    return f"The same model ({same}) with another seed differs by up to {picture:.1f} % in the picture and {text:.1f} % in text regions."
 
 
 def chance(dataset: str = CHANCE) -> str:
@@ -134,7 +140,7 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
         ]
         for codec, anchor in pairs
     ]
-    return f"{what}\n\n{table(['', 'seeds', 'picture', 'text regions'], rows)}"
+    return "\n\n".join(filter(None, (what, table(["", "seeds", "picture", "text regions"], rows), by_chance(frame, *codecs))))
 
 
 def scratch() -> str:

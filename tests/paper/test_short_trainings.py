@@ -48,7 +48,10 @@ def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short, monkeypatc
     monkeypatch.setattr(short_trainings, "pooled", partial(short_trainings.pooled, resamples=20))
     shown = short_trainings.by_seed(short)
     assert "| 1 | −5.0 % (−5.0 to −5.0) | −5.0 %" in shown and "| 2 | −15.0 % (−15.0 to −15.0) |" in shown
-    assert "differs by up to 9.6 % in the picture and 9.6 % in text regions." in shown
+    assert (
+        "The same model (`sftip`, `sftip-uniform`) with another seed differs by up to 9.6 % in the picture and 9.6 % in text regions."
+        in shown
+    )
     assert MISSING in short_trainings.by_seed(short.iloc[:0])
 
 
