@@ -11,7 +11,9 @@ from sccore.utils.errors import InputError
 
 
 def info(a) -> int:
-    if a.file:
+    if a.file and a.file.suffix == ".safetensors":
+        a.checkpoint = a.file
+    elif a.file:
         from sccore.cli import ends
         from sccore.codecs import coding
 

@@ -56,10 +56,10 @@ def parser() -> Parser:
         sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
 
     sub = command("info", "what a .sci file holds; or parameters and kMAC per pixel of a model or checkpoint; as JSON")
-    sub.add_argument("file", type=Path, nargs="?", help="the .sci file; - for standard input")
+    sub.add_argument("file", type=Path, nargs="?", help="the .sci file, - for standard input; or a checkpoint")
     model_options(sub)
     sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
-    sub.add_argument("--checkpoint", type=Path, help="describe this file instead")
+    sub.add_argument("--checkpoint", type=Path, help="the checkpoint, also by its name: sftip, wacnn")
 
     def adapter_option(sub):
         sub.add_argument(

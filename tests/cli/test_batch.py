@@ -65,3 +65,5 @@ def test_info_says_what_a_file_holds(folder, capsys, saved):
     file.write_bytes(sccore.encode(picture, detector="none"))
     assert run("info", file) == 0 and json.loads(capsys.readouterr().out)["picture"] == "lossless"
     assert run("info", folder / "in" / "a.png") == 1 and "a.png: not a .sci file" in capsys.readouterr().err
+    assert run("info", saved("wacnn")[1]) == 0 and json.loads(capsys.readouterr().out)["model"]["name"] == "wacnn"
+    assert run("info", folder / "none.safetensors") == 1 and "none.safetensors: no such checkpoint" in capsys.readouterr().err
