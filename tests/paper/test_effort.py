@@ -23,4 +23,4 @@ def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
     assert "at level 2 by −10.0 % (−10.0 to −10.0) and at level 4 by −20.0 %" in shown and "64 × 64 pixels" in shown
     lines = [line for line in shown.splitlines() if line.startswith("| effort")]
     assert [line.split(" | ")[0] for line in lines] == ["| effort 0", "| effort 2", "| effort 4"]
-    assert "−10.0 %, +0.00 dB" in lines[1] and lines[2].endswith("| 5.0 |")
+    assert "−10.0 %, 0.00 dB" in lines[1] and lines[2].endswith("| 5.0 |")
