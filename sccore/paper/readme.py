@@ -5,9 +5,12 @@
 
 import re
 from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
@@ -145,10 +148,16 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 def main():
     for path, fill in ((paths.ROOT / "README.md", with_results), (paths.CHECKPOINTS / "README.md", with_card)):
         path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
-    crop().savefig(CROP, dpi=110, bbox_inches="tight", pil_kwargs={"optimize": True})
+    draw(crop(), CROP, 110)
     frame = complete(measured())
     if len(frame := frame[frame["codec"].isin(COMPARED | OURS)]):
-        rd_curves(frame, "psnr").savefig(FIGURE, dpi=150, bbox_inches="tight")
+        draw(rd_curves(frame, "psnr"), FIGURE, 150)
+
+
+def draw(figure: Figure, path: Path, dpi: int):
+    """A PNG file without an alpha channel, which would take a tenth of it."""
+    figure.savefig(made := BytesIO(), dpi=dpi, bbox_inches="tight")
+    Image.open(made).convert("RGB").save(path, optimize=True)
 
 
 if __name__ == "__main__":
