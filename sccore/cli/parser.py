@@ -7,10 +7,10 @@ from pathlib import Path
 from sccore import __version__
 from sccore.cli import commands
 from sccore.cli.values import count, effort, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
+from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
-DEFAULT_WEIGHTS = "sftip-interlaced"  # of sccore.codecs.checkpoint, which is slow to import
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
@@ -87,7 +87,7 @@ def parser() -> Parser:
     rate.add_argument("--psnr", type=positive, metavar="DB", help="of the picture at least")
     sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
-    sub.add_argument("--model", default=DEFAULT_WEIGHTS, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
+    sub.add_argument("--model", default=DEFAULT, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
     sub.add_argument("--checkpoint", type=Path, help="use this file instead")
     sub.add_argument(
         "--effort",

@@ -155,7 +155,7 @@ def main():
 
 
 def draw(figure: Figure, path: Path, dpi: int):
-    """A PNG file without an alpha channel, which would take a tenth of it."""
+    """A PNG file without an alpha channel, which takes room and shows nothing."""
     figure.savefig(made := BytesIO(), dpi=dpi, bbox_inches="tight")
     Image.open(made).convert("RGB").save(path, optimize=True)
 

@@ -137,7 +137,7 @@ def test_importing_sccore_is_light():
 
 
 def test_results_are_read_without_torch():
-    """Importing torch takes longer than reading every record; pages and tables of results do without."""
+    """Tables, pages of results and the state of the runs do without torch, which is slow to import."""
     names = ("results", "findings", "seeds", "tables_2_5", "table_1", "table_6", "prior_benefit", "short_trainings", "speed", "effort")
     code = f"""
 import importlib, sys
