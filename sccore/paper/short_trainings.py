@@ -140,7 +140,11 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
         ]
         for codec, anchor in pairs
     ]
-    return "\n\n".join(filter(None, (what, table(["", "seeds", "picture", "text regions"], rows), by_chance(frame, *codecs))))
+    said = by_chance(frame, *codecs)
+    runs = [f"{codec}-seed{seed}" for codec in codecs if len(seeds_of(frame, codec)) > 1 for seed in seeds_of(frame, codec)]
+    if len({load_record(paths.RESULTS / dataset / f"{run}.json")["checkpoint"].get("bf16") for run in runs}) > 1:
+        said += " This includes that some of these runs computed in bfloat16 and others in single precision."
+    return "\n\n".join(filter(None, (what, table(["", "seeds", "picture", "text regions"], rows), said)))
 
 
 def scratch() -> str:

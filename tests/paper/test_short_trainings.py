@@ -90,3 +90,5 @@ def test_trainings_alike_say_what_they_were(monkeypatch):
         shown = made()
         assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end: `{codec}")
         assert f"| `{codec}` against `{anchor}` | 1 | −1.0 % (−2.0 to +3.0) | −1.0 % (−2.0 to +3.0) |" in shown and "40 pictures" in shown
+    assert "The same model (`wacnn`) with another seed" in short_trainings.scratch()
+    assert "some of these runs computed in bfloat16 and others in single precision" in short_trainings.scratch()
