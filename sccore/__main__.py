@@ -5,10 +5,12 @@ import os
 import sys
 
 from sccore.utils import allocator
-from sccore.utils.placeholders import NO_META, Placeholders
+from sccore.utils.late import put_off
 
 RARELY = 100_000  # objects between two searches for garbage; while torch starts, the usual ones find none
 BRIEF = "encode", "decode", "info"  # commands of seconds, of which starting and ending are a good part
+SELDOM = "torch.export", "torch.nested", "torch.compiler"  # a fifth of torch's start
+NO_META = "torch._meta_registrations", "torch.distributed._meta_registrations"  # rules for tensors without content
 
 
 def main() -> int:
@@ -18,8 +20,9 @@ def main() -> int:
     if command in BRIEF:
         gc.set_threshold(RARELY)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others; --effort uses torch's own
+        put_off(*SELDOM)
     if command == "decode":  # `encode` may load torchvision for a detector, and `info` counts with empty tensors
-        sys.meta_path.insert(0, Placeholders(NO_META))
+        put_off(*NO_META)
     from sccore.cli import command_line  # loads numpy, so after the allocator
 
     code = command_line.main()

@@ -1,25 +1,19 @@
 """Lets CompressAI be imported without the parts that coding never uses; import this before CompressAI.
 
 `import compressai` runs all of it, and with it torchvision, PyTorch Geometric, pandas and scipy.stats, which takes longer than coding a
-picture. Here these parts are attached to it as lazy_loader does for packages that ask for it: each is imported when it is first used.
+picture. Here each of these parts runs when something in it is first used.
 A part that needs torchvision wants :mod:`sccore.utils.torchvision_ops` before it.
 """
 
-import sys
 from statistics import NormalDist
 
-import lazy_loader
-
-from sccore.utils.placeholders import Placeholders
+from sccore.utils.late import put_off
 
 PARTS = "datasets", "latent_codecs", "losses", "models", "optimizers", "registry", "transforms", "zoo"
 
-if "compressai" not in sys.modules:
-    late = {f"compressai.{part}" for part in PARTS} | {"scipy.stats"}  # which scipy itself imports when it is used
-    with Placeholders(late - sys.modules.keys()):
-        import compressai
-    compressai.__getattr__, *_ = lazy_loader.attach("compressai", PARTS)
-    from compressai.entropy_models import GaussianConditional
+put_off("scipy.stats", *(f"compressai.{part}" for part in PARTS))
 
-    # one number, for which scipy.stats would be loaded when tables are made
-    GaussianConditional._standardized_quantile = staticmethod(NormalDist().inv_cdf)
+from compressai.entropy_models import GaussianConditional  # noqa: E402, after put_off
+
+# one number, for which scipy.stats would be loaded when tables are made
+GaussianConditional._standardized_quantile = staticmethod(NormalDist().inv_cdf)
