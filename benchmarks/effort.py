@@ -1,6 +1,6 @@
-"""What `--effort` brings: bytes, PSNR and processor seconds of the busiest part of each picture, by level.
+"""What `--effort` brings: bytes, PSNR and processor seconds of each picture, or of its busiest part, by level.
 
-    python benchmarks/effort.py [--images DIR] [--masks DIR] [--side 512] [--levels 0 3 5] [--lambdas ...] [--out FILE]
+    python benchmarks/effort.py [--images DIR] [--masks DIR] [--side 512] [--levels 0 2] [--lambdas ...] [--out FILE]
 
 Goes on where an earlier run stopped. Each picture is analysed once; the seconds are those of one file, without the analysis.
 """
@@ -29,21 +29,21 @@ def main():
     parser.add_argument("--images", type=Path, default=paths.SAMPLES / "images")
     parser.add_argument("--masks", type=Path, default=paths.SAMPLES / "masks")
     parser.add_argument("--count", type=int, help="of pictures, evenly from the folder; default all")
-    parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--levels", type=int, nargs="+", default=[0, 3, 5])
+    parser.add_argument("--side", type=int, help="of the busiest part, in pixels; default the whole picture")
+    parser.add_argument("--levels", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--lambdas", type=float, nargs="+", default=[0.0018, 0.0035, 0.0067, 0.025])
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(DEFAULT)
     record = provenance(model, a.images, f"python benchmarks/{command_line()}", a.masks) | {"side": a.side, "images": []}
-    out = a.out or record_of(record["dataset"]["name"])
+    out = a.out or record_of(record["dataset"]["name"], a.side)
     record = resume(record, out, ("codec", "checkpoint", "dataset", "side"), COLUMNS)
 
     def rows(files: tuple[Path, Path], points: list[dict]):
         image = read_image(files[0])
         mask = read_mask(files[1], image.shape[:2])
-        window = busiest_window(image, (a.side, a.side))
+        window = busiest_window(image, (a.side, a.side) if a.side else image.shape[:2])
         image, mask = np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
         latents = sci.analyse(image, model, mask)
         for point in points:

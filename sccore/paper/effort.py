@@ -11,22 +11,22 @@ from sccore.utils import paths
 COLUMNS = ("lmbda", "effort", "bytes", "bpp", "psnr", "psnr_text", "seconds")
 
 
-def record_of(dataset: str) -> Path:
-    """Where benchmarks/effort.py writes what it measures."""
-    return paths.RESULTS / "effort" / f"{dataset}.json"
+def record_of(dataset: str, side: int | None = None) -> Path:
+    """Where benchmarks/effort.py writes what it measures, of whole pictures or of parts with so many pixels a side."""
+    return paths.RESULTS / "effort" / (f"{dataset}-{side}.json" if side else f"{dataset}.json")
 
 
-def measured(dataset: str = "samples") -> pd.DataFrame:
+def measured(dataset: str = "samples", side: int | None = None) -> pd.DataFrame:
     """The record's rows, each level a codec of its own; no rows without a record."""
-    if not record_of(dataset).exists():
+    if not record_of(dataset, side).exists():
         return pd.DataFrame(columns=["codec", "name", *COLUMNS])
-    rows = pd.DataFrame(load_record(record_of(dataset), COLUMNS)["images"])
+    rows = pd.DataFrame(load_record(record_of(dataset, side), COLUMNS)["images"])
     return to_numbers(rows.assign(codec="effort " + rows["effort"].astype(str)))
 
 
-def verdict(dataset: str = "samples") -> str:
+def verdict(dataset: str = "samples", side: int | None = None) -> str:
     """What the levels save at equal PSNR, a sentence."""
-    frame = measured(dataset)
+    frame = measured(dataset, side)
     if frame.empty:
         return MISSING
     anchor, *levels = sorted(frame["codec"].unique())
@@ -34,11 +34,10 @@ def verdict(dataset: str = "samples") -> str:
     return f"At equal PSNR the bits of a file change {saved}."
 
 
-def gains(dataset: str = "samples") -> str:
+def gains(dataset: str = "samples", side: int | None = None) -> str:
     """The verdict, and a row a level: BD-rate against effort 0, in the picture and in its text, what changes at two rates, and seconds."""
-    if (frame := measured(dataset)).empty:
+    if (frame := measured(dataset, side)).empty:
         return MISSING
-    side = load_record(record_of(dataset), COLUMNS)["side"]
     anchor, *levels = sorted(frame["codec"].unique())
     ends = sorted(frame["lmbda"].unique())[:: frame["lmbda"].nunique() - 1]
     means = frame.groupby(["codec", "lmbda"])[["bytes", "psnr"]].mean()
@@ -53,9 +52,10 @@ def gains(dataset: str = "samples") -> str:
     for level in levels:
         cells = [bd_rate_cell(frame, level, anchor, metric) for metric in ("psnr", "psnr_text")]
         rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.1f}"])
-    parts = f"the {side} × {side} pixels with most detail of {frame['name'].nunique()} of the {dataset}"
+    whole = f"{frame['name'].nunique()} of the {dataset}"
+    parts = f"the {side} × {side} pixels with most detail of {whole}" if side else whole
     caption = (
         f"Against effort 0, in real files: {parts}. Seconds are a processor's for one file at one rate, without the analysis; medians."
     )
     head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]
-    return f"{verdict(dataset)} Decoding takes no longer.\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
+    return f"{verdict(dataset, side)} Decoding takes no longer.\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"

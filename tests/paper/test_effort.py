@@ -17,9 +17,10 @@ def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
         for level in share
         for lmbda, b, psnr in ((0.0018, 1000, 30.0), (0.0035, 1400, 32.0), (0.0067, 2000, 34.0), (0.025, 3000, 37.0))
     ]
-    effort.record_of("samples").parent.mkdir()
-    effort.record_of("samples").write_text(json.dumps({"codec": "x", "side": 64, "images": rows}))
-    shown = effort.gains()
+    effort.record_of("samples", 64).parent.mkdir()
+    effort.record_of("samples", 64).write_text(json.dumps({"codec": "x", "side": 64, "images": rows}))
+    shown = effort.gains(side=64)
+    assert effort.gains() == "not recorded yet", "whole pictures are another record"
     assert "at level 2 by −10.0 % (−10.0 to −10.0) and at level 4 by −20.0 %" in shown and "64 × 64 pixels" in shown
     lines = [line for line in shown.splitlines() if line.startswith("| effort")]
     assert [line.split(" | ")[0] for line in lines] == ["| effort 0", "| effort 2", "| effort 4"]
