@@ -1,16 +1,18 @@
 """What `--effort` brings: bytes, PSNR and processor seconds of each picture, or of its busiest part, by level.
 
-    python benchmarks/effort.py [--images DIR] [--masks DIR] [--side 512] [--levels 0 2] [--lambdas ...] [--out FILE]
+    python benchmarks/effort.py [--images DIR] [--masks DIR] [--max-pixels N] [--side N] [--levels 0 2] [--lambdas ...] [--out FILE]
 
 Goes on where an earlier run stopped. Each picture is analysed once; the seconds are those of one file, without the analysis.
 """
 
 import argparse
+import math
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from sccore.codecs import sci
 from sccore.codecs.checkpoint import load_model
@@ -29,6 +31,7 @@ def main():
     parser.add_argument("--images", type=Path, default=paths.SAMPLES / "images")
     parser.add_argument("--masks", type=Path, default=paths.SAMPLES / "masks")
     parser.add_argument("--count", type=int, help="of pictures, evenly from the folder; default all")
+    parser.add_argument("--max-pixels", type=int, help="leave larger pictures out; without it a later run takes them up")
     parser.add_argument("--side", type=int, help="of the busiest part, in pixels; default the whole picture")
     parser.add_argument("--levels", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--lambdas", type=float, nargs="+", default=[0.0018, 0.0035, 0.0067, 0.025])
@@ -59,7 +62,8 @@ def main():
                 "seconds": seconds,
             }
 
-    found = pair(a.images, a.masks)
+    size = lambda path: math.prod(Image.open(path).size)
+    found = [files for files in pair(a.images, a.masks) if not a.max_pixels or size(files[1]) <= a.max_pixels]
     chosen = found[:: max(1, len(found) // a.count)][: a.count] if a.count else found
     points = [{"lmbda": lmbda, "effort": level} for lmbda in a.lambdas for level in a.levels]
     sweep(record, {image.name: (image, mask) for _, image, mask in chosen}, points, rows, out, progress=True)
