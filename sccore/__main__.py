@@ -5,7 +5,7 @@ import os
 import sys
 
 from sccore.utils import allocator
-from sccore.utils.late import put_off
+from sccore.utils.late import Late
 
 RARELY = 100_000  # objects between two searches for garbage; while torch starts, the usual ones find none
 BRIEF = "encode", "decode", "info"  # commands of seconds, of which starting and ending are a good part
@@ -20,9 +20,9 @@ def main() -> int:
     if command in BRIEF:
         gc.set_threshold(RARELY)
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others; --effort uses torch's own
-        put_off(*SELDOM)
+        sys.meta_path.insert(0, Late(*SELDOM))
     if command == "decode":  # `encode` may load torchvision for a detector, and `info` counts with empty tensors
-        put_off(*NO_META)
+        sys.meta_path.insert(0, Late(*NO_META))
     from sccore.cli import command_line  # loads numpy, so after the allocator
 
     code = command_line.main()

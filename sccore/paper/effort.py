@@ -6,8 +6,10 @@ import pandas as pd
 
 from sccore.evaluation.records import load_record, to_numbers
 from sccore.paper.tables import MISSING, bd_rate_cell, number, table
+from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
 
+SIDES = (None, 256)  # whole pictures, and the parts of them that more levels were measured on
 COLUMNS = ("lmbda", "effort", "bytes", "bpp", "psnr", "psnr_text", "seconds")
 
 
@@ -24,38 +26,45 @@ def measured(dataset: str = "samples", side: int | None = None) -> pd.DataFrame:
     return to_numbers(rows.assign(codec="effort " + rows["effort"].astype(str)))
 
 
-def verdict(dataset: str = "samples", side: int | None = None) -> str:
-    """What the levels save at equal PSNR, a sentence."""
-    frame = measured(dataset, side)
-    if frame.empty:
-        return MISSING
-    anchor, *levels = sorted(frame["codec"].unique())
-    saved = " and ".join(f"at level {level.split()[1]} by {bd_rate_cell(frame, level, anchor)}" for level in levels)
-    return f"At equal PSNR the bits of a file change {saved}."
+def verdicts(dataset: str = "samples") -> list[str]:
+    """What the levels save at equal PSNR, a line a record."""
+    lines = []
+    for side in SIDES:
+        if not (frame := measured(dataset, side)).empty:
+            anchor, *levels = sorted(frame["codec"].unique())
+            saved = ", ".join(f"{level.replace('effort', 'level')} {verdict(frame, level, anchor)}" for level in levels)
+            lines.append(f"{extent(frame, dataset, side)}: {saved}")
+    return lines or [MISSING]
+
+
+def extent(frame: pd.DataFrame, dataset: str, side: int | None) -> str:
+    """Which pictures a record is of, and how much of them."""
+    count = f"{frame['name'].nunique()} of the {dataset}"
+    return f"the {side} × {side} pixels with most detail of {count}" if side else f"{count}, whole"
 
 
 def gains(dataset: str = "samples", side: int | None = None) -> str:
-    """The verdict, and a row a level: BD-rate against effort 0, in the picture and in its text, what changes at two rates, and seconds."""
+    """A row a level: BD-rate against effort 0, in the picture and in its text, what changes at two rates, and seconds."""
     if (frame := measured(dataset, side)).empty:
         return MISSING
     anchor, *levels = sorted(frame["codec"].unique())
     ends = sorted(frame["lmbda"].unique())[:: frame["lmbda"].nunique() - 1]
     means = frame.groupby(["codec", "lmbda"])[["bytes", "psnr"]].mean()
-    seconds = frame.groupby("codec")["seconds"].median()
+    megapixels = 8 * frame["bytes"] / frame["bpp"] / 1e6
+    seconds = (frame["seconds"] / megapixels).groupby(frame["codec"]).median()
 
     def moved(level: str, lmbda: float) -> str:
         """Mean bytes and PSNR against effort 0."""
         own, plain = means.loc[level, lmbda], means.loc[anchor, lmbda]
         return f"{number(100 * (own['bytes'] / plain['bytes'] - 1))} %, {number(own['psnr'] - plain['psnr'], '+.2f')} dB"
 
-    rows = [[anchor, None, None, None, None, f"{seconds[anchor]:.1f}"]]
+    rows = [[anchor, None, None, None, None, f"{seconds[anchor]:.0f}"]]
     for level in levels:
         cells = [bd_rate_cell(frame, level, anchor, metric) for metric in ("psnr", "psnr_text")]
-        rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.1f}"])
-    whole = f"{frame['name'].nunique()} of the {dataset}"
-    parts = f"the {side} × {side} pixels with most detail of {whole}" if side else whole
+        rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.0f}"])
     caption = (
-        f"Against effort 0, in real files: {parts}. Seconds are a processor's for one file at one rate, without the analysis; medians."
+        f"Against effort 0, in real files: {extent(frame, dataset, side)}. "
+        "Seconds are a processor's for a megapixel at one rate, without the analysis; medians."
     )
     head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]
-    return f"{verdict(dataset, side)} Decoding takes no longer.\n\n:::{{table}} {caption}\n:name: tbl-effort\n\n{table(head, rows)}\n:::"
+    return f":::{{table}} {caption}\n:name: tbl-effort-{side or 'whole'}\n\n{table(head, rows)}\n:::"

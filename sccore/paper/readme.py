@@ -46,7 +46,7 @@ def findings() -> str:
             ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: verdict(f, model, control))],
             [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network was not trained.<br>{ours}"],
             ["What does the codec add to the model? A spatial context, for the same pictures:", each(lambda f: verdict(f, DEFAULT, model))],
-            ["And a longer search by its encoder, `--effort`? On parts of the samples:", effort.verdict(side=256)],
+            ["And a longer search by its encoder, `--effort`?", "<br>".join(effort.verdicts())],
             [
                 "Is it a good codec? Change in bits at equal PSNR:",
                 each(

@@ -9,11 +9,23 @@ from threading import RLock
 class Late(MetaPathFinder):
     """Among the finders of modules, gives each of `names` empty at first: it runs when something in it is first asked for.
 
-    `importlib.util.LazyLoader` would run it as soon as a second module imports it.
+    As a context it takes away behind itself what nobody asked for, and what is imported later is imported as ever.
+    `importlib.util.LazyLoader` would run a module as soon as a second one imports it.
     """
 
     def __init__(self, *names: str):
         self.names = names
+
+    def __enter__(self):
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *_):
+        sys.meta_path.remove(self)
+        for name in self.names:
+            if isinstance(getattr(sys.modules.get(name), "__loader__", None), LateLoader):
+                package, _, part = name.rpartition(".")
+                del sys.modules[name]
+                delattr(sys.modules[package], part)
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path) if fullname in self.names else None
@@ -32,22 +44,17 @@ class LateLoader(Loader):
         def fill(name):
             is_empty = lambda: vars(module).get("__getattr__") is fill
             with self.lock:  # other threads wait until all of it is there
-                if is_empty() and not self.running:
+                if is_empty() and not self.running and not name.startswith("__"):  # those are asked of any module, as by `inspect`
                     self.running = True
                     try:
                         self.loader.exec_module(module)
                     finally:
                         self.running = False
+                    module.__spec__.loader = module.__loader__ = self.loader
                     if is_empty():  # it has no __getattr__ of its own
                         del module.__getattr__
             if is_empty():
-                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r} while it is imported")
+                raise AttributeError(f"module {module.__name__!r} has no {name!r} yet")
             return getattr(module, name)
 
         module.__getattr__ = fill
-        module.__dir__ = lambda: list(fill("__dict__"))
-
-
-def put_off(*names: str):
-    """From now on modules of these names, if not imported yet, are :class:`Late`."""
-    sys.meta_path.insert(0, Late(*names))

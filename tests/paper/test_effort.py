@@ -8,7 +8,7 @@ from sccore.utils import paths
 
 def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    assert effort.gains() == "not recorded yet"
+    assert effort.gains() == "not recorded yet" and effort.verdicts() == ["not recorded yet"]
     share = {0: 1.0, 2: 0.9, 4: 0.8}  # of the bytes, at equal PSNR
     rows = [
         {"name": name, "lmbda": lmbda, "effort": level, "seconds": 1.0 + level}
@@ -21,7 +21,9 @@ def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
     effort.record_of("samples", 64).write_text(json.dumps({"codec": "x", "side": 64, "images": rows}))
     shown = effort.gains(side=64)
     assert effort.gains() == "not recorded yet", "whole pictures are another record"
-    assert "at level 2 by −10.0 % (−10.0 to −10.0) and at level 4 by −20.0 %" in shown and "64 × 64 pixels" in shown
+    assert "64 × 64 pixels with most detail of 2 of the samples" in shown
     lines = [line for line in shown.splitlines() if line.startswith("| effort")]
     assert [line.split(" | ")[0] for line in lines] == ["| effort 0", "| effort 2", "| effort 4"]
-    assert "−10.0 %, 0.00 dB" in lines[1] and lines[2].endswith("| 5.0 |")
+    assert "−10.0 % (−10.0 to −10.0)" in lines[1] and "−10.0 %, 0.00 dB" in lines[1] and lines[2].endswith(f"| {5 / 64**2 * 1e6:.0f} |")
+    effort.record_of("samples").write_text(effort.record_of("samples", 64).read_text())
+    assert effort.verdicts() == ["2 of the samples, whole: level 2 saves 10.0 % (10.0 to 10.0), level 4 saves 20.0 % (20.0 to 20.0)"]

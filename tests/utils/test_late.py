@@ -11,45 +11,47 @@ import sccore
 
 EMPTY = """
 import sys
-from sccore.__main__ import NO_META, SELDOM, put_off
-put_off(*NO_META, *SELDOM)
+from sccore.__main__ import NO_META, SELDOM, Late
+sys.meta_path.insert(0, Late(*NO_META, *SELDOM))
 import torch
 from torch.nn.functional import conv2d
 assert conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)).item() == 9
 assert all("__getattr__" in vars(sys.modules[name]) for name in (*NO_META, *SELDOM)), "imported after all"
 """
 FILLED = """
-from sccore.__main__ import SELDOM, put_off
-put_off(*SELDOM)
+import sys
+from sccore.__main__ import SELDOM, Late
+sys.meta_path.insert(0, Late(*SELDOM))
 import torch
 assert torch.export.export(torch.nn.Linear(1, 1), (torch.ones(1, 1),)) and torch.nested.nested_tensor([torch.ones(1)]).is_nested
 assert not torch.compiler.is_compiling() and torch.optim.SGD([torch.ones(1, requires_grad=True)])
 """
-PUT_OFF = """
+PARCEL = """
 import sys
 import threading
 sys.path.insert(0, sys.argv[1])
-from sccore.utils.late import put_off
-put_off("parcel", "parcel.inside", "parcel.nowhere")
-import parcel.inside
-from parcel import inside
-assert parcel.__file__.endswith("__init__.py") and inside.__file__, "known before"
-assert not open(sys.argv[2]).read(), "ran at once"
-seen = []
-threads = [threading.Thread(target=lambda: seen.append(inside.VALUE)) for _ in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-assert seen == [7] * 8 and "VALUE" in dir(inside) and inside is sys.modules["parcel.inside"]
-assert open(sys.argv[2]).read() == "parcel.inside\\n", "once, and no other"
-assert {"NAME", "inside"} <= set(dir(parcel)), "a list of what is in it asks for it"
-try:
-    parcel.missing
-except AttributeError as error:
-    assert "missing" in str(error)
-try:
-    import parcel.nowhere
-except ModuleNotFoundError:
-    print("as without it")
+from sccore.utils.late import Late
+log = lambda: open(sys.argv[2], encoding="utf-8").read()
+with Late("parcel.inside", "parcel.other", "parcel.nowhere"):
+    import parcel.inside
+    from parcel import inside, other
+    assert inside.__file__.endswith("inside.py") and not hasattr(inside, "__warningregistry__") and log() == "parcel\\n", "ran at once"
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(inside.VALUE)) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert seen == [7] * 8 and inside is sys.modules["parcel.inside"] and log() == "parcel\\nparcel.inside\\n", "once, and no other"
+    try:
+        inside.missing
+    except AttributeError as error:
+        assert "'missing'" in str(error)
+    try:
+        import parcel.nowhere
+    except ModuleNotFoundError:
+        print("as without it")
+assert parcel.inside is inside and not hasattr(parcel, "other") and "parcel.other" not in sys.modules
+from parcel.other import *
+assert VALUE == 7 and log().endswith("parcel.other\\n")
 """
 DETECTOR = """
 import sys
@@ -71,9 +73,9 @@ def test_a_part_runs_once_when_something_in_it_is_asked_for(tmp_path):
     package.mkdir()
     log.touch()
     note = f"import time\nprint(__name__, file=open({str(log)!r}, 'a', encoding='utf-8'))\ntime.sleep(0.1)\n"
-    (package / "__init__.py").write_text(note + "NAME = 1\n", encoding="utf-8")
-    (package / "inside.py").write_text(note + "VALUE = 7\n", encoding="utf-8")
-    result = subprocess.run([sys.executable, "-c", PUT_OFF, tmp_path, log], capture_output=True, text=True)
+    for part in ("__init__.py", "inside.py", "other.py"):
+        (package / part).write_text(note + "VALUE = 7\n", encoding="utf-8")
+    result = subprocess.run([sys.executable, "-c", PARCEL, tmp_path, log], capture_output=True, text=True)
     assert result.stdout == "as without it\n", result.stderr
 
 

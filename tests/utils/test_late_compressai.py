@@ -8,19 +8,18 @@ import sys
 import sccore.utils.late_compressai as late
 from compressai.entropy_models import GaussianConditional
 import compressai
-empty = lambda name: name not in sys.modules or "__getattr__" in vars(sys.modules[name])
-names = {f"compressai.{part}" for part in late.PARTS} | {"scipy.stats"}
-assert all(map(empty, names)) and not {"torchvision", "pandas"} & sys.modules.keys()
+names = {f"compressai.{part}" for part in late.PARTS} | {"scipy.stats", "torchvision", "pandas"}
+assert not names & sys.modules.keys(), names & sys.modules.keys()
 model = GaussianConditional(None)
 model.update_scale_table(__import__("torch").tensor([0.5, 2.0]))
-assert model.quantized_cdf.shape[0] == 2 and empty("scipy.stats")
+assert model.quantized_cdf.shape[0] == 2 and "scipy.stats" not in sys.modules
 import scipy.stats
 assert abs(model._standardized_quantile(5e-10) - scipy.stats.norm.ppf(5e-10)) < 1e-14  # the reach of all tables
 import sccore.utils.torchvision_ops
 assert compressai.zoo.bmshj2018_factorized(1, pretrained=False).N == 128
 from compressai.datasets import ImageFolder
 from compressai import *
-assert losses.RateDistortionLoss().lmbda == 0.01 and all(len(dir(getattr(compressai, part))) > 8 for part in late.PARTS)
+assert losses.RateDistortionLoss().lmbda == 0.01 and not [part for part in late.PARTS if not getattr(compressai, part).__file__]
 """
 
 
