@@ -86,7 +86,7 @@ def picture_format(path: Path) -> str:
     Raises:
         InputError: unknown, or one that cannot hold a picture of any size so that it can be read again.
     """
-    if is_standard(path):
+    if is_standard(path) or path.suffix.lower() == ".png":  # without loading what Pillow has for all others
         return "PNG"
     format = Image.registered_extensions().get(path.suffix.lower())
     if format not in Image.SAVE.keys() & Image.OPEN.keys() - RUNS_PROGRAMS:
