@@ -6,13 +6,11 @@ Goes on where an earlier run stopped. Each picture is analysed once; the seconds
 """
 
 import argparse
-import math
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from sccore.codecs import sci
 from sccore.codecs.checkpoint import load_model
@@ -46,8 +44,9 @@ def main():
     def rows(files: tuple[Path, Path], points: list[dict]):
         image = read_image(files[0])
         mask = read_mask(files[1], image.shape[:2])
-        window = busiest_window(image, (a.side, a.side) if a.side else image.shape[:2])
-        image, mask = np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
+        if a.side:
+            window = busiest_window(image, (a.side, a.side))
+            image, mask = np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
         latents = sci.analyse(image, model, mask)
         for point in points:
             begun = time.process_time()
@@ -62,8 +61,7 @@ def main():
                 "seconds": seconds,
             }
 
-    size = lambda path: math.prod(Image.open(path).size)
-    found = [files for files in pair(a.images, a.masks) if not a.max_pixels or size(files[1]) <= a.max_pixels]
+    found = [files for files in pair(a.images, a.masks) if not a.max_pixels or read_image(files[1])[..., 0].size <= a.max_pixels]
     chosen = found[:: max(1, len(found) // a.count)][: a.count] if a.count else found
     points = [{"lmbda": lmbda, "effort": level} for lmbda in a.lambdas for level in a.levels]
     sweep(record, {image.name: (image, mask) for _, image, mask in chosen}, points, rows, out, progress=True)

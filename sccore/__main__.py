@@ -9,7 +9,7 @@ from sccore.utils.late import Late
 
 RARELY = 1_000_000  # objects between two searches for garbage; while torch starts, the usual ones find none
 BRIEF = "encode", "decode", "info"  # commands of seconds, of which starting and ending are a good part
-SELDOM = "torch.export", "torch.nested", "torch.compiler"  # a fifth of torch's start
+SELDOM = "torch.export", "torch.nested", "torch.compiler"  # which start with torch
 NO_META = "torch._meta_registrations", "torch.distributed._meta_registrations"  # rules for tensors without content
 
 

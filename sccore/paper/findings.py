@@ -171,7 +171,7 @@ def findings() -> list[Finding]:
             (
                 "The spatial context makes the same pictures of fewer bytes; the encoder's search, `--effort`, finds better latents:",
                 *(f"Context. {line}" for line in compared(DEFAULT, FULL)),
-                *(f"Search. {line[0].upper()}{line[1:]}." for line in effort.verdicts()),
+                *(f"Search, {line}." for line in effort.verdicts()),
             ),
             "A model that needs neither, since it was trained for longer or is larger.",
             (f"*/{DEFAULT}.json", "effort/*.json"),
