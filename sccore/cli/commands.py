@@ -17,7 +17,7 @@ from sccore.utils.errors import InputError
 
 
 def evaluate(a) -> int:
-    if list_rulers(a):
+    if list_metrics(a):
         return 0
     if not a.images:
         raise InputError("--images is needed, or `--also list`")
@@ -69,7 +69,7 @@ def export(a) -> int:
     ends.write(a.out, (exported(a.record) + "\n").encode())
 
 
-def list_rulers(a) -> bool:
+def list_metrics(a) -> bool:
     """Whether `--also list` was asked for, and answers it."""
     if a.also == ["list"]:
         from sccore.evaluation.metrics import listing
@@ -144,7 +144,7 @@ def anchors(a) -> int:
     if a.list:
         print(listing())
         return 0
-    if list_rulers(a):
+    if list_metrics(a):
         return 0
     if not (a.images and a.out):
         raise InputError("--images and --out are needed, or --list")
@@ -250,7 +250,8 @@ def suite(a) -> int:
     if a.validation and not validation.is_dir():
         raise InputError(f"{validation}: no such folder")
     folders = {"samples": paths.SAMPLES, "validation": validation}
-    job = Suite({name: folders[name] for name in a.measure if folders[name].is_dir()}, device, bf16=False if a.float32 else None)
+    sets = {name: folders[name] for name in a.measure if folders[name].is_dir()}
+    job = Suite(sets, device, bf16=False if a.float32 else None, only=tuple(a.only or ()))
     if not a.status:
         try:
             writable_folder(paths.RUNS), writable_folder(paths.RESULTS)
@@ -260,7 +261,7 @@ def suite(a) -> int:
         if not shards:
             raise InputError("no training data in data/train; name shards or folders with --data")
         held_out = load(validation) if validation.is_dir() else None
-        run_suite(job, load(*shards), held_out, a.budget, a.jobs or jobs(device), a.only)
+        run_suite(job, load(*shards), held_out, a.budget, a.jobs or jobs(device))
     print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 

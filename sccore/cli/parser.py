@@ -130,7 +130,7 @@ def parser() -> Parser:
             "--also",
             nargs="+",
             metavar="NAME",
-            help="further rulers, a column more each: ms_ssim_text, gmsd, cer ...; `--also list` shows all",
+            help="further metrics, a column more each: ms_ssim_text, gmsd, cer ...; `--also list` shows all",
         )
 
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
@@ -267,7 +267,7 @@ def parser() -> Parser:
     sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
     sub.add_argument("--jobs", type=count, default=None, help="runs side by side; default: one a core, 6 on a GPU")
-    sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone")
+    sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone, even if their records are here, unless their weights are")
     sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
     sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
     sub.add_argument(

@@ -176,8 +176,8 @@ class Metric:
 
 _piq_metric = {"needs": "piq", "missing": _piq_missing, "versions": lambda: {"piq": metadata.version("piq")}}
 METRICS = {
-    ruler.name: ruler
-    for ruler in (
+    metric.name: metric
+    for metric in (
         Metric("psnr", "PSNR [dB], 8-bit RGB", "higher", "", lambda a, b, mask: psnr(a, b)),
         Metric(
             "psnr_text",
@@ -216,14 +216,14 @@ ALWAYS = ("psnr", "psnr_text", "ms_ssim")  # in every record
 
 
 def further(names: Sequence[str] | None) -> list[str]:
-    """The rulers of these names that records do not have anyway, in the order of the table.
+    """The metrics of these names that records do not have anyway, in the order of the table.
 
     Raises:
         InputError: an unknown name, with those that there are; or one that cannot be used here, with what it lacks.
     """
     names = set(names or ())
     if unknown := sorted(names - set(METRICS)):
-        raise InputError(f"unknown ruler {', '.join(unknown)}; known: {', '.join(METRICS)} (`--also list` describes them)")
+        raise InputError(f"unknown metric {', '.join(unknown)}; known: {', '.join(METRICS)} (`--also list` describes them)")
     chosen = [name for name in METRICS if name in names and name not in ALWAYS]
     for name in chosen:
         if why := METRICS[name].missing():
@@ -232,12 +232,12 @@ def further(names: Sequence[str] | None) -> list[str]:
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """Versions of the software behind some rulers."""
+    """Versions of the software behind some metrics."""
     return {software: version for name in names for software, version in METRICS[name].versions().items()}
 
 
 def truth(names: Sequence[str], image: Path) -> list[dict] | None:
-    """The words of a rendered page, from the file beside it, for a ruler that knows what to do with them; else None."""
+    """The words of a rendered page, from the file beside it, for a metric that knows what to do with them; else None."""
     beside = Path(image).with_suffix(".json")
     if not any(METRICS[name].words for name in names) or not beside.exists():
         return None
@@ -249,21 +249,21 @@ def truth(names: Sequence[str], image: Path) -> list[dict] | None:
 def columns(
     names: Sequence[str], original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None, words: list[dict] | None = None
 ) -> dict[str, float | None]:
-    """What these rulers say of a decoded image; a ruler that weighs images has a column `NAME_weight` too."""
+    """What these metrics say of a decoded image; a metric that weighs images has a column `NAME_weight` too."""
     row = {}
-    for ruler in map(METRICS.get, names):
-        row[ruler.name] = ruler(original, decoded, mask, words)
-        if ruler.weight:
-            row[f"{ruler.name}_weight"] = ruler.weight(original, mask, words)
+    for metric in map(METRICS.get, names):
+        row[metric.name] = metric(original, decoded, mask, words)
+        if metric.weight:
+            row[f"{metric.name}_weight"] = metric.weight(original, mask, words)
     return row
 
 
 def listing() -> str:
-    """A line a ruler: name, label, direction, and what it needs or lacks here."""
+    """A line a metric: name, label, direction, and what it needs or lacks here."""
     lines = []
-    for ruler in METRICS.values():
-        why = ruler.missing()
-        note = f"missing: {why}" if why else f"needs {ruler.needs}" if ruler.needs else ""
-        note = "in every record" if ruler.name in ALWAYS else note
-        lines.append(f"{ruler.name:13} {ruler.label}; {ruler.better} is better" + f"; {note}" * bool(note))
+    for metric in METRICS.values():
+        why = metric.missing()
+        note = f"missing: {why}" if why else f"needs {metric.needs}" if metric.needs else ""
+        note = "in every record" if metric.name in ALWAYS else note
+        lines.append(f"{metric.name:13} {metric.label}; {metric.better} is better" + f"; {note}" * bool(note))
     return "\n".join(lines)

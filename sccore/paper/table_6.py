@@ -1,6 +1,6 @@
-"""Text integrity by many rulers: Table 6 of the paper (weighted against plain MSE) and the character error rate.
+"""Text integrity by many metrics: Table 6 of the paper (weighted against plain MSE) and the character error rate.
 
-The records of the sample screenshots, data/results/samples, hold further rulers too (:mod:`sccore.evaluation.metrics`).
+The records of the sample screenshots, data/results/samples, hold further metrics too (:mod:`sccore.evaluation.metrics`).
 What is not recorded is named with the command that makes it; a BD-rate that would mean nothing is not given, and the
 reason stands in its place.
 """
@@ -26,11 +26,11 @@ WEIGHTED, PLAIN = "sftip", "sftip-mse"
 CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
 ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
 PAPER = "weighted MSE instead of MSE"  # its row in sccore/paper/paper.yml
-OURS = {  # ruler -> what it says about Table 6
+OURS = {  # metric -> what it says about Table 6
     "psnr": "What plain MSE is trained for.",
     "psnr_text": "What the weighted MSE is trained for.",
     "cer": "What a reader loses. Of the mean over images, each counting the same.",
-    "asiqe_r": "A reconstruction of the paper's ruler, trained anew: its BD-rate and the paper's cannot be compared in size.",
+    "asiqe_r": "A reconstruction of the paper's metric, trained anew: its BD-rate and the paper's cannot be compared in size.",
 }
 
 
@@ -40,7 +40,7 @@ def collect(dataset: str = "samples", codecs: str = "", measure: bool = False) -
     Args:
         dataset: "samples", whose records are shipped, or a folder or data set of your own.
         codecs: names with blanks between; all of CODECS unless given.
-        measure: measure what is not recorded, with every ruler that can be used here.
+        measure: measure what is not recorded, with every metric that can be used here.
     """
     name, wanted = Path(dataset).expanduser().resolve().name, codecs.split() or list(CODECS)
     folder = FOLDER if dataset == "samples" else paths.RUNS / "integrity" / name
@@ -54,7 +54,7 @@ def collect(dataset: str = "samples", codecs: str = "", measure: bool = False) -
 def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -> Benchmark:
     """What a folder holds of these codecs, and the commands that make the rest.
 
-    The same files measured by further rulers, in a record of their own, add their columns.
+    The same files measured by further metrics, in a record of their own, add their columns.
     """
     rows, records, failed = [], {}, {}
     for path in sorted(folder.glob("*.json")):
@@ -90,7 +90,7 @@ def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
 
 
 def usable() -> list[str]:
-    """The further rulers that can be used here."""
+    """The further metrics that can be used here."""
     return [name for name in ALSO if not metrics.METRICS[name].missing()]
 
 
@@ -108,39 +108,39 @@ def _measure(codec, dataset, folder):
 
 
 def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A frame in which a higher value of this ruler is better: a column of a ruler like CER has its sign turned."""
+    """A frame in which a higher value of this metric is better: a column of a metric like CER has its sign turned."""
     return frame.assign(**{name: -frame[name]}) if name in frame and metrics.METRICS[name].better == "lower" else frame
 
 
 def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str = PLAIN) -> dict | str:
-    """`bd_rate.compare` of two codecs by one ruler, or a sentence that says why there is no BD-rate."""
+    """`bd_rate.compare` of two codecs by one metric, or a sentence that says why there is no BD-rate."""
     if absent := [c for c in (codec, against) if of_codec(frame, c).empty]:
         return f"{' and '.join(absent)}: {MISSING}"
     without = [c for c in (codec, against) if name not in frame or of_codec(frame, c)[name].isna().all()]
     if without:
         why = metrics.METRICS[name].missing()
-        return f"{' and '.join(without)}: not measured by this ruler" + f"; {why}" * bool(why)
+        return f"{' and '.join(without)}: not measured by this metric" + f"; {why}" * bool(why)
     return table_1.compare(risen(frame, name), codec, against, name)
 
 
 def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
-    """Table 6: BD-rate of one codec against another by each ruler; every number opens the records behind it."""
-    head = ["ruler", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
+    """Table 6: BD-rate of one codec against another by each metric; every number opens the records behind it."""
+    head = ["metric", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
     theirs = next(row for row in paper_numbers()["ablations"]["rows"] if row["part"].startswith(PAPER))
     claim = trace(number(theirs["bd_rate"]), [], f"The paper's {theirs['where']}: {theirs['part']}, on SIQAD.")
     sources = [record for c in dict.fromkeys([codec, against]) for record in found.records.get(c, [])]
     lines, notes = [], []
-    for ruler in metrics.METRICS.values():
-        value = compare(found.frame, ruler.name, codec, against)
-        paper = claim if ruler.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
+    for metric in metrics.METRICS.values():
+        value = compare(found.frame, metric.name, codec, against)
+        paper = claim if metric.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
         if isinstance(value, str):
             cells, note = [trace("none", sources), None, None], f"No BD-rate: {value}."
         else:
             images = f"{len(value['per_image']) + len(value['refused'])} images"
             cells = [trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, images)) for key in ("", "per_image_")]
             cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
-        lines.append([f"{escape(ruler.label)}<br><small><code>{ruler.name}</code></small>", ruler.better, *cells, paper])
-        notes.append(escape(" ".join(filter(None, [OURS.get(ruler.name), note]))))
+        lines.append([f"{escape(metric.label)}<br><small><code>{metric.name}</code></small>", metric.better, *cells, paper])
+        notes.append(escape(" ".join(filter(None, [OURS.get(metric.name), note]))))
     return traced_table(
         head,
         lines,

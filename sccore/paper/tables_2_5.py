@@ -95,8 +95,8 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
 
     if names := lacking(tables):
         best = device.best()
-        job = Suite({"samples": paths.SAMPLES}, best)
-        run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, device.jobs(best), names)
+        job = Suite({"samples": paths.SAMPLES}, best, only=tuple(names))
+        run_suite(job, load(*data.split()), load(validation) if validation else None, minutes, device.jobs(best))
 
 
 def comparisons(tables: str = "all", dataset: str = "samples") -> str:

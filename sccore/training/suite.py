@@ -39,21 +39,25 @@ class Suite:
         sets: data sets to measure on, name -> folder with images and masks inside.
         device: cpu or cuda.
         bf16: as in :func:`sccore.training.fit.fit`.
+        only: runs that were asked for by name; no others are trained, and these even if their records are here, unless their weights are.
     """
 
     sets: dict[str, Path]
     device: str = "cpu"
     bf16: bool | None = None
+    only: tuple[str, ...] = ()
 
     def trained(self, run: Planned) -> dict | None:
         """Finished weights of a run: "path", "sha256" and meta data; None where there are none.
 
-        Measured weights that do not travel are known by the records; their path is None then.
+        Measured weights that do not travel are known by the records, and their path is None then; but not where the run was asked for.
         """
         for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
             if path.exists() and self.fits(run, meta := read_header(path)["meta"]):
                 return {**meta, "path": path, "sha256": file_hash(path)}
-        return None if run.ships or not run.measured else next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
+        if run.ships or not run.measured or run.name in self.only:
+            return None
+        return next(({**m, "path": None} for m in self.recorded(run) if self.fits(run, m)), None)
 
     def recorded(self, run: Planned):
         """Meta data that its records hold of a run's weights."""
@@ -203,7 +207,7 @@ def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
     return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
 
 
-def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, only: list[str] | None = None) -> None:
+def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1) -> None:
     """Does what is ready, `jobs` runs side by side, until everything is done or the time is over.
 
     On a processor each has a process and the images are shared; on a GPU one process takes a step of each in turn, and
@@ -214,11 +218,11 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, 
         if who := held_by(run):
             print(f"note: {run.name}: {who} is at work on it; it is left to that one", file=sys.stderr)
     if suite.device != "cpu":
-        if work(suite, samples, validation, deadline, only, together=jobs):
+        if work(suite, samples, validation, deadline, together=jobs):
             raise InputError("a run failed, its error is above; the others are kept")
         return
     context = multiprocessing.get_context(START)
-    shared = (suite, samples, validation, deadline, jobs, only)
+    shared = (suite, samples, validation, deadline, jobs)
     processes = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
     for process in processes:
         process.start()
@@ -233,7 +237,7 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1, 
         raise InputError("a run failed, its error is above; the others are kept")
 
 
-def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int, only: list[str] | None):
+def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int):
     """One of several processes at work on the plan."""
     import torch
 
@@ -242,18 +246,17 @@ def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
     threading.Thread(target=die_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, cores() // jobs))
-    sys.exit(len(work(suite, samples, validation, deadline, only, position=index)) > 0)
+    sys.exit(len(work(suite, samples, validation, deadline, position=index)) > 0)
 
 
-def work(suite: Suite, samples, validation, deadline: float, only: list[str] | None, together: int = 1, position: int = 0) -> set[str]:
+def work(suite: Suite, samples, validation, deadline: float, together: int = 1, position: int = 0) -> set[str]:
     """Takes the next runs that are ready, `together` at a time; waits while others are at work on what the rest begins with.
 
     Returns the names of those that failed.
     """
     failed: set[str] = set()
-    open_runs = lambda: [
-        r for r in RUNS if r.name not in failed and not (only and r.name not in only) and suite.state(r)[0] not in ("done", "waiting")
-    ]
+    asked = [run for run in RUNS if not suite.only or run.name in suite.only]
+    open_runs = lambda: [run for run in asked if run.name not in failed and suite.state(run)[0] not in ("done", "waiting")]
     while (left := deadline - time.monotonic()) > 0 and (ready := open_runs()):
         with ExitStack() as locks:
             mine = []

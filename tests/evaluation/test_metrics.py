@@ -99,7 +99,7 @@ def test_importing_metrics_leaves_torch_alone():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-HERE = [name for name, ruler in metrics.METRICS.items() if name != "asiqe_r" and not ruler.missing()]  # that needs no original
+HERE = [name for name, metric in metrics.METRICS.items() if name != "asiqe_r" and not metric.missing()]  # that needs no original
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +115,9 @@ def noisy(image, sigma):
 @pytest.mark.parametrize("name", HERE)
 def test_noise_makes_every_ruler_worse(name, screen):
     image, mask = screen(200, 360)
-    ruler = metrics.METRICS[name]
-    same, little, much = (ruler(image, noisy(image, sigma), mask) for sigma in (0, 15, 200))
-    sign = {"higher": 1, "lower": -1}[ruler.better]
+    metric = metrics.METRICS[name]
+    same, little, much = (metric(image, noisy(image, sigma), mask) for sigma in (0, 15, 200))
+    sign = {"higher": 1, "lower": -1}[metric.better]
     assert sign * same > sign * much and sign * same >= sign * little >= sign * much
 
 
@@ -153,7 +153,7 @@ def test_ms_ssim_of_text_looks_at_the_text_alone(screen):
 
 
 def test_names_are_checked_and_listed(monkeypatch):
-    with pytest.raises(InputError, match="unknown ruler beauty; known: psnr, .*cer.*--also list"):
+    with pytest.raises(InputError, match="unknown metric beauty; known: psnr, .*cer.*--also list"):
         metrics.further(["beauty"])
     assert metrics.further(["ms_ssim_text", "psnr"]) == ["ms_ssim_text"] and metrics.further(None) == []
     monkeypatch.setattr("pytesseract.pytesseract.tesseract_cmd", "no-such-program")
@@ -188,7 +188,7 @@ def test_columns_of_a_record(tmp_path, saved, screen, capsys):
     date = record["date"]
     assert call("--also", "ms_ssim_text", "gmsd") == 0 and json.loads(out.read_text(encoding="utf-8"))["date"] == date
     capsys.readouterr()
-    assert call("--also", "beauty") == 1 and "unknown ruler beauty" in capsys.readouterr().err
+    assert call("--also", "beauty") == 1 and "unknown metric beauty" in capsys.readouterr().err
     assert command_line.main(["evaluate", "--also", "list"]) == 0 == command_line.main(["anchors", "--also", "list"])
     assert capsys.readouterr().out.count("mdsi") == 2
     assert command_line.main(["evaluate"]) == 1 and "--images is needed" in capsys.readouterr().err

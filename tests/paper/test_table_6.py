@@ -18,7 +18,7 @@ RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def row(name, rate, gain=0.0):
-    """A row whose every ruler is better with rate, and with `gain` more."""
+    """A row whose every metric is better with rate, and with `gain` more."""
     step = rate + gain
     return {
         "name": name,
@@ -70,7 +70,7 @@ def test_the_better_codec_saves_bits_by_every_ruler(found, name):
 
 def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
     shown = plain(table_6.html(found))
-    assert "−21.3" in shown and "ASIQE-R" in shown and "not measured by this ruler" in shown
+    assert "−21.3" in shown and "ASIQE-R" in shown and "not measured by this metric" in shown
     assert shown.count("−") > 20 and set(found.missing) == {"wacnn", "jpeg", "webp", "avif"}
     assert "python -m sccore anchors --codec jpeg --images samples" in found.missing["jpeg"]
     assert "evaluate --checkpoint data/checkpoints/wacnn.safetensors --name wacnn" in found.missing["wacnn"]
@@ -109,7 +109,7 @@ def test_records_without_the_reader_are_drawn_too(folder):
     save_record(folder / "jpeg.json", record("jpeg", rows))
     found = table_6.collect()
     assert character_errors.read_codecs(found.frame) == [] and character_errors.cer_curves(found).axes
-    assert "not measured by this ruler" in table_6.compare(found.frame, "cer", "jpeg", "jpeg")
+    assert "not measured by this metric" in table_6.compare(found.frame, "cer", "jpeg", "jpeg")
 
 
 def test_error_rates_are_of_all_characters_together(found):

@@ -1,4 +1,4 @@
-"""Another mask is told to the model; the true one stays the ruler."""
+"""Another mask is told to the model; the text region is still that of the true one."""
 
 import numpy as np
 import pytest

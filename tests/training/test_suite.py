@@ -95,6 +95,7 @@ def test_a_fresh_clone_has_the_shipped_runs_and_can_begin(tmp_path, monkeypatch)
     assert all(states[run.name] == ("done", "") for run in plan.RUNS if run.ships)
     assert states["wacnn-klt"] == ("done", "all that begins with it is here")  # so nobody trains it again
     assert states["sftip-ones"] == ("ready", "") and states["sftip-sft"] == ("done", "")
+    assert suite.Suite(job.sets, only=("sftip-sft",)).state(suite.named("sftip-sft")) == ("ready", "")  # its weights are not here
 
 
 @pytest.mark.slow
@@ -192,12 +193,11 @@ def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
     """One process takes those that are compared together, and never what another process holds."""
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     done, asked = set(), []
-    job = suite.Suite({})
+    job = suite.Suite({}, only=("wacnn-seed1", "sftip-seed1", "sftip-sft", "sftip-mse", "cheng2020-base"))
     monkeypatch.setattr(suite.Suite, "state", lambda self, run: ("done" if run.name in done else "ready", ""))
     monkeypatch.setattr(suite.Suite, "do", lambda self, runs, *a: (asked.append([r.name for r in runs]), done.update(asked[-1])))
-    only = ["wacnn-seed1", "sftip-seed1", "sftip-sft", "sftip-mse", "cheng2020-base"]
     with lock(tmp_path / "sftip-sft"):
-        suite.work(job, None, None, time.monotonic() + 0.5, only, together=3)
+        suite.work(job, None, None, time.monotonic() + 0.5, together=3)
     assert asked == [["wacnn-seed1", "sftip-seed1", "sftip-mse"], ["cheng2020-base"]]
 
 
