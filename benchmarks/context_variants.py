@@ -21,7 +21,7 @@ from context_forms import FORMS, Form, begun, bits, train
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from sccore.codecs import sci
+from sccore.codecs import tensors
 from sccore.codecs.checkpoint import load_model
 from sccore.data import samples as data
 from sccore.data.samples import Samples
@@ -61,7 +61,7 @@ def held_out(model: SliceEntropyModel, validation: Samples, samples: Samples) ->
     crops = lambda pictures, size: data.centre_crops(pictures, size, 1)
     inputs = [("validation", *crop) for crop in crops(validation, spatial.SIZE)]
     inputs += [(name, *crop) for name, crop in zip(samples.names, crops(samples, spatial.SIZE))]
-    inputs += [(colour, *sci.to_tensors(page(bytes.fromhex(colour[1:])), None, model)) for colour in FLAT]
+    inputs += [(colour, *tensors.to_tensors(page(bytes.fromhex(colour[1:])), None, model)) for colour in FLAT]
     inputs += [("timed", *crops(samples, 2 * spatial.SIZE)[0])]
     return [(name, *model.analysis(x, mask)) for name, x, mask in tqdm(inputs, desc="held out")]
 
@@ -130,7 +130,7 @@ def clocked(call: Callable) -> float:
 def with_flat(model, chunks: list[dict[str, Tensor]], seed: int) -> list[dict[str, Tensor]]:
     """The crops, and among them more pages of one colour."""
     colours = np.random.default_rng((seed, 3)).integers(256, size=(MORE_FLAT, 3))
-    made = [spatial.latents(model, x, torch.zeros_like(mask)) for x, mask in (sci.to_tensors(page(c), None, model) for c in colours)]
+    made = [spatial.latents(model, x, torch.zeros_like(mask)) for x, mask in (tensors.to_tensors(page(c), None, model) for c in colours)]
     return [{key: torch.cat([chunk[key], *(one[key] for one in made)]) for key in chunk} for chunk in chunks]
 
 

@@ -75,12 +75,12 @@ def apply(linear: Linear, y_hat, height: int, width: int) -> np.ndarray:
     import torch
     import torch.nn.functional as F
 
-    from sccore.codecs import sci
+    from sccore.codecs import tensors
 
     with torch.no_grad():
         around = F.pad(y_hat.float().cpu(), (1, 1, 1, 1), mode="replicate")
         points = F.conv2d(around, torch.from_numpy(linear.kernel), torch.from_numpy(linear.bias))  # (1, 48, H/16, W/16)
-        return sci.to_image(F.pixel_shuffle(points, SMALLER), -(-height // SMALLER), -(-width // SMALLER))
+        return tensors.to_image(F.pixel_shuffle(points, SMALLER), -(-height // SMALLER), -(-width // SMALLER))
 
 
 def reduced(image: np.ndarray) -> np.ndarray:

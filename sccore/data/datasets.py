@@ -13,9 +13,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sccore.data.decoding import note
 from sccore.utils import paths
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, note
 
 
 def lies(name: Path | str) -> Path:

@@ -1,4 +1,4 @@
-"""One picture file of whatever kind, decoded: the right way up, 8 bits a channel, sRGB, nothing transparent.
+"""One picture file of whatever kind, decoded: the right way up, 8 bits a channel, sRGB, its alpha beside it.
 
 What is changed on the way is said as a warning that begins with the file's name. Whatever a decoder raises is one line with
 its reason: a file may be cut, altered or made to harm, and a folder goes on with the next one.
@@ -6,22 +6,20 @@ its reason: a file may be cut, altered or made to harm, and a folder goes on wit
 
 import io
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sccore.utils.errors import InputError, first_line
+from sccore.data.colours import to_srgb
+from sccore.utils.errors import InputError, first_line, note
 from sccore.utils.files import regular
 
 LARGEST = 2**27  # pixels, unless allowed; a few bytes can claim to be any number of them
 RUNS_PROGRAMS = {"EPS", "WMF"}  # formats that Pillow hands to other programs
 ORIENTATION = 0x0112  # of EXIF and TIFF
-CHANNELS = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile's colour space, Pillow's mode
-PLAIN = {"1": "L", "LA": "L", "La": "L"}  # modes without alpha; of all others that are not in CHANNELS it is RGB
 
 _most = LARGEST
 
@@ -100,7 +98,7 @@ def layers(image: Image.Image, layout: str, name: str, as_stored: bool = False) 
         if isinstance(key := image.info.get("transparency"), tuple):
             image.info["transparency"] = tuple(value >> 8 for value in key)
     alpha = image.convert("RGBA").getchannel("A") if has_alpha(image) else None
-    return _to_srgb(image, name, as_stored), alpha if alpha and alpha.getextrema()[0] < 255 else None
+    return to_srgb(image, name, as_stored), alpha if alpha and alpha.getextrema()[0] < 255 else None
 
 
 def metadata(image: Image.Image, name: str) -> tuple[bytes, bytes]:
@@ -143,11 +141,6 @@ def numbers(image: Image.Image, layout: str, name: str) -> tuple[np.ndarray, flo
     if "32" in layout:
         return values.astype(np.int64) & 0xFFFFFFFF, 0xFFFFFFFF
     return values, 4095 if "12" in layout else 65535
-
-
-def note(text: str):
-    """Says something about a file, once."""
-    warnings.warn(text, stacklevel=2)
 
 
 def _regular(source, name):
@@ -209,48 +202,6 @@ def _from_deep(image, layout, name):
         shallow.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
     shallow.info = {k: v for k, v in image.info.items() if k != "transparency"}
     return shallow
-
-
-def _to_srgb(image, name, as_stored):
-    """RGB without alpha, by the picture's profile if it has one that fits."""
-    mode = image.mode if image.mode in CHANNELS.values() else PLAIN.get(image.mode, "RGB")
-    if image.mode in ("RGBa", "La"):  # premultiplied
-        image = image.convert("RGBA")
-    opaque = image.copy()
-    opaque.info.pop("transparency", None)
-    opaque = opaque.convert(mode)
-    profile = None if as_stored else image.info.get("icc_profile")
-    rgb = _by_profile(opaque, profile, name) if profile else None
-    if rgb is None and mode == "LAB":
-        return _transformed(opaque, ImageCms.createProfile("LAB"))
-    if rgb is None and mode == "CMYK":
-        note(f"{name}: CMYK without a usable colour profile, converted by the plain formula")
-    return opaque.convert("RGB") if rgb is None else rgb
-
-
-def _by_profile(opaque, content, name):
-    """sRGB by an ICC profile; None where the profile cannot be used or moves nothing by more than rounding does."""
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
-        mode = CHANNELS.get(profile.profile.xcolor_space.strip())
-        if opaque.mode == "L" and mode == "RGB":
-            opaque = opaque.convert("RGB")
-        if opaque.mode != mode:
-            raise ValueError(f"it is for {profile.profile.xcolor_space.strip()}, not for {opaque.mode}")
-        rgb = _transformed(opaque, profile)
-    except MemoryError:
-        raise
-    except Exception as error:
-        note(f"{name}: colour profile damaged, ignored ({first_line(error)})")
-        return None
-    if mode in ("L", "RGB") and max(high for _, high in ImageChops.difference(rgb, opaque.convert("RGB")).getextrema()) <= 1:
-        return None
-    note(f"{name}: colours converted from its profile to sRGB")
-    return rgb
-
-
-def _transformed(image, profile):
-    return ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
 
 
 def _unknown(source):

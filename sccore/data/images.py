@@ -10,7 +10,7 @@ import numpy as np
 
 from sccore.data import decoding
 from sccore.data.alpha import on_white
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, note
 
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"}
 GREY = 24  # how far the channels of a grey pixel may lie apart; lossy files colour it a little
@@ -110,7 +110,7 @@ def _text(values, white, name):
     text = values == high
     if (text | (values == low)).all():
         return text
-    decoding.note(f"{name}: more than two grey levels in a mask, text is what is brighter than half")
+    note(f"{name}: more than two grey levels in a mask, text is what is brighter than half")
     return values > white / 2
 
 
@@ -128,7 +128,7 @@ def _grey(image, name):
     grey = colour.max(-1)
     if alpha.min() == 255:
         return grey
-    decoding.note(f"{name}: transparency in a mask, taken for no text")
+    note(f"{name}: transparency in a mask, taken for no text")
     if seen.size and (seen == seen[0]).all():
         return alpha
     return (grey.astype(np.uint16) * alpha // 255).astype(np.uint8)

@@ -20,7 +20,7 @@ from sccore.codecs import classical
 from sccore.evaluation.asiqe import edges, full_reference
 from sccore.evaluation.asiqe.index import features
 from sccore.utils import paths
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, note
 from sccore.utils.files import replacing
 
 SIZE = 360, 640  # of a scene
@@ -102,7 +102,6 @@ def scenes(sources: list[Path], seed: int = 0) -> Iterator[tuple[str, str, np.nd
 
 
 def _drawn(source, seed):
-    from sccore.data.decoding import note
     from sccore.data.images import read_image
 
     images = _entries(source)

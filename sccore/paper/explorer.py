@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from sccore.codecs import sci
+from sccore.codecs import sci, tensors
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import bit_allocation, equal_rate, metrics
 from sccore.hyperprior import Hyperprior
@@ -69,7 +69,7 @@ class Explorer:
         level = sci.level_of(self.model, lmbda, latents[0].device)
         with side_by_side():
             y_hat, z_hat, likelihoods = self.model.code_latents(*latents, level)
-            image = sci.to_image(self.model.synthesis(y_hat, z_hat), *crop.shape[:2])
+            image = tensors.to_image(self.model.synthesis(y_hat, z_hat), *crop.shape[:2])
         bits_map = -torch.log2(likelihoods["y"][0]).sum(0).cpu().numpy()
         size = round(rate(likelihoods, 1).item() / 8)
         return Seen(image, size, metrics.psnr(crop, image), bits_map)

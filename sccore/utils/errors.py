@@ -1,4 +1,6 @@
-"""The one error type of bad input."""
+"""The one error type of bad input, and notes on what is done with input that is odd."""
+
+import warnings
 
 
 class InputError(ValueError):
@@ -20,3 +22,8 @@ class OtherRun(InputError):
 def first_line(error: BaseException) -> str:
     """What a library's error says in one line, its kind if it says nothing."""
     return f"{(str(error).strip().splitlines() or [type(error).__name__])[0]:.200}"
+
+
+def note(text: str):
+    """Says something about what the user gave, once, as a warning; the command line prints it as a note."""
+    warnings.warn(text, stacklevel=2)

@@ -66,9 +66,9 @@ def test_the_command_says_the_size(learned, tmp_path, capsys):
 
 def test_the_map_is_fitted_to_pictures_and_kept(shot, tmp_path, monkeypatch):
     model = checkpoint.load_model(checkpoint_files.DEFAULT)
-    from sccore.codecs import sci
+    from sccore.codecs import tensors
 
-    pictures = [sci.to_tensors(np.ascontiguousarray(shot[:192, i : i + 192]), None, model) for i in range(0, 200, 8)]
+    pictures = [tensors.to_tensors(np.ascontiguousarray(shot[:192, i : i + 192]), None, model) for i in range(0, 200, 8)]
     own = training.fit(model, pictures, training.weights_with_this_y(paths.CHECKPOINTS / f"{checkpoint_files.DEFAULT}.safetensors"))
     assert (
         own.kernel.shape == preview.shipped().kernel.shape and set(own.weights) == set(preview.shipped().weights) and len(own.weights) == 2

@@ -10,7 +10,7 @@ from PIL import Image
 import sccore
 import sccore.codecs.pillow_plugin  # noqa: F401  registers
 from sccore.cli import command_line
-from sccore.codecs import container, refine, sci, search
+from sccore.codecs import container, refine, sci, search, tensors
 from sccore.context import LATTICE
 
 LMBDA = 0.013
@@ -44,7 +44,7 @@ def test_files_cost_less_and_are_the_same_each_time(model, picture):
 
 def test_what_was_found_is_what_is_decoded(model, picture):
     image, mask = picture
-    x, m = sci.to_tensors(image, mask, model)
+    x, m = tensors.to_tensors(image, mask, model)
     y, z = sci.analyse(image, model, mask)
     level = model.level(LMBDA)
     found = refine.refine(model, x, m, (y, z), LMBDA, image.shape[:2], 4)
