@@ -13,6 +13,9 @@ SELDOM = "torch.export", "torch.nested", "torch.compiler"  # which start with to
 NO_META = "torch._meta_registrations", "torch.distributed._meta_registrations"  # rules for tensors without content
 
 
+INTERRUPTED = 130  # exit code, with which other processes of a command may still have to end
+
+
 def main() -> int:
     """Runs one command of :mod:`sccore.cli.command_line` with the allocator that suits it; its exit code."""
     allocator.start_anew()
@@ -26,7 +29,7 @@ def main() -> int:
     from sccore.cli import command_line  # loads numpy, so after the allocator
 
     code = command_line.main()
-    if command in BRIEF:
+    if command in BRIEF and code != INTERRUPTED:
         os._exit(code)  # torch would be taken apart piece by piece; all is written by now
     return code
 

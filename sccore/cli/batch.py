@@ -28,12 +28,13 @@ def show_notes():
     warnings.filterwarnings("ignore", module=r"PIL\.")  # without the file's name
 
 
-def pairs(sources: list[Path], target: Path, suffix: str, wanted: Callable[[Path], bool]) -> list[tuple[Path, Path]]:
+def pairs(sources: list[Path], target: Path, suffix: str, kind: str, wanted: Callable[[Path], bool]) -> list[tuple[Path, Path]]:
     """(source, target) of every file; one source that is a file goes to `target` itself, all else into it as a folder.
 
     Args:
         sources: files, folders, patterns that the shell left alone, or `-`.
         suffix: of what is written into a folder.
+        kind: what is looked for in a folder, in words.
         wanted: which files of a folder or a pattern are meant.
 
     Raises:
@@ -45,7 +46,7 @@ def pairs(sources: list[Path], target: Path, suffix: str, wanted: Callable[[Path
         if source.is_dir() or pattern:
             here = sorted(path for path in (source.parent.glob(source.name) if pattern else source.iterdir()) if wanted(path))
             if not here:
-                raise InputError(f"{source}: no such files in it" if not pattern else f"{source}: no such files")
+                raise InputError(f"{source}: no {kind} in it" if not pattern else f"{source}: no such files")
             found += here
         else:
             found.append(source)
@@ -72,13 +73,14 @@ def run(work: Work, a: Namespace, files: list[tuple[Path, Path]], say: Callable[
         a: the options; `jobs` processes, and `skip_existing`.
         say: shows the line of a target.
     """
+    todo = [pair for pair in files if not (a.skip_existing and pair[1].exists())]
     if len(files) == 1:
-        say(files[0][1], work(a, *files[0]))
+        for source, target in todo:
+            say(target, work(a, source, target))
         return [], 1
     from tqdm import tqdm
 
     files[0][1].parent.mkdir(parents=True, exist_ok=True)
-    todo = [pair for pair in files if not (a.skip_existing and pair[1].exists())]
     failed, done = [], len(files) - len(todo)
     with tqdm(total=len(files), initial=done, unit="file") as bar:
         for target, line, error in _results(work, a, todo):
@@ -118,13 +120,15 @@ def _results(work, a, todo) -> Iterator[tuple[Path, str, str]]:
 
 
 def _begin(jobs):
-    """In each process: notes as in the first, its share of the cores, and a quiet end with Ctrl-C."""
+    """In each process: notes as in the first, its share of the cores, and a quiet end with Ctrl-C or with the first process."""
     import torch
 
     from sccore.utils.device import cores
+    from sccore.utils.processes import end_with_parent
 
     show_notes()
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    end_with_parent()
     torch.set_num_threads(max(1, cores() // jobs))
 
 

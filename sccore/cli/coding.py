@@ -40,11 +40,13 @@ def encode(a) -> int:
     from sccore.codecs import checkpoint_files, coding, refine, sci
     from sccore.data.images import is_image
 
-    files = batch.pairs(a.image, a.file, ".sci", lambda path: is_image(path.name))
+    files = batch.pairs(a.image, a.file, ".sci", "pictures", lambda path: is_image(path.name))
     if a.mask and len(files) > 1:
         raise InputError("--mask is of one picture; for several, a detector makes it")
     for source, target in files:
         ends.check_target(target, source, a.mask, a.checkpoint, made=target != a.file)
+        if is_image(target.name):  # perhaps a pattern that the shell has filled in, and the name of the file forgotten
+            raise InputError(f"{target}: is the name of a picture; name the file .sci")
     a.checkpoint = a.checkpoint or checkpoint_files.find(a.model, a.lmbda)
     model = weights(a.checkpoint)
     sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
@@ -72,7 +74,8 @@ def decode(a) -> int:
     from sccore.cli import batch, ends
 
     suffix = "." + a.format.lstrip(".")
-    files = batch.pairs(a.file, a.image, suffix, lambda path: path.suffix.lower() == ".sci" and not path.name.startswith("."))
+    ours = lambda path: path.suffix.lower() == ".sci" and not path.name.startswith(".")
+    files = batch.pairs(a.file, a.image, suffix, ".sci files", ours)
     for source, target in files:
         ends.picture_format(target)
         ends.check_target(target, source, a.checkpoint, made=target != a.image)

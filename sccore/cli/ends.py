@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from sccore.cli import streams
 from sccore.cli.values import STANDARD
 from sccore.codecs import container
 from sccore.data.alpha import on_white
@@ -29,12 +30,12 @@ def is_standard(path: Path | str) -> bool:
 
 def source(path: Path) -> Path | io.BytesIO:
     """A file to read, or what standard input gives."""
-    return io.BytesIO(sys.stdin.buffer.read()) if is_standard(path) else path
+    return io.BytesIO(streams.read()) if is_standard(path) else path
 
 
 def content(path: Path) -> bytes:
     """The bytes of a .sci file, or what standard input gives."""
-    return sys.stdin.buffer.read() if is_standard(path) else container.read(path)
+    return streams.read() if is_standard(path) else container.read(path)
 
 
 @contextmanager
@@ -43,7 +44,8 @@ def named(path: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(str(error) if str(error).startswith(f"{path}: ") else f"{name(path)}: {error}") from None
+        known = str(error).startswith((f"{path}: ", f"{name(path)}: "))
+        raise InputError(str(error) if known else f"{name(path)}: {error}") from None
 
 
 def name(path: Path) -> str:
@@ -53,8 +55,7 @@ def name(path: Path) -> str:
 def write(path: Path, content: bytes):
     """Writes a file whole or not at all, or to standard output."""
     if is_standard(path):
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        streams.write(content)
         return
     with replacing(path) as part:
         part.write_bytes(content)
@@ -62,7 +63,7 @@ def write(path: Path, content: bytes):
 
 def say(path: Path, text: str):
     """Says what was written: on standard error, if standard output has the file itself."""
-    print(text, file=sys.stderr if is_standard(path) else sys.stdout)
+    print(text, file=sys.stderr) if is_standard(path) else streams.say(text)
 
 
 def check_target(target: Path, *sources: Path | None, made: bool = False):

@@ -93,7 +93,7 @@ def refine(
     level = model.level(lmbda if model.lambdas else None, y.device)
     gain = model.gain_y(level)[0].to(y.dtype)
     tiles = list(product(*map(spans, y.shape[-2:])))
-    with frozen(model), tqdm(total=steps * len(tiles), desc="effort", unit="step", disable=not progress, leave=False) as bar:
+    with frozen(model), tqdm(total=steps * len(tiles), desc="effort", unit="step", disable=None if progress else True, leave=False) as bar:
         for tile in tiles:
             here = (..., *(slice(span.begin, span.end) for span in tile))
             area = (..., *(slice(pixels * span.begin, min(pixels * span.end, whole)) for span, whole in zip(tile, size)))

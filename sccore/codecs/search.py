@@ -54,7 +54,7 @@ def reach(
     """
     if not model.lambdas:
         raise InputError("these weights have one rate; a size or quality can be reached with those of a variable rate")
-    with tqdm(desc="lambda", unit=" files", disable=not progress, leave=False) as bar:
+    with tqdm(desc="lambda", unit=" files", disable=None if progress else True, leave=False) as bar:
 
         def measure(encode, lmbda):
             data = encode(lmbda)
@@ -76,7 +76,7 @@ def reach(
         raise Unreachable(f"{what} of these weights has {shown(value)}, at lambda {lmbda:g}")
     best = max(fitting, key=lambda one: one[1]) if size else min(fitting, key=lambda one: len(one[2]))
     if not low <= best[1] <= high and best[0] == model.lambdas[-1 if size else 0]:
-        warnings.warn(f"the {'largest file' if size else 'smallest file'} of these weights has {shown(best[1])}, which it is", stacklevel=3)
+        warnings.warn(f"the {'largest' if size else 'smallest'} file of these weights has {shown(best[1])}", stacklevel=3)
     return best[2]
 
 

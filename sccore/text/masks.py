@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sccore.data.decoding import LARGEST
 from sccore.text import craft_weights
 from sccore.text.ppocr import PPOCR
 from sccore.text.quads import fill
@@ -41,6 +42,8 @@ def detect(image: np.ndarray, detector="craft", scale: float = 1.0) -> np.ndarra
     seen = image
     if scale != 1:
         size = max(1, round(width * scale)), max(1, round(height * scale))
+        if size[0] * size[1] > LARGEST:
+            raise InputError(f"a scale of {scale:g} makes {size[0]}x{size[1]} pixels of {width}x{height}; {LARGEST} are the most")
         seen = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     quads = np.array(detector(np.ascontiguousarray(seen)), np.float32).reshape(-1, 4, 2)
     return quads * np.float32([width / seen.shape[1], height / seen.shape[0]])

@@ -47,7 +47,16 @@ def test_it_goes_on_and_takes_names_and_patterns(folder, capsys, saved):
     assert run("encode", folder / "in" / "*.bmp", folder / "one", *options) == 0 and (folder / "one" / "c.sci").exists()
     assert run("encode", folder / "in", folder / "out", "--mask", folder / "in" / "a.png", *options) == 1
     assert "--mask is of one picture" in capsys.readouterr().err
-    assert batch.pairs([folder / "in" / "a.png"], folder / "x.sci", ".sci", bool) == [(folder / "in" / "a.png", folder / "x.sci")]
+    before = (folder / "one" / "c.sci").stat().st_mtime_ns
+    assert run("encode", folder / "in" / "c.bmp", folder / "one" / "c.sci", "--skip-existing", *options) == 0
+    assert (folder / "one" / "c.sci").stat().st_mtime_ns == before
+    assert run("encode", folder / "in" / "a.png", folder / "in" / "c.bmp", *options) == 1  # the name of the file forgotten
+    assert "c.bmp: is the name of a picture; name the file .sci" in capsys.readouterr().err and Image.open(
+        folder / "in" / "c.bmp"
+    ).size == (60, 30)
+    (folder / "empty").mkdir()
+    assert run("encode", folder / "empty", folder / "out", *options) == 1 and "empty: no pictures in it" in capsys.readouterr().err
+    assert batch.pairs([folder / "in" / "a.png"], folder / "x.sci", ".sci", "", bool) == [(folder / "in" / "a.png", folder / "x.sci")]
 
 
 def test_info_says_what_a_file_holds(folder, capsys, saved):
