@@ -89,7 +89,8 @@ def test_what_is_no_file_is_one_line_and_no_hang(tmp_path, command, capsys):
     }
     for name, said in lines.items():
         signal.alarm(20)
-        assert command_line.main([command, str(tmp_path / name), *[str(tmp_path / "out.png")] * (command != "info")]) == 1
+        target = str(tmp_path / ("out.sci" if command == "encode" else "out.png"))
+        assert command_line.main([command, str(tmp_path / name), *[target] * (command != "info")]) == 1
         signal.alarm(0)
         (error,) = capsys.readouterr().err.splitlines()
         assert error.startswith("error: ") and said in error
