@@ -7,7 +7,7 @@ from PIL import Image, ImageChops, ImageCms
 from sccore.utils.errors import first_line, note
 
 CHANNELS = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK", "Lab": "LAB"}  # of a profile's colour space, Pillow's mode
-PLAIN = {"1": "L", "LA": "L", "La": "L"}  # modes without alpha; of all others that are not in CHANNELS it is RGB
+PLAIN = {"1": "L", "LA": "L"}  # modes without alpha; of all others that are not in CHANNELS it is RGB
 
 
 def to_srgb(image: Image.Image, name: str, as_stored: bool = False) -> Image.Image:
@@ -18,8 +18,6 @@ def to_srgb(image: Image.Image, name: str, as_stored: bool = False) -> Image.Ima
         as_stored: leave the profile aside.
     """
     mode = image.mode if image.mode in CHANNELS.values() else PLAIN.get(image.mode, "RGB")
-    if image.mode in ("RGBa", "La"):  # premultiplied
-        image = image.convert("RGBA")
     opaque = image.copy()
     opaque.info.pop("transparency", None)
     opaque = opaque.convert(mode)

@@ -21,6 +21,8 @@ LARGEST = 2**27  # pixels, unless allowed; a few bytes can claim to be any numbe
 RUNS_PROGRAMS = {"EPS", "WMF"}  # formats that Pillow hands to other programs
 ORIENTATION = 0x0112  # of EXIF and TIFF
 
+Source = Path | str | io.BytesIO | Image.Image
+
 _most = LARGEST
 
 
@@ -37,7 +39,7 @@ def allowing(pixels: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def faults(source: Path | str | io.BytesIO, name: str) -> Iterator[None]:
+def faults(source: Source, name: str) -> Iterator[None]:
     """Whatever goes wrong with a picture in the block is one line that names its file: an InputError."""
     try:
         yield
@@ -50,28 +52,35 @@ def faults(source: Path | str | io.BytesIO, name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise InputError(f"{name}: {_unknown(source)}") from None
     except Exception as error:  # decoders raise what they like
-        of_the_disk = isinstance(error, OSError) and error.errno and not isinstance(source, io.BytesIO)
+        of_the_disk = isinstance(error, OSError) and error.errno and isinstance(source, (str, Path))
         why = _of_the_disk(source, error) if of_the_disk else f"damaged image ({first_line(error)})"
         raise InputError(f"{name}: {why}") from None
 
 
-def picture(source: Path | str | io.BytesIO, name: str, as_stored: bool = False) -> tuple[Image.Image, str]:
+def picture(source: Source, name: str, as_stored: bool = False) -> tuple[Image.Image, str]:
     """The first picture of a file, loaded and the right way up, and how its file lays out a pixel ("RGB;16B", "F;32F" ...).
 
     Args:
+        source: a file, or what Pillow has made of one.
         as_stored: leave it as it lies in the file, whatever its EXIF data say.
     """
+    if isinstance(source, Image.Image):
+        return _loaded(source, name, as_stored)
     with Image.open(_regular(source, name), formats=_formats()) as image:
         if image.width * image.height > _most:
             raise Image.DecompressionBombError
-        if 0 in image.size:
-            raise ValueError("no pixels")
-        layout = _layout(image)
-        turned = image.format == "TIFF" and image.tag_v2.get(ORIENTATION, 1) != 1  # Pillow turns it in loading
-        image.load()
-        whole = image.copy() if as_stored else _upright(image, name, turned)
+        found = _loaded(image, name, as_stored)
         _note_frames(image, name)
-        return whole, layout
+        return found
+
+
+def _loaded(image, name, as_stored):
+    if 0 in image.size:
+        raise ValueError("no pixels")
+    layout = _layout(image)
+    turned = image.format == "TIFF" and image.tag_v2.get(ORIENTATION, 1) != 1  # Pillow turns it in loading
+    image.load()
+    return image.copy() if as_stored else _upright(image, name, turned), layout
 
 
 def to_rgb(image: Image.Image, layout: str, name: str, as_stored: bool = False) -> Image.Image:
@@ -91,6 +100,8 @@ def layers(image: Image.Image, layout: str, name: str, as_stored: bool = False) 
         layout: as :func:`picture` gives it.
         as_stored: leave its colour profile aside.
     """
+    if image.mode in ("RGBa", "La"):  # premultiplied
+        image = image.convert(image.mode.upper())
     if is_deep(image):
         image = _from_deep(image, layout, name)
     elif "16" in layout or "12" in layout:
@@ -140,6 +151,8 @@ def numbers(image: Image.Image, layout: str, name: str) -> tuple[np.ndarray, flo
         raise InputError(f"{name}: signed integers; save it with 8 or 16 bits, unsigned")
     if "32" in layout:
         return values.astype(np.int64) & 0xFFFFFFFF, 0xFFFFFFFF
+    if not 0 <= values.min() <= values.max() <= 65535:
+        raise InputError(f"{name}: integers from {values.min()} to {values.max()}; 0 to 65535 stand for black to white")
     return values, 4095 if "12" in layout else 65535
 
 

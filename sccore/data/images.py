@@ -1,6 +1,5 @@
 """Images and text masks in their files: read as 8 bits, paired by file stem."""
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from sccore.data import decoding
 from sccore.data.alpha import on_white
+from sccore.data.decoding import Source
 from sccore.utils.errors import InputError, note
 
 SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"}
@@ -18,7 +18,7 @@ GREY = 24  # how far the channels of a grey pixel may lie apart; lossy files col
 Where = TypeVar("Where")
 
 
-def read_image(source: Path | str | io.BytesIO, name: str | None = None, as_stored: bool = False) -> np.ndarray:
+def read_image(source: Source, name: str | None = None, as_stored: bool = False) -> np.ndarray:
     """An image as 8-bit sRGB, uint8 (H, W, 3).
 
     What is converted is said as a warning: it is turned as EXIF data say, a colour profile is converted to sRGB,
@@ -26,7 +26,7 @@ def read_image(source: Path | str | io.BytesIO, name: str | None = None, as_stor
     levels become RGB without loss.
 
     Args:
-        source: path of a file, or an open one.
+        source: path of a file, an open one, or an image of Pillow.
         name: how messages call it; the path unless given.
         as_stored: leave EXIF data and colour profile aside, as hashes of pixels in catalogues do.
 
@@ -57,7 +57,7 @@ class Picture:
         return self.rgb if self.alpha is None else on_white(self.rgb, self.alpha)
 
 
-def read_picture(source: Path | str | io.BytesIO, name: str | None = None, alpha: bool = True, metadata: bool = False) -> Picture:
+def read_picture(source: Source, name: str | None = None, alpha: bool = True, metadata: bool = False) -> Picture:
     """As :func:`read_image`, with what else the file has.
 
     Args:
@@ -74,7 +74,7 @@ def read_picture(source: Path | str | io.BytesIO, name: str | None = None, alpha
         return Picture(np.array(rgb), None if mask is None else np.array(mask), exif, xmp)
 
 
-def read_mask(source: Path | str | io.BytesIO, size: tuple[int, int], name: str | None = None) -> np.ndarray:
+def read_mask(source: Source, size: tuple[int, int], name: str | None = None) -> np.ndarray:
     """A text mask, bool (H, W).
 
     Of two values the larger is text, whatever they are; of one, text is what is not black. Of more, text is what is brighter than
