@@ -66,6 +66,7 @@ def export(a) -> int:
     from sccore.cli import ends
     from sccore.evaluation.curve_files import exported
 
+    ends.check_target(a.out, a.record)
     ends.write(a.out, (exported(a.record) + "\n").encode())
 
 

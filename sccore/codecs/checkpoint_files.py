@@ -16,6 +16,8 @@ DEFAULT = "sftip-interlaced"  # the weights that the codec takes unless others a
 def read_header(path: Path | str) -> dict:
     """{"spec", "meta"} of a checkpoint, without its weights, and "base" if it has one."""
     regular(path)
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a folder, not a checkpoint")
     try:
         with safe_open(path, "np") as file:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))

@@ -106,10 +106,10 @@ def encode(
             plain = partial(file_at, latents=latents)
             refined = partial(plain, effort=effort, progress=progress) if effort else None
             learned = search.reach(plain, colours, net, size, psnr, progress, refined)
-        except search.Unreachable:
+        except search.Unreachable as error:
             if psnr and exact:
                 return exact
-            raise
+            raise search.Unreachable(f"{error}; without loss it is {len(exact)}" if exact else str(error)) from None
     else:
         options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"))
         learned = file_at(default_lmbda(net, lmbda), **options)
