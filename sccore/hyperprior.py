@@ -170,8 +170,18 @@ class Hyperprior(nn.Module, ABC):
         """What trains the quantiles of the entropy bottleneck, as in CompressAI."""
         return self.entropy_bottleneck.loss()
 
+    def changed(self):
+        """The weights may be others from here on: no file may name them, and the coder waits for :meth:`update`."""
+        self.checkpoint_hash = self._exact = None
+
+    def train(self, mode: bool = True):
+        if mode:
+            self.changed()
+        return super().train(mode)
+
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """PyTorch's; the coder's tables, which are empty in a new model, take the size that they have in the file."""
+        self.changed()
         for name, table in self.named_buffers():
             if not table.numel() and name in state_dict:
                 table.resize_(state_dict[name].shape)
@@ -257,4 +267,4 @@ class Hyperprior(nn.Module, ABC):
 
     def _require_update(self):
         if self._exact is None:
-            raise RuntimeError("call update() before compress or decompress")
+            raise RuntimeError("call update() before compress or decompress, and again after training or loading weights")

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from sccore.utils.errors import InputError
+
 METRICS = ("wmse", "mse")
 
 
@@ -46,11 +48,18 @@ def rate_distortion(output: dict, x: Tensor, mask: Tensor | None, lmbda: Tensor 
     Returns:
         scalars: loss, bpp (R), mse (plain, on [0, 1]) and psnr in dB of that mse; only loss carries gradients.
 
+    Raises:
+        InputError: another metric, or a mask of another form.
+
     Example:
         >>> x, model = torch.rand(2, 3, 64, 64), sccore.create_model("wacnn")
         >>> sccore.rate_distortion(model(x), x, None, lmbda=0.0067)["loss"].requires_grad
         True
     """
+    if metric not in METRICS:
+        raise InputError(f"unknown metric {metric!r}; known: {', '.join(METRICS)}")
+    if mask is not None and mask.ndim != 4:
+        raise InputError(f"a mask is (B, 1, H, W), this one {tuple(mask.shape)}")
     lmbda = torch.as_tensor(lmbda, dtype=x.dtype, device=x.device).view(-1, 1, 1, 1)
     error = (x - output["x_hat"]) ** 2  # (B, 3, H, W)
     weight = lmbda if metric == "mse" else lagrange_map(torch.ones_like(x[:, :1]) if mask is None else mask, lmbda)

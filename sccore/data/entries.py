@@ -88,7 +88,10 @@ def _shard(path: Path, alone: bool) -> list[Entry]:
     images, masks = inside(top / "images"), None if alone else inside(top / "masks")
     if not images:
         images, masks = inside(top), None
-    found = match(images, masks, f"{path}/{images[0].parent if images else top}", f"{path}/{top / 'masks'}")
+    try:
+        found = match(images, masks, f"{path}/{images[0].parent if images else top}", f"{path}/{top / 'masks'}")
+    except InputError as error:
+        raise InputError(f"{error}; it {cut}" if cut else str(error)) from None
     listed = [Entry(stem, members[str(image)], members[str(mask)] if mask else None) for stem, image, mask in found]
     return listed + ([Entry(path.name, Piece(path, lost=f"{path}: {cut}"), None)] if cut else [])
 
