@@ -82,15 +82,14 @@ class Samples:
         return (self[i] for i in range(len(self)))
 
 
-def load(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Samples:
+def load(*sources: Path | str, progress: bool = True) -> Samples:
     """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
 
-    A folder with `images` and `masks` inside is taken as such; of any other folder `masks` names the masks. Images
-    without masks get a mask of 1 everywhere. What cannot be read, image or mask, is reported and left out; an image that has no
-    mask where others have one is an error.
+    A folder with `images` and `masks` inside is taken as such. Images without masks get a mask of 1 everywhere. What cannot
+    be read, image or mask, is reported and left out; an image that has no mask where others have one is an error.
     """
     failed, digest = {}, hashlib.sha256()
-    listed = {source: entries(Path(source), masks) for source in sources}  # all, before any is read
+    listed = {source: entries(Path(source)) for source in sources}  # all, before any is read
 
     def items():
         for source, found in listed.items():

@@ -58,12 +58,12 @@ class Stream:
         return StreamedCrops(self, *args, **kwargs)
 
 
-def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Stream:
+def stream(*sources: Path | str, progress: bool = True) -> Stream:
     """The index of shards and folders, as :func:`sccore.data.samples.load` takes them; made once and kept, see :func:`sccore.utils.files.cached`.
 
     Making it reads and decodes every file, so that a damaged one is reported and left out now, as it is in memory.
     """
-    found = [entry for source in sources for entry in entries(Path(source), masks)]
+    found = [entry for source in sources for entry in entries(Path(source))]
     path = cached(f"{fingerprint(found)}.npz")
     if not path.exists():
         with replacing(path) as part, open(part, "wb") as file:

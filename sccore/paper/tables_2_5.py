@@ -121,9 +121,9 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def other_masks(dataset: str = "pages") -> str:
-    """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
-    frame = measured(dataset)
+def other_masks() -> str:
+    """The full model told other masks than the true one, on rendered pages, against itself told the truth: BD-rate by picture and text."""
+    frame = measured("pages")
     rows = [
         [f"`{name}`", what, *(bd_rate_cell(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
         for name, what in OTHER_MASKS.items()

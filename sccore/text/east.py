@@ -196,9 +196,9 @@ def loss(output: Tensor, target: tuple[Tensor, ...]) -> dict[str, Tensor]:
     return {"loss": dice + entropy + iou + 10 * angle, "score": dice, "geometry": iou}
 
 
-def decode(output: np.ndarray, stride: int, threshold: float = SCORE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def decode(output: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """An answer (6, h, w) to its cells' rectangles: sides (n, 5), scores (n,), cells (n, 2) as (y, x)."""
-    cells = np.argwhere(output[0] > math.log(threshold / (1 - threshold)))
+    cells = np.argwhere(output[0] > math.log(SCORE / (1 - SCORE)))
     score, top, bottom, left, right, angle = output[:, cells[:, 0], cells[:, 1]]
     u, v = (right - left) / 2, (bottom - top) / 2  # from the cell to the middle, along the sides
     x = cells[:, 1] * stride + np.cos(angle) * u + np.sin(angle) * v
