@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
 from sccore.paper.tables import bd_rate_cell, compared, number, paper_numbers, table
@@ -155,9 +154,7 @@ def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dic
     for metric, colour, shift in (("psnr", "#D55E00", -0.13), ("psnr_text", "#0072B2", 0.13)):
         label = {"psnr": "picture", "psnr_text": "text regions"}[metric]
         for i, (_, codec, anchor) in enumerate(rows):
-            try:
-                found = between(frame, codec, anchor, metric)
-            except (InputError, IndexError, ValueError):
+            if isinstance(found := compared(frame, codec, anchor, metric), str):
                 continue  # not recorded, or no BD-rate: the line stays empty and the table says why
             axes.plot([found["low"], found["high"]], [i + shift] * 2, color=colour)
             axes.plot(found["bd_rate"], i + shift, "o", color=colour, label=label)

@@ -228,18 +228,9 @@ def words(output: np.ndarray, stride: int) -> np.ndarray:
     return quads[suppress(sides, scores, touching(quads, size), OVERLAP)]
 
 
-@torch.inference_mode()
 def answer(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:
     """The network's answer for an image, float32 (6, h, w), made by tiles of at most `area` pixels."""
-    height, width = inference.padded(image)
-    s = net.stride
-    maps = np.empty((6, height // s, width // s), np.float32)
-    for x, (top, left), keep in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with inference.autocast(x.device):
-            part = net(x)[0].float().cpu().numpy()
-        y0, y1, x0, x1 = (n // s for n in keep)
-        maps[:, top // s + y0 : top // s + y1, left // s + x0 : left // s + x1] = part[:, y0:y1, x0:x1]
-    return maps
+    return inference.maps(net, image, 6, net.stride, MEAN, STD, area)
 
 
 def find_words(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:

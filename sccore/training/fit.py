@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +15,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.training.begin import Data
 from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
-from sccore.training.recipe import Recipe, check, jsonable
+from sccore.training.recipe import Recipe, check
 from sccore.training.run import Run
 from sccore.utils import files
 from sccore.utils.allocator import keep_memory
@@ -145,7 +146,7 @@ class Training:
         self.identity = {
             "engine": ENGINE,
             "spec": model.spec,
-            "recipe": jsonable(recipe),
+            "recipe": asdict(recipe),
             "lmbda": lmbda,
             "data": data.sha256,
             "start": [stage["sha256"] for stage in model.meta.get("history", [])],
@@ -222,7 +223,7 @@ class Training:
             lambdas=model.lambdas,
             steps=run.step,
             seconds=round(run.seconds),
-            recipe=jsonable(self.recipe),
+            recipe=asdict(self.recipe),
             bf16=run.bf16,
             data=self.data.sha256,
             images=len(self.data),

@@ -14,15 +14,14 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from sccore.codecs.checkpoint_files import read_header
 from sccore.data.images import image_files
 from sccore.evaluation.records import load_record
-from sccore.training.plan import RUNS, Planned
-from sccore.training.recipe import jsonable
+from sccore.training.plan import RUNS, Planned, weights_of
 from sccore.utils import paths
 from sccore.utils.errors import InputError, OtherRun
 from sccore.utils.files import file_hash, holder, lock, replacing
@@ -52,7 +51,7 @@ class Suite:
 
         Measured weights that do not travel are known by the records, and their path is None then; but not where the run was asked for.
         """
-        for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
+        for path in weights_of(run.name):
             if path.exists() and self.fits(run, meta := read_header(path)["meta"]):
                 return {**meta, "path": path, "sha256": file_hash(path)}
         if run.ships or not run.measured or run.name in self.only:
@@ -66,7 +65,7 @@ class Suite:
 
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""
-        if meta.get("recipe") != jsonable(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
+        if meta.get("recipe") != asdict(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
             return False
         began = [stage["sha256"] for stage in meta.get("history", [])[-1:]]
         if not run.start:
@@ -114,7 +113,8 @@ class Suite:
 
     def keep(self, run: Planned, trained: dict):
         """Copies what travels with the repository out of the run's folder; an installed package is left as it is."""
-        log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
+        _, weights = weights_of(run.name)
+        log = weights.with_name("log.csv")
         if trained["path"] == weights and not paths.INSTALLED:
             for source in (log, weights) if run.ships else (log,):
                 with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:

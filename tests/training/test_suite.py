@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -172,7 +173,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
         model = create_model(**planned.spec)
         if source:
             starts.warm_start(model, source)
-        meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
+        meta = {"recipe": asdict(planned.recipe), "steps": planned.recipe.steps} | meta
         path = paths.CHECKPOINTS / f"{planned.name}.safetensors" if planned.ships else paths.RUNS / planned.name / "model.safetensors"
         return checkpoint.load_model(checkpoint.save_model(model, path, **meta))
 
