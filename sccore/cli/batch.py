@@ -17,6 +17,9 @@ Work = Callable[[Namespace, Path, Path], str]  # options, source, target -> a li
 LEFT_OUT = 3  # exit code: some files could not be read and were named, the rest is done
 
 
+MOST = 61  # processes that a pool of Python's can have on Windows
+
+
 def show_notes():
     """Warnings as notes, a line each; none of libraries about themselves."""
     warnings.showwarning = lambda message, category, *_: print(f"note: {message}", file=sys.stderr)
@@ -104,7 +107,7 @@ def _results(work, a, todo) -> Iterator[tuple[Path, str, str]]:
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(a.jobs, len(todo) or 1), get_context("spawn"), _begin, (a.jobs,)) as pool:
+    with ProcessPoolExecutor(min(a.jobs, len(todo) or 1, MOST), get_context("spawn"), _begin, (a.jobs,)) as pool:
         try:
             for future in as_completed([pool.submit(_one, work, a, *pair) for pair in todo]):
                 yield future.result()

@@ -14,7 +14,7 @@ from sccore.cli.values import STANDARD
 from sccore.codecs import container
 from sccore.data.alpha import on_white
 from sccore.data.decoding import RUNS_PROGRAMS, note
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import replacing
 
 RESIZE = {"ICO", "ICNS"}  # formats of a few sizes
@@ -113,8 +113,8 @@ def picture(image: np.ndarray, format: str, path: Path, exif: bytes = b"", xmp: 
         with Image.open(file, formats=[format]) as again:
             kept = np.asarray(again.convert("RGBA" if image.shape[2] == 4 else "RGB"))
     except Exception as error:  # encoders raise what they like
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: {format} cannot hold {image.shape[1]}x{image.shape[0]} pixels ({why}); name it .png") from None
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        raise InputError(f"{path}: {format} cannot hold {size} pixels ({first_line(error)}); name it .png") from None
     if kept.shape != image.shape:
         raise InputError(f"{path}: {format} would change the size to {kept.shape[1]}x{kept.shape[0]}; name it .png")
     if worst := int(np.abs(kept.astype(np.int16) - image).max()):

@@ -130,7 +130,7 @@ def parser() -> Parser:
             "--also",
             nargs="+",
             metavar="NAME",
-            help="further metrics, a column more each: ms_ssim_text, gmsd, cer ...; `--also list` shows all",
+            help="additional metrics, one column each: ms_ssim_text, gmsd, cer ...; `--also list` shows all",
         )
 
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
@@ -143,7 +143,7 @@ def parser() -> Parser:
     sub.add_argument(
         "--coded-with",
         metavar="MASK",
-        help="tell the model another mask than that: one of a detector (see masks), or dilated, eroded, shifted, ones, empty, inverted",
+        help="encode with this mask instead, of a detector (see masks), or dilated, eroded, shifted, ones, empty, inverted; the text region is still that of --masks",
     )
     sub.add_argument(
         "--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches"

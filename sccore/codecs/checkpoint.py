@@ -15,14 +15,14 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.overrides import TorchFunctionMode
 
 from sccore import __version__
-from sccore.codecs.checkpoint_files import FORMAT, base_of, file_of, first_line, read_header
+from sccore.codecs.checkpoint_files import FORMAT, base_of, file_of, read_header
 from sccore.codecs.models import build
 from sccore.context import tables_in
 from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils.beside import Beside, side_by_side
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import file_hash, replacing
 
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from sccore.utils import paths
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import file_hash, regular
 
 FORMAT = "sccore-3"
@@ -87,7 +87,3 @@ def base_of(path: Path | str, header: dict) -> Path | None:
     if "base" in read_header(base := by_identity(identity, Path(path).stem)):
         raise InputError(f"{path}: its base {base.name} has a base itself")
     return base
-
-
-def first_line(error: Exception) -> str:
-    return f"{(str(error).splitlines() or [type(error).__name__])[0]:.200}"

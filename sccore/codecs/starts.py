@@ -8,7 +8,7 @@ from torch import nn
 
 from sccore.codecs.checkpoint import weights_of
 from sccore.hyperprior import Hyperprior
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import file_hash
 from sccore.wacnn import WACNN
 
@@ -52,7 +52,7 @@ def load_published(model: WACNN, path: Path | str) -> WACNN:
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
     except Exception as error:
-        raise InputError(f"{path}: not readable as tensors ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not readable as tensors ({first_line(error)})") from None
     state = state.get("state_dict", state)
     state = {k.removeprefix("module."): v for k, v in state.items()}
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sccore.data.decoding import LARGEST, allowing
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 
 SIGNATURE, SIDE = 0x2F, 2**14 - 1  # first byte of a stream; pixels a side that Pillow's encoder takes
 FULL = 0.55  # of the bytes of a quick search: what the full one is taken to need at least, see sccore.evaluation.lossless
@@ -60,4 +60,4 @@ def decode(stream: bytes) -> np.ndarray:
     except MemoryError:
         raise InputError(f"too little memory for {width}x{height} pixels") from None
     except Exception as error:  # decoders raise what they like
-        raise InputError(f"damaged: its lossless picture ({(str(error).splitlines() or [type(error).__name__])[0]})") from None
+        raise InputError(f"damaged: its lossless picture ({first_line(error)})") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
 
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import regular
 
 LARGEST = 2**27  # pixels, unless allowed; a few bytes can claim to be any number of them
@@ -53,7 +53,7 @@ def faults(source: Path | str | io.BytesIO, name: str) -> Iterator[None]:
         raise InputError(f"{name}: {_unknown(source)}") from None
     except Exception as error:  # decoders raise what they like
         of_the_disk = isinstance(error, OSError) and error.errno and not isinstance(source, io.BytesIO)
-        why = _of_the_disk(source, error) if of_the_disk else f"damaged image ({_reason(error)})"
+        why = _of_the_disk(source, error) if of_the_disk else f"damaged image ({first_line(error)})"
         raise InputError(f"{name}: {why}") from None
 
 
@@ -111,7 +111,7 @@ def metadata(image: Image.Image, name: str) -> tuple[bytes, bytes]:
             del exif[ORIENTATION]
             content = exif.tobytes() if len(exif) else b""
     except Exception as error:
-        note(f"{name}: EXIF data damaged, ignored ({_reason(error)})")
+        note(f"{name}: EXIF data damaged, ignored ({first_line(error)})")
         content = b""
     xmp = image.info.get("xmp") or b""
     return content, xmp.encode() if isinstance(xmp, str) else xmp
@@ -178,7 +178,7 @@ def _upright(image, name, turned):
     except MemoryError:
         raise
     except Exception as error:
-        note(f"{name}: EXIF data damaged, ignored ({_reason(error)})")
+        note(f"{name}: EXIF data damaged, ignored ({first_line(error)})")
         return image.copy()
     if turned or orientation in range(2, 9):
         note(f"{name}: turned as its EXIF orientation says")
@@ -190,7 +190,7 @@ def _note_frames(image, name):
         if getattr(image, "is_animated", False):
             note(f"{name}: animation or several pictures, only the first frame is used")
     except Exception as error:
-        note(f"{name}: damaged behind its first frame, which is used ({_reason(error)})")
+        note(f"{name}: damaged behind its first frame, which is used ({first_line(error)})")
 
 
 def _from_deep(image, layout, name):
@@ -241,7 +241,7 @@ def _by_profile(opaque, content, name):
     except MemoryError:
         raise
     except Exception as error:
-        note(f"{name}: colour profile damaged, ignored ({_reason(error)})")
+        note(f"{name}: colour profile damaged, ignored ({first_line(error)})")
         return None
     if mode in ("L", "RGB") and max(high for _, high in ImageChops.difference(rgb, opaque.convert("RGB")).getextrema()) <= 1:
         return None
@@ -255,16 +255,17 @@ def _transformed(image, profile):
 
 def _unknown(source):
     """Why no decoder takes a file: empty, not an image, or what the decoder of its format says."""
-    content = source.getvalue() if isinstance(source, io.BytesIO) else Path(source).read_bytes()
-    if not content:
-        return "empty file"
-    for format in _formats():
-        make, accepts = Image.OPEN[format]
-        try:
-            if accepts and accepts(content[:16]) is True:
-                make(io.BytesIO(content), "").close()
-        except Exception as error:
-            return f"damaged image ({_reason(error)})"
+    with io.BytesIO(source.getvalue()) if isinstance(source, io.BytesIO) else open(source, "rb") as file:
+        if not (head := file.read(16)):
+            return "empty file"
+        for format in _formats():
+            make, accepts = Image.OPEN[format]
+            try:
+                if accepts and accepts(head) is True:
+                    file.seek(0)
+                    make(file, "")
+            except Exception as error:
+                return f"damaged image ({first_line(error)})"
     return "not an image"
 
 
@@ -272,8 +273,3 @@ def _of_the_disk(source, error):
     if isinstance(error, FileNotFoundError):
         return "a link to nothing" if Path(source).is_symlink() else "no such file"
     return error.strerror.lower()
-
-
-def _reason(error):
-    words = str(error).strip().splitlines()
-    return words[0] if words else type(error).__name__

@@ -150,8 +150,8 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     source, mask = files or (None, None)
     if mask:
         read_mask(mask, image.shape[:2])
-        _put(out / "masks" / f"{stem}{mask.suffix.lower()}", mask.read_bytes(), mask)
-    new = _put(target, content, source if as_it_is and not lossy else None)
+        put(out / "masks" / f"{stem}{mask.suffix.lower()}", mask.read_bytes(), mask)
+    new = put(target, content, source if as_it_is and not lossy else None)
     return "new" if new else "kept", exact
 
 
@@ -177,7 +177,7 @@ def _check(image: np.ndarray, row: dict | None, lossy: bool) -> bool:
     raise InputError(f"{row['stem']}: other pixels than the catalogue's hash says")
 
 
-def _put(target: Path, content: bytes, source: Path | None) -> bool:
+def put(target: Path, content: bytes, source: Path | None) -> bool:
     """Puts a file at `target`, as a link to `source` if it can be one; False if it is there already."""
     if target.exists() and target.read_bytes() == content:
         return False

@@ -18,7 +18,7 @@ from sccore.data.images import is_image, match, pair, read_mask
 from sccore.utils.errors import InputError
 from sccore.utils.files import cached, regular, replacing
 
-PACKED = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}  # by the first two bytes
+PACKED = {b"\x1f\x8b\x08": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}  # by the first bytes
 SWELLING, ROOM = 20, 2**26  # a packed shard may unpack to so many times its size and so many bytes; images are packed already
 
 
@@ -119,8 +119,9 @@ def _members(path):
 def _plain(path):
     """A shard that is not packed: the file itself, or what it unpacks to, which is made once and kept, see :func:`sccore.utils.files.cached`."""
     with open(path, "rb") as file:
-        unpack = PACKED.get(file.read(2))
-    if unpack is None:
+        head = file.read(512)
+    unpack = next((opener for magic, opener in PACKED.items() if head.startswith(magic)), None)
+    if unpack is None or head[257:262] == b"ustar":  # a plain shard begins with a file's name, which may look like anything
         return path
     status = path.stat()
     mark = hashlib.sha256(os.fsencode(f"{path.resolve()} {status.st_size} {status.st_mtime_ns}")).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """Training images that stay in their files: sets larger than memory, such as the paper's 300,000 images.
 
 An index, made once, knows where every image lies and how large it is. From that, seed and step decide each crop as they
-do in memory, and worker processes read and decode ahead of the training. Batches are the same either way.
+do in memory, and threads read and decode ahead of the training. Batches are the same either way.
 """
 
 import hashlib

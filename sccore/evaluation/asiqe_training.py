@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,15 @@ LEVELLED = {kind for kind, (_, count) in asiqe_training_set.DISTORTIONS.items() 
 LABELS = {"sqms": lambda v: v, "gmsd": lambda v: 1 - 3 * v}  # as quality: higher is better, about 0 to 1
 
 
+def scikit_learn() -> ModuleType:
+    try:
+        import sklearn.svm
+
+        return sklearn
+    except ImportError:
+        raise InputError("training needs scikit-learn: pip install -e '.[asiqe]'") from None
+
+
 def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUNT), meta: dict | None = None) -> Weights:
     """Weights from rows of a table: the lines of pristine screens by least squares, then epsilon-SVR.
 
@@ -28,10 +38,7 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
         label: of LABELS.
         use: the features that the regression may see; the others are made constant.
     """
-    try:
-        from sklearn.svm import SVR as Regression
-    except ImportError:
-        raise InputError("training needs scikit-learn: pip install -e '.[asiqe]'") from None
+    Regression = scikit_learn().svm.SVR
     raw = table[FEATURES].to_numpy()
     pristine = raw[(table["type"] == asiqe_training_set.PRISTINE).to_numpy()]
     lines = [np.polyfit(terms, pristine[:, 0], 1) for terms in index.signed(pristine).T]
@@ -142,8 +149,7 @@ def train(
     Args:
         sources, work, count, learned_every, seed: of :func:`sccore.evaluation.asiqe_training_set.make`.
     """
-    import sklearn
-
+    version = scikit_learn().__version__  # before hours of work
     table = asiqe_training_set.make(sources, work, count, learned_every, seed, progress)
     found = evaluate(table)
     data = {
@@ -158,7 +164,7 @@ def train(
         "name": "ASIQE-R (reconstructed, re-trained)",
         "label": "SQMS-like",
         "svr": SVR,
-        "sklearn": sklearn.__version__,
+        "sklearn": version,
         "data": data,
         "held_out_scenes": found["held_out_scenes"],
     }
@@ -172,7 +178,7 @@ def train(
         "folds": FOLDS,
         "step": index.STEP,
         "data": data,
-        "versions": provenance.versions() | {"scikit-learn": sklearn.__version__},
+        "versions": provenance.versions() | {"scikit-learn": version},
         "machine": provenance.machine(),
         "date": provenance.now(),
         "command": provenance.command_line(),

@@ -21,6 +21,7 @@ from sccore.evaluation.asiqe import edges, full_reference
 from sccore.evaluation.asiqe.index import features
 from sccore.utils import paths
 from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
 
 SIZE = 360, 640  # of a scene
 LIVELY, BUSY = 12.0, 5.0  # grey levels of standard deviation and of mean gradient that a scene has at least
@@ -177,21 +178,23 @@ def make(
         raise InputError("; ".join(skipped))
     work, models = Path(work), {}
     identity = {"sources": [s.name for s in sources], "learned_every": learned_every, "seed": seed}
-    done = _begun(work, identity)
+    done, keys = _begun(work, identity), []
     with tqdm(total=count, desc="scenes", disable=not progress) as bar:
         for index, (name, source, scene) in enumerate(islice(scenes(sources, seed), count)):
             bar.update()
-            if name in done:
+            key = source, name
+            keys.append(key)
+            if key in done:
                 continue
             images = distorted(scene, seed + index)
             rows = [_row(scene, *image) for image in images]
             if learned_every and index // len(sources) % learned_every == 0:  # of every source alike
                 models = models or {label: load_model(label) for label in LEARNED}
                 rows += [_row(scene, label, *image) for label, model in models.items() for image in learned(scene, model)]
-            done[name] = [{"scene": name, "source": source} | row for row in rows]
+            done[key] = [{"scene": name, "source": source} | row for row in rows]
             with open(work, "a", encoding="utf-8") as file:
-                file.write(json.dumps(done[name]) + "\n")
-    table = pd.DataFrame([row for rows in done.values() for row in rows])
+                file.write(json.dumps(done[key]) + "\n")
+    table = pd.DataFrame([row for key in keys for row in done[key]])
     if table["scene"].nunique() < 10:
         raise InputError(f"only {table['scene'].nunique()} scenes in {', '.join(map(str, sources))}; 10 are needed at least")
     return table
@@ -202,14 +205,20 @@ def _row(scene, kind, level, image):
     return {"type": kind, "level": level} | labels | {f"x{i}": float(x) for i, x in enumerate(features(image))}
 
 
+def _write(work, lines):
+    with replacing(work) as part:
+        part.write_text("".join(lines), encoding="utf-8")
+
+
 def _begun(work, identity):
-    """scene -> rows of a run that was stopped; a last line that a kill cut short is dropped."""
+    """(source, scene) -> rows of a run that was stopped; a last line that a kill cut short is dropped."""
     work.parent.mkdir(parents=True, exist_ok=True)
     if not work.exists():
-        work.write_text(json.dumps(identity) + "\n", encoding="utf-8")
-    head, *lines = work.read_text(encoding="utf-8").splitlines(keepends=True)
+        _write(work, [json.dumps(identity) + "\n"])
+    head, *lines = work.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
     whole = [line for line in lines if line.endswith("\n")]
-    if json.loads(head) != identity:
+    if head.strip() != json.dumps(identity):
         raise InputError(f"{work}: another run, of {head.strip()}; name another file or delete it")
-    work.write_text("".join([head, *whole]), encoding="utf-8")
-    return {rows[0]["scene"]: rows for rows in map(json.loads, whole)}
+    if whole != lines:
+        _write(work, [head, *whole])
+    return {(rows[0]["source"], rows[0]["scene"]): rows for rows in map(json.loads, whole)}

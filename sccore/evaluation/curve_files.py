@@ -68,7 +68,7 @@ def exported(path: Path | str) -> str:
         InputError: not a record.
     """
     record = load_json(path)
-    if "images" not in record:
+    if not isinstance(record, dict) or "images" not in record:
         raise InputError(f"{path}: not a record; perhaps it is in CompressAI's form already")
     name, points = read(path)
     results = {THEIRS[column][0]: points[column].tolist() for column in ("bpp", "psnr")}

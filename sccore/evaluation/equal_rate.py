@@ -62,9 +62,9 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         classical = CODECS[name]
         if why := classical.missing():
             raise InputError(f"{name}: {why}")
-        first, last = (0, 100) if classical.qualities[0] < classical.qualities[-1] else (classical.qualities[0], 0)
-        encode = lambda quality: classical.encode(image, quality)
-        quality, data = nearest(encode, range(first, last + 1) if first < last else range(first, last - 1, -1), bpp * pixels / 8)
+        encode, steps = lambda quality: classical.encode(image, quality), range(classical.scale[0], classical.scale[1] + 1)
+        rising = classical.qualities[0] < classical.qualities[-1]  # else these are quantisers
+        quality, data = nearest(encode, steps if rising else steps[::-1], bpp * pixels / 8)
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
         path = checkpoint_files.file_of(name)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from sccore.utils.errors import InputError
 
@@ -188,7 +189,7 @@ def _read(image, there):
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.png" for i in range(len(there))]
         for file, block in zip(files, there):
-            cv2.imwrite(str(file), block.show(image), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            Image.fromarray(block.show(image)).save(file, compress_level=1)
         pages = Path(folder) / "pages.txt"
         pages.write_text("\n".join(map(str, files)), encoding="utf-8")
         with single_threaded():

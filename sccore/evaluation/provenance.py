@@ -112,8 +112,9 @@ def versions() -> dict[str, str]:
 
 
 def _code_version():
-    if (paths.ROOT / ".git").exists():
-        describe = ["git", "-C", str(paths.ROOT), "describe", "--always", "--tags", "--dirty"]
+    clone = paths.PACKAGE.parent
+    if (clone / ".git").exists():
+        describe = ["git", "-C", str(clone), "describe", "--always", "--tags", "--dirty"]
         try:
             return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
         except (OSError, subprocess.CalledProcessError):

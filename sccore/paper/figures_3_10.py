@@ -35,7 +35,7 @@ def weights(name: str) -> Path:
         return Path(name)
     found = suite.Suite({}).trained(run)
     if not found or not found["path"]:
-        raise InputError(f"the run {name} is not trained here; the command is: python -m sccore suite --only {name}")
+        raise InputError(f"the run {name} is not trained here; the command is: python -m sccore suite --only {name} --data data/open")
     return found["path"]
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sccore.data.download import put
 from sccore.data.images import pair, read_image
 from sccore.evaluation import detectors
 from sccore.evaluation.bd_rate import between, bootstrap
@@ -64,7 +65,7 @@ def measure(
 
 
 def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[str, dict]]:
-    """Pages as a data set under data/runs: folders of links to the pages and of their true masks, and what is on them."""
+    """Pages as a data set under data/runs: folders of the pages and of their true masks, and what is on them."""
     stems = by_hash([stem for stem, *_ in pair(folder)])[:count]
     place, about = paths.RUNS / "pages" / folder.name, {}
     for kind in ("images", "masks"):
@@ -74,7 +75,7 @@ def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[st
     for stem in stems:
         image, words = read_image(folder / f"{stem}.png"), read_words(folder / f"{stem}.json")
         mask = oracle(words, image.shape[:2])
-        (place / "images" / f"{stem}.png").symlink_to((folder / f"{stem}.png").resolve())
+        put(place / "images" / f"{stem}.png", (page := folder / f"{stem}.png").read_bytes(), page)
         with replacing(place / "masks" / f"{stem}.png") as part:
             Image.fromarray(mask).save(part, "PNG")
         about[stem] = {"text": float(mask.mean()), "word_height": float(np.median([word["box"][3] - word["box"][1] for word in words]))}

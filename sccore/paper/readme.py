@@ -24,6 +24,7 @@ from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by
 from sccore.paper.tables import BASELINE, bd_rate_cell, paper_numbers, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
+from sccore.utils.files import replacing
 
 FIGURE, CROP = (paths.ROOT / "book" / "_static" / name for name in ("rd.png", "crop.png"))
 BESIDE = (BASELINE, "sftip", DEFAULT, "jpeg", "webp", "avif", "hevc")  # on the landing page
@@ -37,7 +38,7 @@ def findings() -> str:
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
     claim = f"{paper_numbers()['headline']['saving']:g} %"
     count = seeds.count(sets["samples"], model)
-    ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'}, {count} seed{'s' * (count != 1)} of each model"
+    ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'} on one GPU, {count} seed{'s' * (count != 1)} of each model"
     return table(
         ["Question", "Answer"],
         [
@@ -131,12 +132,22 @@ def with_card(card: str) -> str:
     )
 
 
+def hours() -> str:
+    """Whose hours the table has, in words."""
+    context = trained(DEFAULT)
+    return (
+        f"Hours are of one {trained('sftip').get('machine', 'processor').split(',')[0]}; "
+        f"{context['hours']:.1f} of those of `{DEFAULT}` are of one core of a processor, for the {context['steps']:,} steps of its context."
+    )
+
+
 def with_results(readme: str, dataset: str = "samples") -> str:
     """The README's text with the parts between the marker comments made anew."""
     frame = complete(measured(dataset))
     count = frame["name"].nunique()
     said = [
-        f"Means over {count} images, files of real size, 8-bit RGB PSNR. BD-rate with its 95 % interval; negative means fewer bits.",
+        f"Means over {count} images, files of real size, 8-bit RGB PSNR. BD-rate with its 95 % interval; negative means fewer bits. "
+        + hours(),
         "BD-rate against WACNN, by the whole picture and by its text regions. "
         "The validation screenshots are not shipped. They were collected like the training images:",
         by_measure([codec for codec in COMPARED | OURS if codec != BASELINE]),
@@ -147,7 +158,8 @@ def with_results(readme: str, dataset: str = "samples") -> str:
 
 def main():
     for path, fill in ((paths.ROOT / "README.md", with_results), (paths.CHECKPOINTS / "README.md", with_card)):
-        path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+        with replacing(path) as part:
+            part.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
     draw(crop(), CROP, 110)
     frame = complete(measured())
     if len(frame := frame[frame["codec"].isin(COMPARED | OURS)]):

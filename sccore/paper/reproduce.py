@@ -96,17 +96,17 @@ def commands() -> str:
         ("A screenshot as a small file", "python -m sccore encode shot.png shot.sci", coding("encode")),
         ("The screenshot again", "python -m sccore decode shot.sci back.png", coding("decode")),
         ("Table 1 from the records", "papermill notebooks/table-1.ipynb", []),
-        (
-            "`sftip` measured anew on the samples",
-            "python -m sccore evaluate --images data/samples/images --out FILE.json",
-            measuring(["sftip"]),
-        ),
-        ("Classical codecs on the samples", "python -m sccore anchors --images data/samples/images --out DIR", measuring(classical)),
+        ("`sftip` measured anew on the samples", "python -m sccore evaluate --images samples --out FILE.json", measuring(["sftip"])),
+        ("Classical codecs on the samples", "python -m sccore anchors --images samples --out DIR", measuring(classical)),
         ("A model for one λ, on the samples", "papermill notebooks/train.ipynb -p lmbda 0.0035", limit()),
-        ("The last stage of the shipped `sftip`", "python -m sccore suite --only sftip --data SHARDS", stage("sftip")),
+        (
+            "The last stage of the shipped `sftip`",
+            "python -m sccore train --warm-start wacnn-base --batch 16 --data data/open --out DIR",
+            stage("sftip"),
+        ),
         (
             "One stage and one λ at the paper's size",
-            "python -m sccore train --preset paper --recipe paper --lmbda 0.0067 --data SHARDS --out DIR",
+            "python -m sccore train --preset paper --recipe paper --initial noise --lmbda 0.0067 --data data/open --out DIR",
             paper_size(),
         ),
     ]

@@ -22,7 +22,7 @@ from torchvision.models.vgg import make_layers
 
 from sccore.text import inference
 from sccore.text.quads import average, suppress, to_quads, to_sides, touching
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 
 MEAN, STD = (0.5,) * 3, (0.5,) * 3  # of RGB in [0, 1]
 SHRINK = 0.3  # of the shorter side, that a word's core is away from each edge
@@ -138,7 +138,7 @@ def load_published(path: Path | str) -> EAST:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:
-        raise InputError(f"{path}: not EAST's weights ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not EAST's weights ({first_line(error)})") from None
     return net.eval()
 
 

@@ -34,7 +34,7 @@ class PPOCR:
         path = find_weights(weights)
         self.weights = file_hash(path)
         self.label = OFFICIAL[self.weights]
-        self.net = cv2.dnn.readNetFromONNX(str(path))
+        self.net = cv2.dnn.readNetFromONNX(np.fromfile(path, np.uint8))  # OpenCV opens no path outside ASCII on Windows
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return lines(self.probability(image))

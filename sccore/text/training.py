@@ -16,8 +16,8 @@ from tqdm import tqdm
 from sccore.text.weights import module, save
 from sccore.text.words import Pages, crop
 from sccore.utils.device import native_bf16
-from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import replacing
+from sccore.utils.errors import OtherRun
+from sccore.utils.files import replacing, restoring
 
 WARMUP = 50  # steps
 
@@ -131,13 +131,11 @@ def restore(path: Path, identity: dict, net: nn.Module, optimizer) -> tuple[int,
     Raises:
         InputError: a damaged file, or a run of another detector, recipe or data.
     """
-    try:
+    with restoring(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InputError(f"{path}: damaged ({str(error).splitlines()[0]}); delete it to start anew") from None
-    for key, value in identity.items():
-        if (other := state["identity"].get(key)) != value:
-            raise OtherRun(f"{path} is a run with {key} {other}, not {value}; choose another file or delete it")
-    net.load_state_dict(state["net"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["progress"]
+        for key, value in identity.items():
+            if (other := state["identity"].get(key)) != value:
+                raise OtherRun(f"{path} is a run with {key} {other}, not {value}; choose another file or delete it")
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["optimizer"])
+        return state["progress"]

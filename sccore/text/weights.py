@@ -18,7 +18,7 @@ from torch import nn
 from sccore import __version__
 from sccore.text.inference import fold
 from sccore.utils import device, paths
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import file_hash, replacing
 
 NAMES = ("east", "rrd")
@@ -76,16 +76,17 @@ def load(name: str, path: Path | str) -> tuple[nn.Module, dict]:
     try:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {}).get("sccore", "{}"))
+            ours = isinstance(header, dict) and isinstance(header.get("meta"), dict)
             state = {k: file.get_tensor(k) for k in file.keys()}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged or not weights of a detector ({error})") from None
-    if (header.get("format"), header.get("detector")) != (FORMAT, name):
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged or not weights of a detector ({first_line(error)})") from None
+    if not ours or (header.get("format"), header.get("detector")) != (FORMAT, name):
         raise InputError(f"{path}: not weights of {name} by this project")
     net = module(name).create()
     try:
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except RuntimeError as error:
-        raise InputError(f"{path}: weights do not fit the network ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: weights do not fit the network ({first_line(error)})") from None
     return net.eval(), header["meta"]

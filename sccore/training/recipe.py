@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # plans and records are read without torch
 class Recipe:
     """How a model is trained; compared models share it. The defaults are the paper's, one stage of it.
 
-    The paper's two stages are two calls: general images with masks="ones", then screens with masks="text" from the
-    weights of the first. The companion's recipe is :data:`COMPANION`.
+    The paper's two stages are two calls: OpenImages with masks="ones", as in its release, then JPEG AI's images with
+    masks="text" from the weights of the first. The companion's recipe is :data:`COMPANION`.
 
     Example:
         >>> sccore.Recipe(steps=1000, batch=4).lr

@@ -12,6 +12,8 @@ from typing import Callable
 
 import torch
 
+from sccore.utils.errors import first_line
+
 WARM_UP = 3  # steps that are done one kernel at a time: libraries and optimisers make their buffers in them
 AHEAD = 4  # replays that may wait for the device: enough to keep it busy, few enough for a deadline to hold
 
@@ -67,7 +69,7 @@ class Replay:
                 self.results = self.body()
         except RuntimeError as error:
             torch.cuda.synchronize()
-            warnings.warn(f"no CUDA graph, the step goes on kernel by kernel: {str(error).splitlines()[0]}", stacklevel=2)
+            warnings.warn(f"no CUDA graph, the step goes on kernel by kernel: {first_line(error)}", stacklevel=2)
         else:
             self.graph = graph
 

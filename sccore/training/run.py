@@ -19,7 +19,8 @@ from sccore.training.muon import Muon, matrices
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe
 from sccore.training.replay import Replay
-from sccore.utils.errors import InputError, OtherRun
+from sccore.utils.errors import OtherRun
+from sccore.utils.files import restoring
 
 SHRINK = 0.3  # of the learning rate, every time the plateau schedule lowers it
 COUNTERS = "step", "lr_now", "seconds", "stopped", "best", "waited", "validations"
@@ -201,7 +202,7 @@ class Run:
             OtherRun: that was a run of another identity.
             InputError: the file is damaged.
         """
-        try:
+        with restoring(path):
             state = torch.load(path, map_location=self.device, weights_only=True)
             for key, value in identity.items():
                 if (other := state["identity"].get(key)) != value:
@@ -213,10 +214,6 @@ class Run:
                 setattr(self, key, state[key])
             self.left_out.copy_(state["left_out"])
             self.done.fill_(self.step)
-        except OtherRun:
-            raise
-        except Exception as error:
-            raise InputError(f"{path}: damaged ({(str(error).splitlines() or [''])[0]:.200}); delete it to start anew") from None
         if self.halves:
             self.halves.take_weights()
 

@@ -32,7 +32,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.training.fit import alone
 from sccore.training.log import Log
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import replacing, restoring
 
 SIZE, CHUNK = 512, 100  # pixels a side of a crop; crops a file
 INVERTED, EXCHANGED, FLAT = 0.2, 0.3, 0.03  # shares of the crops
@@ -179,10 +179,11 @@ def learn(model, chunks, held_out, out: Path, identity: dict, progress: bool) ->
     step, seconds, last = 0, 0.0, out / "last.pt"
     slices: list[tuple[Tensor, Tensor, Tensor]] = []
     if last.exists():
-        state = torch.load(last, weights_only=True)
-        model.contexts.load_state_dict(state["contexts"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, seconds = state["step"], state["seconds"]
+        with restoring(last):
+            state = torch.load(last, weights_only=True)
+            model.contexts.load_state_dict(state["contexts"])
+            optimizer.load_state_dict(state["optimizer"])
+            step, seconds = state["step"], state["seconds"]
     log, model = Log(out / "log.csv", step), model.train()
     ends, begun = time.monotonic() + SAVE_EVERY, time.monotonic() - seconds
 

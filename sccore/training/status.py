@@ -4,6 +4,7 @@ import pandas as pd
 
 from sccore.evaluation.records import load_record
 from sccore.presets import LAMBDAS
+from sccore.training.log import read_log
 from sccore.training.plan import RUNS, Planned
 from sccore.training.suite import Suite, record_path
 from sccore.utils import paths
@@ -22,8 +23,8 @@ def progress(suite: Suite, run: Planned) -> dict:
     row, trained = {"state": f"{state} {detail}".strip()}, suite.trained(run) if state != "waiting" else None
     if not trained:
         log = paths.RUNS / run.name / "log.csv"
-        last = pd.read_csv(log).iloc[-1:] if state == "begun" and log.exists() else pd.DataFrame()
-        return row | {"steps": int(last["step"].iloc[0]), "hours": last["seconds"].iloc[0] / 3600} if len(last) else row
+        rows = read_log(log) if state == "begun" and log.exists() else []
+        return row | {"steps": int(rows[-1]["step"]), "hours": float(rows[-1]["seconds"]) / 3600} if rows else row
     row |= {"steps": trained["steps"], "hours": trained["seconds"] / 3600}
     if run.measured and "samples" in suite.sets and "samples" not in suite.lacks(run, trained):
         images = pd.DataFrame(load_record(record_path("samples", run))["images"])

@@ -6,9 +6,8 @@ operator, which takes the cores from whoever else computes. Here a thread takes 
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from threading import Lock
 from typing import Any
 
 import torch
@@ -62,22 +61,20 @@ class Beside:
     """
 
     def __init__(self, function: Callable[[], Any]):
-        self.function, self.lock, self.value = function, Lock(), None
-        pool, graded, fewer_bits = _pool.get(), torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
+        self.function = function
+        pool, graded = _pool.get(), torch.is_grad_enabled()
+        fewer_bits = [torch.autocast(kind, torch.bfloat16) for kind in ("cpu", "cuda") if torch.is_autocast_enabled(kind)]
 
-        def work():
-            with torch.set_grad_enabled(graded), torch.autocast("cpu", torch.bfloat16, fewer_bits):  # which are a thread's own
+        def work():  # in a thread, which has these modes for itself
+            with torch.set_grad_enabled(graded), ExitStack() as modes:
+                for mode in fewer_bits:
+                    modes.enter_context(mode)
                 return function()
 
         self.future = pool.submit(work) if pool else None
 
     def result(self) -> Any:
-        if self.future and not self.future.cancel():
-            return self.future.result()
-        with self.lock:
-            if self.function:
-                self.value, self.function = self.function(), None
-            return self.value
+        return self.function() if not self.future or self.future.cancel() else self.future.result()
 
 
 def each(function: Callable[[Any], Any], items: Iterable[Any]) -> list:

@@ -15,3 +15,8 @@ class InputError(ValueError):
 
 class OtherRun(InputError):
     """A folder holds another training run than the one that was asked for."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says in one line, its kind if it says nothing."""
+    return f"{(str(error).strip().splitlines() or [type(error).__name__])[0]:.200}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sccore.utils import paths
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 
 HOST = platform.node()[:40]
 HOLDER = "holder"  # the file in a locked folder that says who works there
@@ -47,18 +47,29 @@ def replacing(path: Path | str) -> Iterator[Path]:
                 with open(part, "rb") as source, open(target, "wb") as device:
                     shutil.copyfileobj(source, device)
                 return
-            handle = os.open(part, os.O_RDWR)
-            os.fsync(handle)
-            if before and os.fstat(handle).st_nlink == 1:  # else it is a link to a file of the user's
-                os.chmod(part, stat.S_IMODE(before.st_mode))
-            os.close(handle)
+            if part.stat().st_nlink == 1:  # else it is a link to a file of the user's
+                with open(part, "r+b") as file:
+                    os.fsync(file.fileno())
+                if before:
+                    os.chmod(part, stat.S_IMODE(before.st_mode))
             os.replace(part, target)
         except (OSError, RuntimeError) as error:  # torch's are of the latter kind
             other = getattr(error, "filename", None)
             name = path if other is None or str(part) == str(other) else other
-            raise InputError(f"{name}: cannot be written ({getattr(error, 'strerror', None) or str(error).splitlines()[0]})") from None
+            raise InputError(f"{name}: cannot be written ({getattr(error, 'strerror', None) or first_line(error)})") from None
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Says of the state of a run, if it cannot be taken up again, that it is damaged and what to do."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: damaged ({first_line(error)}); delete it to start anew") from None
 
 
 @functools.cache

@@ -110,7 +110,7 @@ def shard(path, names):
     with tarfile.open(path, "w") as tar:
         for name in names:
             content = io.BytesIO()
-            Image.fromarray(RGB if name.startswith("images") else RGB[..., 0]).save(content, "PNG")
+            Image.fromarray(RGB if "images/" in name else RGB[..., 0]).save(content, "PNG")
             member = tarfile.TarInfo(name)
             member.size = len(content.getvalue())
             content.seek(0)
@@ -122,6 +122,7 @@ def test_shards_hold_the_same_as_folders(tmp_path):
     samples = load(shard(tmp_path / "t.tar", ["images/a.webp", "masks/a.png"]), progress=False)
     image, mask = samples[0]
     assert np.array_equal(image, RGB) and np.array_equal(mask, RGB[..., 0] > 127)
+    assert len(load(shard(tmp_path / "z.tar", ["BZhang/images/a.png", "BZhang/masks/a.png"]), progress=False)) == 1  # begins like bzip2
     with pytest.raises(InputError, match="u.tar/images/b.webp: no mask b.png"):
         load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
     (tmp_path / "v.tar").write_bytes(b"no tar")

@@ -74,6 +74,9 @@ def test_a_run_goes_on_where_it_stopped(pages, tmp_path, monkeypatch):
     assert made == [4, 5, 6, 7, 8, 9]
     with pytest.raises(InputError, match="another run"):
         asiqe_training_set.make(pages, work, 10, 0, seed=3, progress=False)
+    work.write_bytes(b"")
+    with pytest.raises(InputError, match="another run"):
+        asiqe_training_set.make(pages, work, 10, 0, progress=False)
 
 
 def table(scenes=12, seed=0):

@@ -53,6 +53,8 @@ def test_what_is_exported_is_read_by_compressai(tmp_path, capsys):
     assert again["name"] == "jpeg" and again["xs"] == points["bpp"].tolist() and again["ys"] == points["psnr"].tolist()
     assert read(out)[1].equals(points.reset_index(drop=True))
     assert run("export", out) == 1 and "not a record" in capsys.readouterr().err
+    out.write_text("3", encoding="utf-8")
+    assert run("export", out) == 1 and "not a record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_codec_that_is_not_here_says_how_to_get_it(screen, monkeypatch):
 
 def test_qualities_that_count_down_are_searched_from_small_files_to_large(screen, monkeypatch):
     class Down:
-        name, qualities = "down", (46, 26)
+        name, qualities, scale = "down", (46, 26), (0, 51)
         missing = staticmethod(lambda: "")
         encode = staticmethod(lambda image, quality: bytes(1000 - 10 * quality))
         decode = staticmethod(lambda data, size: np.zeros((*size, 3), np.uint8))

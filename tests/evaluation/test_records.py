@@ -169,10 +169,11 @@ def test_load_dataset_without_records_says_which_there_are(root):
         load_dataset("kodak")
 
 
-def test_code_version_is_that_of_the_clone(root):
+def test_code_version_is_that_of_the_clone(root, monkeypatch):
     def git(*command):
         return subprocess.run(["git", "-C", root, *command], check=True, capture_output=True, text=True).stdout.strip()
 
+    monkeypatch.setattr(paths, "PACKAGE", root / "sccore")
     assert provenance.versions()["sccore"] == sccore.__version__  # no clone: the package's version
     git("init", "-q")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")

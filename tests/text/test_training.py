@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from sccore.text import east, inference, training
 from sccore.text.weights import Detector, load
@@ -95,6 +96,11 @@ def test_files_are_whole_or_refused(folder, tmp_path):
         Detector("east", tmp_path / "half.safetensors")
     with pytest.raises(InputError, match="no such file"):
         Detector("east", tmp_path / "none.safetensors")
+    foreign = tmp_path / "foreign.safetensors"
+    for header in ("no JSON", "[1]", '{"format": "x"}'):
+        save_file({"a": torch.zeros(1)}, foreign, {"sccore": header})
+        with pytest.raises(InputError, match="foreign.safetensors: (damaged or not weights of a detector|not weights of east)"):
+            Detector("east", foreign)
 
 
 def test_folding_changes_nothing(folder, tmp_path, monkeypatch):

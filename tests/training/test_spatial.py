@@ -71,6 +71,9 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(base, page, tmp_path, monkeypatc
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values()))
     with pytest.raises(InputError, match="holds another run"):
         run(base, page, parts, steps=8)
+    (parts / "last.pt").write_bytes(b"half")
+    with pytest.raises(InputError, match="last.pt: damaged .*; delete it"):
+        run(base, page, parts, steps=7)
 
 
 def test_a_base_that_is_missing_is_named(base, page, tmp_path):

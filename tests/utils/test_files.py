@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from sccore.utils import files
+from sccore.utils.errors import InputError
 
 HOLD = "import sys, pathlib; from sccore.utils import files\nwith files.lock(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 
@@ -83,3 +84,16 @@ def test_the_longest_names_can_be_written(tmp_path, letter):
     with files.replacing(path) as part:
         part.write_text("whole")
     assert path.read_text() == "whole" and list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_that_says_nothing_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot be written .RuntimeError."), files.replacing(tmp_path / "x"):
+        raise RuntimeError
+
+
+def test_a_link_to_a_file_that_may_only_be_read_can_be_put_in_place(tmp_path):
+    (theirs := tmp_path / "theirs").write_bytes(b"x")
+    theirs.chmod(0o444)
+    with files.replacing(tmp_path / "ours") as part:
+        os.link(theirs, part)
+    assert (tmp_path / "ours").read_bytes() == b"x" and theirs.stat().st_mode & 0o777 == 0o444

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from sccore.text.pages import appearance
 from sccore.text.pages.chromium import Browser, PageError, find
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import replacing
 
 FEWEST = 12  # words that a page must show
@@ -173,7 +173,7 @@ def render(sources: list[Path], out: Path | str, count: int | None = None, seed:
                 browser = browser or stack.enter_context(Browser())
                 shot, words = page(browser, path, appearance.draw(random.Random(f"{seed} {name}")))
             except PageError as error:
-                summary["failed"][name] = str(error).splitlines()[0]
+                summary["failed"][name] = first_line(error)
                 stack.pop_all().close()  # a fresh browser for the next page
                 browser = None
                 continue
