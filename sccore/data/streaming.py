@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore.data.crops import Batches, Choice, extend, unpack
 from sccore.data.entries import Entry, Piece, entries
-from sccore.data.samples import Batches, Choice, decoded, extend, nothing_in, unpack
+from sccore.data.samples import decoded, nothing_in
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 from sccore.utils.files import cached, replacing
@@ -135,7 +136,7 @@ def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
 
 
 class StreamedCrops(Batches):
-    """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by threads; one a core, less this one."""
+    """Crops as :class:`sccore.data.crops.Crops` draws them, read ahead by threads; one a core, less this one."""
 
     def __init__(
         self,

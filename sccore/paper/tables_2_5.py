@@ -89,7 +89,8 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
         validation: folder with images/ and masks/ of held-out screens, or nothing.
     """
     from sccore.data.samples import load
-    from sccore.training.suite import Suite, run_suite
+    from sccore.training.suite import Suite
+    from sccore.training.workers import run_suite
     from sccore.utils import device
 
     if names := lacking(tables):
