@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.data import datasets
-from sccore.data.decoding import faults, has_alpha
+from sccore.data.decoding import faults
 from sccore.data.images import SUFFIXES, image_files, read_image, read_mask
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
@@ -159,7 +159,7 @@ def _decoded(content: bytes, name: str, as_stored: bool) -> tuple[np.ndarray, bo
     """The image, and whether its file can be kept as it is: 8 bits a channel, nothing transparent, one frame."""
     image = read_image(io.BytesIO(content), name, as_stored)
     with faults(source := io.BytesIO(content), name), Image.open(source) as file:
-        plain = file.mode in ("1", "L", "P", "RGB") and not has_alpha(file) and getattr(file, "n_frames", 1) == 1
+        plain = file.mode in ("1", "L", "P", "RGB") and not file.has_transparency_data and getattr(file, "n_frames", 1) == 1
     return image, plain
 
 
