@@ -6,7 +6,7 @@ Runs lie in data/runs/first-steps and go on where they were stopped; the record 
 """
 
 import argparse
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ from sccore.evaluation import provenance
 from sccore.evaluation.records import save_record
 from sccore.training import fit
 from sccore.training.begin import begin
-from sccore.training.recipe import FROM_KLT, Recipe, jsonable
+from sccore.training.recipe import FROM_KLT, Recipe
 from sccore.utils import paths
 from sccore.utils.device import best
 
@@ -37,7 +37,7 @@ def curve(start: str, samples: Samples, validation: Samples, recipe: Recipe, dev
         "start": start,
         "optimizer": recipe.optimizer,
         "model": model.spec,
-        "recipe": jsonable(recipe),
+        "recipe": asdict(recipe),
         "data": meta["data"],
         "images": meta["images"],
         **{k: held_out[k].tolist() for k in ("step", "seconds", "val_loss", "val_bpp", "val_psnr")},

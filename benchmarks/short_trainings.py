@@ -27,7 +27,8 @@ from sccore.evaluation.records import save_record
 from sccore.paper.short_trainings import CHANCE, MASKS, ORDINARY, SCRATCH
 from sccore.text.mask_folder import remask
 from sccore.training.begin import begin
-from sccore.training.fit import end_at_signals, fit
+from sccore.training.ending import end_at_signals
+from sccore.training.fit import fit
 from sccore.training.plan import BASE
 from sccore.training.recipe import COMPANION, FROM_KLT
 from sccore.training.suite import named

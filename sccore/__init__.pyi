@@ -3,7 +3,7 @@ from .codecs.checkpoint import load_model as load_model
 from .codecs.checkpoint import save_model as save_model
 from .codecs.coding import decode as decode
 from .codecs.coding import encode as encode
-from .codecs.coding import text_mask as text_mask
+from .codecs.inputs import text_mask as text_mask
 from .codecs.zoo import create_model as create_model
 from .data.images import read_image as read_image
 from .data.images import read_mask as read_mask

@@ -35,7 +35,7 @@ STEPS = 80  # of the entropy model alone
 LOOKS = 8  # batches of crops that the transform is made of
 AHEAD = 2**30  # their numbers lie beyond those of any training
 
-Batches = Callable[[int], tuple[Tensor, Tensor]]  # as sccore.data.samples.Crops: a number -> x (B, 3, S, S), mask (B, 1, S, S)
+Batches = Callable[[int], tuple[Tensor, Tensor]]  # as sccore.data.crops.Crops: a number -> x (B, 3, S, S), mask (B, 1, S, S)
 
 
 def start(model: Hyperprior, crops: Batches, lmbda: float | None = None, steps: int = STEPS, progress: bool = True) -> Hyperprior:
@@ -44,7 +44,7 @@ def start(model: Hyperprior, crops: Batches, lmbda: float | None = None, steps: 
     Args:
         model: as `create_model` makes it, on the device of the crops; changed in place and returned. SEM sites keep
             their identity start.
-        crops: of the training images, `sccore.data.samples.Crops(sccore.data.samples.load(FOLDER), 256, 16)`.
+        crops: of the training images, `sccore.data.crops.Crops(sccore.data.samples.load(FOLDER), 256, 16)`.
         lmbda: of a model of one rate; its quantiser step is set for it, else for the middle of the model's rates.
         steps: of the entropy model alone, see :func:`settle`.
 

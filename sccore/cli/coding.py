@@ -1,6 +1,6 @@
 """The commands that people use most: encode, decode, and what a file or a model is; files come one by one or many at a time.
 
-Imports wait until a command runs, as in :mod:`sccore.cli.commands`, where all others are.
+Imports wait until a command runs, as in :mod:`sccore.cli.commands`.
 """
 
 import json
@@ -37,7 +37,7 @@ def info(a) -> int:
 
 def encode(a) -> int:
     from sccore.cli import batch, ends
-    from sccore.codecs import checkpoint_files, coding, refine, sci
+    from sccore.codecs import checkpoint_files, inputs, refine, sci
     from sccore.data.images import is_image
 
     files = batch.pairs(a.image, a.file, ".sci", "pictures", lambda path: is_image(path.name))
@@ -49,7 +49,7 @@ def encode(a) -> int:
             raise InputError(f"{target}: is the name of a picture; name the file .sci")
     a.checkpoint = a.checkpoint or checkpoint_files.find(a.model, a.lmbda)
     model = weights(a.checkpoint)
-    sci.pick_lmbda(model, coding.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
+    sci.pick_lmbda(model, inputs.default_lmbda(model, a.lmbda))  # refuses what the model cannot do
     refine.steps_of(a.effort, model)
     return left_out(*batch.run(encode_one, a, files, ends.say))
 
@@ -57,12 +57,12 @@ def encode(a) -> int:
 def encode_one(a, source, target) -> str:
     """Encodes one picture; the line that says what it became."""
     from sccore.cli import ends
-    from sccore.codecs import coding, container
+    from sccore.codecs import coding, container, inputs
     from sccore.data.images import read_picture
 
     picture = read_picture(ends.source(source), ends.name(source), not a.no_alpha, a.keep_metadata)
     model = weights(a.checkpoint)
-    mask, origin = coding.text_mask(picture, model, a.mask, a.detector)
+    mask, origin = inputs.text_mask(picture, model, a.mask, a.detector)
     wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps, effort=a.effort)
     data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
     ends.write(target, data)

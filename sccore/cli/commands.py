@@ -5,14 +5,15 @@ Imports wait until a command runs, so that help and errors are immediate.
 
 import json
 import sys
-import threading
-from contextlib import nullcontext
-from dataclasses import fields, replace
 
 from sccore.cli.batch import left_out
 from sccore.cli.coding import decode as decode
 from sccore.cli.coding import encode as encode
 from sccore.cli.coding import info as info
+from sccore.cli.training import suite as suite
+from sccore.cli.training import train as train
+from sccore.cli.training import train_asiqe as train_asiqe
+from sccore.cli.training import train_detector as train_detector
 from sccore.utils.errors import InputError
 
 
@@ -167,65 +168,6 @@ def anchors(a) -> int:
     return left_out(failed, done) or (1 if a.codec and skipped else 0)
 
 
-def train(a) -> int:
-    from sccore.data.samples import load
-    from sccore.data.streaming import stream
-    from sccore.training import fit
-    from sccore.training.begin import begin, from_images
-    from sccore.training.ranks import join
-    from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
-    from sccore.utils.device import chosen
-
-    ranks, device = join(chosen(a.device))
-    usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
-    batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
-    given = {k: v for k, v in vars(a).items() if k in {field.name for field in fields(Recipe)} and v is not None}
-    recipe = replace(usual, **batch | given)
-    switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
-    if threading.current_thread() is threading.main_thread():
-        fit.end_at_signals()
-    model = begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
-    with fit.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
-        pass
-    validation = load(*a.validation, progress=ranks.first) if a.validation and ranks.first else None
-    with ranks.one_after_the_other() if a.stream else nullcontext():  # the first makes the index, the others find it
-        samples = stream(*a.data, progress=ranks.first) if a.stream else load(*a.data, progress=ranks.first)
-    if a.initial == "klt":
-        from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
-    summary = fit.fit(
-        model,
-        samples,
-        a.out,
-        lmbda=a.lmbda,
-        recipe=recipe,
-        validation=validation,
-        minutes=a.minutes,
-        device=device,
-        bf16=False if a.float32 else None,
-        ranks=ranks,
-    )
-    if ranks.first:
-        print(json.dumps(summary))
-        return left_out([*samples.failed.values(), *(validation.failed.values() if validation else ())], True)
-
-
-def train_detector(a) -> int:
-    from sccore.text.training import train
-    from sccore.utils.device import chosen
-
-    device = chosen(a.device)
-    print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence, device=device)))
-
-
-def train_asiqe(a) -> int:
-    from sccore.evaluation.asiqe_training import train
-    from sccore.utils import paths
-
-    out, record = a.out or paths.DATA / "asiqe" / "asiqe-r.npz", a.record or paths.RESULTS / "asiqe" / "asiqe-r.json"
-    made = train(a.sources, out, record, a.work or paths.RUNS / "asiqe" / "rows.jsonl", a.count, a.learned_every, a.seed)
-    print(json.dumps(made["evaluation"]["held_out_scenes"]))
-
-
 def score(a) -> int:
     from sccore.data import datasets
     from sccore.evaluation.asiqe_scores import measure
@@ -233,37 +175,6 @@ def score(a) -> int:
     record = measure(datasets.place(a.images)[0], a.codec, a.out, a.limit and tuple(a.limit))
     print(f"{a.out}: {len(record['images'])} decoded images scored")
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
-
-
-def suite(a) -> int:
-    from sccore.data.samples import load
-    from sccore.training.plan import RUNS
-    from sccore.training.status import status
-    from sccore.training.suite import Suite, run_suite
-    from sccore.utils import paths
-    from sccore.utils.device import chosen, jobs
-    from sccore.utils.files import writable_folder
-
-    device = chosen(a.device)
-    if unknown := set(a.only or []) - {run.name for run in RUNS}:
-        raise InputError(f"no run {', '.join(sorted(unknown))} in the plan; `suite --status` lists them")
-    validation = a.validation or paths.DATA / "validation"
-    if a.validation and not validation.is_dir():
-        raise InputError(f"{validation}: no such folder")
-    folders = {"samples": paths.SAMPLES, "validation": validation}
-    sets = {name: folders[name] for name in a.measure if folders[name].is_dir()}
-    job = Suite(sets, device, bf16=False if a.float32 else None, only=tuple(a.only or ()))
-    if not a.status:
-        try:
-            writable_folder(paths.RUNS), writable_folder(paths.RESULTS)
-        except InputError as error:
-            raise InputError(f"{error}; SCCORE_ROOT names another folder that holds data/") from None
-        shards = a.data or sorted((paths.DATA / "train").glob("*.tar"))
-        if not shards:
-            raise InputError("no training data in data/train; name shards or folders with --data")
-        held_out = load(validation) if validation.is_dir() else None
-        run_suite(job, load(*shards), held_out, a.budget, a.jobs or jobs(device))
-    print(status(job).to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4g}"))
 
 
 def distinct(option: str, values) -> None:

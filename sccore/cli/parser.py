@@ -5,13 +5,12 @@ import sys
 from pathlib import Path
 
 from sccore import __version__
-from sccore.cli import commands
-from sccore.cli.values import count, effort, minutes, natural, new_file, new_folder, not_negative, positive, seed, share, size
+from sccore.cli import commands, training
+from sccore.cli.values import count, effort, natural, new_file, new_folder, positive, seed, size
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.utils.errors import InputError
 
 DETECTORS = ("craft", "craft-text-detector", "ppocr", "east", "rrd", "heuristic")  # of sccore.text.masks, which is slow to import
-FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
 
 
 def program() -> str:
@@ -200,83 +199,11 @@ def parser() -> Parser:
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
     also_option(sub)
 
-    sub = command("train", "train a model; can be killed and started again with the same line")
-    model_options(sub)
-    sub.add_argument("--lmbda", type=positive, help="of a model of one rate; without it one model serves all rates")
-    sub.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
-    sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
-    sub.add_argument("--out", type=new_folder, required=True, help="folder of the run")
-    sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
-    sub.add_argument(
-        "--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights"
-    )
-    sub.add_argument(
-        "--recipe",
-        choices=("companion", "paper"),
-        default="companion",
-        help="which recipe the options below change; on a processor the companion's has batches of 4",
-    )
-    sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")
-    sub.add_argument("--minutes", type=not_negative, help="of the whole run, earlier calls included; its schedule ends with them")
-    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
-    sub.add_argument("--float32", action="store_true", help=FLOAT32)
-    for name, kind in (
-        ("steps", count),
-        ("batch", count),
-        ("crop", count),
-        ("optimizer", str),
-        ("lr", positive),
-        ("seed", seed),
-        ("warmup", natural),
-        ("schedule", str),
-        ("decay", share),
-        ("min-lr", not_negative),
-        ("metric", str),
-        ("masks", str),
-        ("invert", share),
-        ("validate-every", count),
-    ):
-        sub.add_argument(f"--{name}", type=kind, help="see sccore.training.recipe.Recipe")
-
-    sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
-    sub.add_argument("detector", help="east or rrd")
-    sub.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
-    sub.add_argument("--out", type=new_file, required=True, help="file of the weights, .safetensors")
-    sub.add_argument("--steps", type=count, default=1000, help="of the whole training; default 1000")
-    sub.add_argument("--minutes", type=not_negative, help="stop after so many minutes")
-    sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("--licence", default="", help="of the pages; kept in the file")
-    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
-
-    sub = command("train-asiqe", "train and evaluate the quality index ASIQE-R; can be killed and started again")
-    sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="folders of pristine screens and tar shards")
-    sub.add_argument("--count", type=count, default=60, help="of scenes; default 60")
-    sub.add_argument("--learned-every", type=natural, default=4, metavar="N", help="one scene in N goes through our codecs too; 0: none")
-    sub.add_argument("--seed", type=seed, default=0)
-    sub.add_argument("--work", type=new_file, help="file of what is made on the way; default: data/runs/asiqe/rows.jsonl")
-    sub.add_argument("--out", type=new_file, help="file of the weights; default: the shipped one, data/asiqe/asiqe-r.npz")
-    sub.add_argument("--record", type=new_file, help="record to write (JSON); default: data/results/asiqe/asiqe-r.json")
-
     sub = command("score", "score decoded images with ASIQE-R, beside their rates; goes on where an earlier run stopped")
     sub.add_argument("--codec", nargs="+", required=True, metavar="NAME", help="of those that `anchors --list` shows, or checkpoints")
     sub.add_argument("--images", required=True, help="folder of images, or a data set")
     sub.add_argument("--limit", type=count, nargs=2, metavar=("H", "W"), help="of larger images the part of this size with most detail")
     sub.add_argument("--out", type=new_file, required=True, help="record to write (JSON)")
 
-    sub = command("suite", "train and measure the runs behind every table; can be killed and started again")
-    sub.add_argument("--status", action="store_true", help="show where the runs stand and do nothing")
-    sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
-    sub.add_argument("--jobs", type=count, default=None, help="runs side by side; default: one a core, 6 on a GPU")
-    sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone, even if their records are here, unless their weights are")
-    sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
-    sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
-    sub.add_argument(
-        "--measure",
-        nargs="*",
-        choices=["samples", "validation"],
-        default=["samples", "validation"],
-        help="data sets to measure finished runs on; default: both, as far as they are there",
-    )
-    sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
-    sub.add_argument("--float32", action="store_true", help=FLOAT32)
+    training.options(command, model_options)
     return main

@@ -26,7 +26,7 @@ def encode(image: np.ndarray, quick: bool = False) -> bytes | None:
     if max(image.shape[:2]) > SIDE:
         return None
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "WEBP", lossless=True, **({"quality": 75, "method": 6} if quick else {"quality": 100, "method": 6}))
+    Image.fromarray(image).save(file, "WEBP", lossless=True, quality=75 if quick else 100, method=6)
     data, at = file.getbuffer(), 12
     while data[at : at + 4] != b"VP8L":
         at += 8 + (length := struct.unpack_from("<I", data, at + 4)[0]) + length % 2

@@ -81,11 +81,11 @@ def count_parameters(model: nn.Module) -> dict:
 
 
 @torch.enable_grad()  # else the transforms work in strips, and what these share would count twice
-def kmac_per_pixel(model: Hyperprior, side: int = 128) -> float:
+def kmac_per_pixel(model: Hyperprior) -> float:
     """Thousands of multiply-accumulates a pixel of coding: analysis, entropy model and synthesis, each once."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    x = torch.zeros(1, 3, side, side, device=next(model.parameters()).device)
+    x = torch.zeros(1, 3, side := 128, side, device=next(model.parameters()).device)
     level = model.level(model.lambdas[0] if model.lambdas else None, x.device)
     was, _ = model.training, torch.nn.Module.train(model)  # cheng2020 predicts all positions at once in training alone; no weight changes
     with FlopCounterMode(display=False) as counter:

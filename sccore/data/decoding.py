@@ -108,7 +108,7 @@ def layers(image: Image.Image, layout: str, name: str, as_stored: bool = False) 
         note(f"{name}: 16 bits a channel, only the upper 8 are used")
         if isinstance(key := image.info.get("transparency"), tuple):
             image.info["transparency"] = tuple(value >> 8 for value in key)
-    alpha = image.convert("RGBA").getchannel("A") if has_alpha(image) else None
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
     return to_srgb(image, name, as_stored), alpha if alpha and alpha.getextrema()[0] < 255 else None
 
 
@@ -129,10 +129,6 @@ def metadata(image: Image.Image, name: str) -> tuple[bytes, bytes]:
 def is_deep(image: Image.Image) -> bool:
     """Whether its pixels are one number of more than 8 bits."""
     return image.mode.startswith(("I", "F"))
-
-
-def has_alpha(image: Image.Image) -> bool:
-    return image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
 def numbers(image: Image.Image, layout: str, name: str) -> tuple[np.ndarray, float]:

@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.data import datasets
-from sccore.data.decoding import faults, has_alpha
+from sccore.data.decoding import faults
 from sccore.data.images import SUFFIXES, image_files, read_image, read_mask
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
@@ -60,14 +60,15 @@ def fetch(name: str, out: Path | str | None = None, base: str = BASE, jobs: int 
     return _bring(items, out, jobs, f"fetching {name}", progress)
 
 
-def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Path | str | None = None, progress: bool = True) -> dict:
+def take(folder: Path | str, out: Path | str, name: str | None = None, progress: bool = True) -> dict:
     """Takes over images, and the masks beside them, from a user's folder: as links where the disk allows it, else as copies.
+
+    Masks lie in `masks` in the folder, or beside it if it is called images.
 
     Args:
         folder: searched with all folders inside; files that are not named as the data set's images are left alone.
         out: folder for `images/` and `masks/`.
         name: a known data set, which says how its images are named and hashed; without it every image is taken.
-        masks: folder of masks; `masks` in the folder, or beside it if it is called images, unless given.
 
     Returns:
         as :func:`fetch`; the number of images is not checked here.
@@ -77,7 +78,7 @@ def take(folder: Path | str, out: Path | str, name: str | None = None, masks: Pa
         raise InputError(f"{folder}: no such folder")
     pattern = re.compile(dataset.pattern if dataset else ".*", re.IGNORECASE)
     beside = (folder.parent if folder.name == "images" else folder) / "masks"
-    masks = Path(masks).expanduser() if masks else beside if beside.is_dir() else None
+    masks = beside if beside.is_dir() else None
     mates = {p.stem: p for p in image_files(masks)} if masks else {}
     others = {masks, Path(out) / "images", Path(out) / "masks"} - {folder}
     found = [
@@ -158,7 +159,7 @@ def _decoded(content: bytes, name: str, as_stored: bool) -> tuple[np.ndarray, bo
     """The image, and whether its file can be kept as it is: 8 bits a channel, nothing transparent, one frame."""
     image = read_image(io.BytesIO(content), name, as_stored)
     with faults(source := io.BytesIO(content), name), Image.open(source) as file:
-        plain = file.mode in ("1", "L", "P", "RGB") and not has_alpha(file) and getattr(file, "n_frames", 1) == 1
+        plain = file.mode in ("1", "L", "P", "RGB") and not file.has_transparency_data and getattr(file, "n_frames", 1) == 1
     return image, plain
 
 

@@ -57,21 +57,19 @@ class Entry(NamedTuple):
         return read_mask(io.BytesIO(data), size, f"mask of {self.name}") if self.mask else np.ones(size, bool)
 
 
-def entries(source: Path, masks: Path | str | None = None, alone: bool = False) -> list[Entry]:
+def entries(source: Path, alone: bool = False) -> list[Entry]:
     """What a folder or shard holds, sorted by name; no image is read yet.
 
     Args:
         source: with `images` and `masks` inside, or with images; a shard may have a folder around that.
-        masks: folder of masks of a folder of images.
         alone: leave masks aside.
 
     Raises:
         InputError: no such folder or shard, one that cannot be read, no images in it, an image without its mask.
     """
     if source.is_dir():
-        if masks is None and (source / "images").is_dir():
-            source, masks = source / "images", source / "masks"
-        return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(source, None if alone else masks)]
+        images, masks = (source / "images", source / "masks") if (source / "images").is_dir() else (source, None)
+        return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(images, None if alone else masks)]
     if not source.is_file():
         raise InputError(f"{source}: no such folder or shard")
     return _shard(source, alone)

@@ -96,7 +96,7 @@ def read_mask(source: Source, size: tuple[int, int], name: str | None = None) ->
         image, layout = decoding.picture(source, name)
         if image.size != (size[1], size[0]):
             raise InputError(f"{name}: mask is {image.width}x{image.height}, its image {size[1]}x{size[0]}")
-        if image.mode == "1" and not decoding.has_alpha(image):
+        if image.mode == "1" and not image.has_transparency_data:
             return np.array(image)
         values, white = decoding.numbers(image, layout, name) if decoding.is_deep(image) else (_grey(image, name), 255)
         return _text(values, white, name)
@@ -116,7 +116,7 @@ def _text(values, white, name):
 
 def _grey(image, name):
     """Grey levels of a mask, uint8 (H, W); what is transparent is 0."""
-    if image.mode == "L" and not decoding.has_alpha(image):
+    if image.mode == "L" and not image.has_transparency_data:
         return np.asarray(image)
     if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
         image = decoding.to_rgb(image, "", name)

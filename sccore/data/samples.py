@@ -1,8 +1,7 @@
-"""Images with their text masks: folders paired by file stem, tar shards, random crops."""
+"""Images with their text masks in memory: folders paired by file stem, tar shards."""
 
 import hashlib
 import io
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore.data.crops import Crops, extend
 from sccore.data.entries import Entry, entries
 from sccore.data.images import read_image
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
-
-COLOURS = 0xFFFFFF  # of a pixel's four bytes, the mask behind them; what inverts them
 
 
 @dataclass
@@ -66,7 +64,7 @@ class Samples:
         """Where each image's first pixel lies, and where the last image ends."""
         return np.cumsum([0] + [h * w for h, w in self.sizes])
 
-    def batches(self, *args, **kwargs) -> "Crops":
+    def batches(self, *args, **kwargs) -> Crops:
         return Crops(self, *args, **kwargs)
 
     def __len__(self):
@@ -82,15 +80,14 @@ class Samples:
         return (self[i] for i in range(len(self)))
 
 
-def load(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Samples:
+def load(*sources: Path | str, progress: bool = True) -> Samples:
     """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
 
-    A folder with `images` and `masks` inside is taken as such; of any other folder `masks` names the masks. Images
-    without masks get a mask of 1 everywhere. What cannot be read, image or mask, is reported and left out; an image that has no
-    mask where others have one is an error.
+    A folder with `images` and `masks` inside is taken as such. Images without masks get a mask of 1 everywhere. What cannot
+    be read, image or mask, is reported and left out; an image that has no mask where others have one is an error.
     """
     failed, digest = {}, hashlib.sha256()
-    listed = {source: entries(Path(source), masks) for source in sources}  # all, before any is read
+    listed = {source: entries(Path(source)) for source in sources}  # all, before any is read
 
     def items():
         for source, found in listed.items():
@@ -130,116 +127,8 @@ def nothing_in(sources: Iterable, failed: dict[str, str]) -> InputError:
     return InputError(f"no readable image in {', '.join(map(str, sources))}" + "".join(f": {why}" for why in list(failed.values())[:1]))
 
 
-class Batches(ABC):
-    """Where the batches of a training come from; the batch of a step depends on (seed, step) alone."""
-
-    device: str
-
-    @abstractmethod
-    def draw(self, step: int) -> Tensor:
-        """What the batch of a step is made of, on the host, always of the same shape."""
-
-    @abstractmethod
-    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch, where `drawn` lies: x (B, 3, S, S) float in [0, 1], mask (B, 1, S, S) in {0, 1}; nothing in it waits."""
-
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        return self.cut(self.draw(step).to(self.device))
-
-
-class Crops(Batches):
-    """Random crops of image and mask together, flipped left-right and up-down at random.
-
-    The batch of a step depends on (seed, step) alone, so that training can stop and go on anywhere. Pixels are put on
-    the device once; what a step draws is some numbers, and its batch is gathered on the device.
-
-    Args:
-        samples: what to crop from; images smaller than the crop are extended by their border.
-        size: of the square crops, pixels.
-        batch: crops a step.
-        seed: of the choice.
-        device: where the pixels are kept and the crops come out.
-        invert: share of the crops whose colours are inverted.
-        part: of the batch that this process takes, as a slice; all of it.
-    """
-
-    def __init__(
-        self,
-        samples: Samples,
-        size: int = 256,
-        batch: int = 8,
-        seed: int = 0,
-        device: str = "cpu",
-        invert: float = 0.0,
-        part: slice = slice(None),
-    ):
-        self.choice = Choice(np.array(samples.sizes), size, batch, seed, invert, part)
-        self.starts, self.device = samples.starts, device
-        self.pixels = samples.on(device)  # (pixels of all images,)
-        self.line = torch.arange(size, device=device)
-
-    def draw(self, step: int) -> Tensor:
-        """(B, 8), columns first pixel, height, width, top, left, flips, inverted."""
-        chosen = self.choice(step)
-        columns = (self.starts[chosen.index], *chosen.sizes.T, *chosen.corner.T, *chosen.flip.T, chosen.inverted)
-        return torch.from_numpy(np.stack(columns, axis=1).astype(np.int64))
-
-    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        start, height, width, top, left, upside_down, mirrored, inverted = drawn[..., None].unbind(1)  # (B, 1) each
-        along = lambda corner, flipped: corner + torch.where(flipped.bool(), self.line.flip(0), self.line)  # (B, size)
-        rows = start + torch.minimum(along(top, upside_down), height - 1) * width
-        columns = torch.minimum(along(left, mirrored), width - 1)
-        pixels = self.pixels[rows[:, :, None] + columns[:, None, :]]  # (B, size, size)
-        pixels = torch.where(inverted.bool()[..., None], pixels ^ COLOURS, pixels)
-        return unpack(pixels.view(torch.uint8).view(*pixels.shape, 4))
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Crops by their images: index (B,), sizes (B, 2) of these, corner (B, 2), flip (B, 2) of rows and columns, inverted (B,)."""
-
-    index: np.ndarray
-    sizes: np.ndarray
-    corner: np.ndarray
-    flip: np.ndarray
-    inverted: np.ndarray
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which crops a step takes from images of these sizes (n, 2); see :class:`Crops`."""
-
-    sizes: np.ndarray
-    size: int
-    batch: int
-    seed: int
-    invert: float
-    part: slice
-
-    def __call__(self, step: int) -> Chosen:
-        rng = np.random.default_rng((self.seed, step))
-        index = rng.integers(len(self.sizes), size=self.batch)
-        sizes = self.sizes[index]
-        corner = rng.integers(np.maximum(sizes - self.size, 0) + 1)
-        flip = rng.integers(2, size=(self.batch, 2), dtype=np.bool_)
-        inverted = rng.random(self.batch) < self.invert
-        return Chosen(*(a[self.part] for a in (index, sizes, corner, flip, inverted)))
-
-
-def unpack(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """uint8 (B, S, S, 4), red, green, blue and mask -> x (B, 3, S, S) in [0, 1], mask (B, 1, S, S)."""
-    four = pixels.permute(0, 3, 1, 2)
-    return four[:, :3].float() / 255, four[:, 3:].float()
-
-
-def extend(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image and mask repeated at the border up to at least size x size."""
-    bottom, right = (max(size - n, 0) for n in image.shape[:2])
-    return np.pad(image, ((0, bottom), (0, right), (0, 0)), "edge"), np.pad(mask, ((0, bottom), (0, right)), "edge")
-
-
 def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
-    """The central crop of every sample, in batches of (x, mask) as :class:`Crops` gives them."""
+    """The central crop of every sample, in batches of (x, mask) as :class:`sccore.data.crops.Crops` gives them."""
     pairs = []
     for image, mask in samples:
         image, mask = extend(image, mask, size)

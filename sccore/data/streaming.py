@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from sccore.data.crops import Batches, Choice, extend, unpack
 from sccore.data.entries import Entry, Piece, entries
-from sccore.data.samples import Batches, Choice, decoded, extend, nothing_in, unpack
+from sccore.data.samples import decoded, nothing_in
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 from sccore.utils.files import cached, replacing
@@ -58,12 +59,12 @@ class Stream:
         return StreamedCrops(self, *args, **kwargs)
 
 
-def stream(*sources: Path | str, masks: Path | str | None = None, progress: bool = True) -> Stream:
+def stream(*sources: Path | str, progress: bool = True) -> Stream:
     """The index of shards and folders, as :func:`sccore.data.samples.load` takes them; made once and kept, see :func:`sccore.utils.files.cached`.
 
     Making it reads and decodes every file, so that a damaged one is reported and left out now, as it is in memory.
     """
-    found = [entry for source in sources for entry in entries(Path(source), masks)]
+    found = [entry for source in sources for entry in entries(Path(source))]
     path = cached(f"{fingerprint(found)}.npz")
     if not path.exists():
         with replacing(path) as part, open(part, "wb") as file:
@@ -135,7 +136,7 @@ def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
 
 
 class StreamedCrops(Batches):
-    """Crops as :class:`sccore.data.samples.Crops` draws them, read ahead by threads; one a core, less this one."""
+    """Crops as :class:`sccore.data.crops.Crops` draws them, read ahead by threads; one a core, less this one."""
 
     def __init__(
         self,

@@ -73,20 +73,13 @@ def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
     return {"srcc": float(spearmanr(truth, score)[0]), "plcc": float(pearsonr(truth, score)[0]), "images": len(truth)}
 
 
-def held_out(
-    table: pd.DataFrame,
-    label: str = LABEL,
-    use: Iterable[int] = range(COUNT),
-    without: Iterable[str] = (),
-    folds: int = FOLDS,
-    seed: int = 0,
-) -> pd.Series:
+def held_out(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUNT), without: Iterable[str] = ()) -> pd.Series:
     """The score of every row by weights that saw none of its scene; of the types `without`, if any, which they saw nothing of."""
     names = sorted(table["scene"].unique())
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold = table["scene"].map({names[i]: place % folds for place, i in enumerate(order)})
+    order = np.random.default_rng(0).permutation(len(names))
+    fold = table["scene"].map({names[i]: place % FOLDS for place, i in enumerate(order)})
     excluded, scores = table["type"].isin(without), pd.Series(np.nan, table.index)
-    for number in range(folds):
+    for number in range(FOLDS):
         seen, rest = table[(fold != number) & ~excluded], table[(fold == number) & (excluded | (not without))]
         scores[rest.index] = fit(seen, label, use).score(rest[FEATURES].to_numpy())
     return scores

@@ -24,13 +24,13 @@ MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality
 
 
-def curve(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp") -> pd.DataFrame:
-    """Mean rate and quality over the images at each lambda: a table (points, [rate, metric]), rate ascending.
+def curve(frame: pd.DataFrame, metric: str = "psnr") -> pd.DataFrame:
+    """Mean rate and quality over the images at each lambda: a table (points, [bpp, metric]), rate ascending.
 
     Images without this metric (no text, too small) are left out; all others must be there at every lambda.
     """
-    rates, qualities = _tables(frame, metric, rate)
-    return pd.DataFrame({rate: rates.mean(), metric: qualities.mean()}).sort_values(rate)
+    rates, qualities = _tables(frame, metric)
+    return pd.DataFrame({"bpp": rates.mean(), metric: qualities.mean()}).sort_values("bpp")
 
 
 def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp") -> float:
@@ -104,16 +104,16 @@ def _area(x, y, low, high):
     return up_to(high) - up_to(low)
 
 
-def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr", rate: str = "bpp") -> float:
+def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr") -> float:
     """The rate at which a curve has a quality, between its points as in BD-rate (PCHIP of the logarithm of rate)."""
     from scipy.interpolate import PchipInterpolator
 
-    if fault := _fault(points[rate], points[metric]):
+    if fault := _fault(points["bpp"], points[metric]):
         raise InputError(f"no rate at {quality:.2f}: the curve {fault}")
     low, high = points[metric].min(), points[metric].max()
     if not low <= quality <= high:
         raise InputError(f"no rate at {quality:.2f}: the curve goes from {low:.2f} to {high:.2f}")
-    return float(np.exp(PchipInterpolator(points[metric], np.log(points[rate]))(quality)))
+    return float(np.exp(PchipInterpolator(points[metric], np.log(points["bpp"]))(quality)))
 
 
 def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> float:
@@ -125,9 +125,7 @@ def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> f
     return max(0.0, float((highs.min() - lows.max()) / ((highs - lows).min() or 1)))
 
 
-def compare(
-    anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", resamples: int = 1000, seed: int = 0
-) -> dict:
+def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", resamples: int = 1000, seed: int = 0) -> dict:
     """BD-rate of one codec against another on the same images, in percent, and how sure it is.
 
     Returns:
@@ -137,17 +135,17 @@ def compare(
         per_image_low, per_image_high: that mean's interval over the images which have one;
         refused: {name: reason} of images that have none.
     """
-    tables = [_tables(frame, metric, rate) for frame in (anchor_frame, test_frame)]
+    tables = [_tables(frame, metric) for frame in (anchor_frame, test_frame)]
     names = tables[0][0].index
     if unmatched := names.symmetric_difference(tables[1][0].index).tolist():
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
         raise InputError(f"not measured with both codecs: {few}")
     values = (np.stack(pair).astype(np.float64).tobytes() for pair in tables)  # (2, images, points) each: rates, qualities
-    return _compare(tuple(names), *values, metric, rate, resamples, seed) | {}
+    return _compare(tuple(names), *values, metric, resamples, seed) | {}
 
 
 @lru_cache(maxsize=512)  # a page asks for the same two curves more than once
-def _compare(names, anchor, test, metric, rate, resamples, seed):
+def _compare(names, anchor, test, metric, resamples, seed):
     values = [np.frombuffer(content).reshape(2, len(names), -1) for content in (anchor, test)]
 
     def means(draws):
@@ -158,13 +156,13 @@ def _compare(names, anchor, test, metric, rate, resamples, seed):
     def over(images):
         """The BD-rate over some images, or the reason why it has none."""
         try:
-            return bd_rate(*curves(images), metric, rate)
+            return bd_rate(*curves(images), metric)
         except InputError as error:
             return str(error)
 
-    curves = lambda images: [dict(zip((rate, metric), mean)) for (mean,) in means([images])]
+    curves = lambda images: [dict(zip(("bpp", metric), mean)) for (mean,) in means([images])]
     everyone = np.arange(len(names))
-    whole = bd_rate(*curves(everyone), metric, rate)
+    whole = bd_rate(*curves(everyone), metric)
     each = {name: over([i]) for i, name in enumerate(names)}
     own = np.array([value for value in each.values() if not isinstance(value, str)])
     low, high, count = bootstrap(lambda draws: bd_rates(*means(draws)), len(names), resamples, seed)
@@ -202,7 +200,7 @@ def between(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") 
     return compare(of_codec(frame, anchor), of_codec(frame, codec), metric)
 
 
-def _tables(frame, metric, rate):
+def _tables(frame, metric):
     """Rates and qualities, a table (images, points) each."""
     codecs = ", ".join(sorted(set(frame["codec"])))
     if "," in codecs:
@@ -210,7 +208,7 @@ def _tables(frame, metric, rate):
     measured = frame if metric == "psnr" else frame.dropna(subset=[metric])  # which every image has, but exact ones
     if measured.empty:
         raise InputError(f"{codecs}: no image has {metric}")
-    rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in (rate, metric))
+    rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in ("bpp", metric))
     if gaps := qualities.index[qualities.isna().any(axis=1)].tolist():
         raise InputError(
             f"{codecs}: not measured at every point of the curve: {', '.join(gaps)} (the PSNR of an exact picture is infinite)"

@@ -35,7 +35,6 @@ def evaluate_detector(
     held_back: bool = False,
     out: Path | str | None = None,
     progress: bool = True,
-    command: str | None = None,
 ) -> dict:
     """Measure a detector on a folder of pages STEM.png and their words STEM.json; what cannot be read is under "failed".
 
@@ -54,7 +53,7 @@ def evaluate_detector(
     if held_back:
         pairs = pairs[: len(kept)]
     finder = masks.load(detector, weights)
-    record = _record(folder, finder, detector, scale, command)
+    record = _record(folder, finder, detector, scale)
     record["dataset"] |= {"words_sha256": _words_hash(pairs), "part": "held back" if held_back else "all"}
 
     def rows(path, missing):
@@ -75,8 +74,6 @@ def evaluate_stability(
     codecs: Sequence[str] = ("jpeg",),
     qualities: Sequence[int] | None = None,
     out: Path | str | None = None,
-    progress: bool = True,
-    command: str | None = None,
 ) -> dict:
     """Measure how a detector's masks change when the images are compressed: a row an image, codec and quality.
 
@@ -94,7 +91,7 @@ def evaluate_stability(
         raise InputError(skipped[0])
     points = [{"codec": codec.name, "quality": quality} for codec in here for quality in qualities or codec.qualities]
     finder = masks.load(detector, weights)
-    record = _record(folder, finder, detector, scale, command)
+    record = _record(folder, finder, detector, scale)
     by_name = {codec.name: codec for codec in here}
 
     def rows(path, missing):
@@ -106,10 +103,10 @@ def evaluate_stability(
             after = masks.mask(codec.decode(stream, image.shape[:2]), finder, scale)
             yield point | {"bpp": 8 * len(stream) / before.size} | overlap(after, before)
 
-    return _filled(record, pair(folder), points, rows, out, progress)
+    return _filled(record, pair(folder), points, rows, out)
 
 
-def _filled(record, pairs, points, rows, out, progress):
+def _filled(record, pairs, points, rows, out, progress=True):
     record = records.resume(record, out, SUBJECT, COUNTS)
     return records.sweep(record, {path.name: path for _, path, _ in pairs}, points, rows, out, progress)
 
@@ -161,9 +158,9 @@ def total(rows: Iterable[dict]) -> dict:
     return result
 
 
-def _record(folder, finder, detector, scale, command):
+def _record(folder, finder, detector, scale):
     what = {"detector": detector, "label": finder.label, "weights": finder.weights, "scale": scale, "images": []}
-    return what | surroundings(folder, command)
+    return what | surroundings(folder)
 
 
 def _words_hash(pairs):

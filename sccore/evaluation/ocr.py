@@ -137,7 +137,7 @@ def paragraphs(mask: np.ndarray) -> list[tuple[tuple[int, int, int, int], float]
     typical = float(np.median(parts[:, cv2.CC_STAT_HEIGHT]))
     kernel = np.ones((round(0.7 * typical) | 1, round(typical) | 1), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), kernel), connectivity=4)
-    of_part = labels[_inside(labels, mask, parts)]
+    of_part = labels[_inside(mask, parts)]
     found = []
     for label in range(1, count):
         left, top, width, height = stats[label, :4].tolist()
@@ -145,7 +145,7 @@ def paragraphs(mask: np.ndarray) -> list[tuple[tuple[int, int, int, int], float]
     return found
 
 
-def _inside(labels, mask, parts):
+def _inside(mask, parts):
     """A pixel of each part, as an index (rows, columns); its first row has one."""
     rows = parts[:, cv2.CC_STAT_TOP]
     columns = [left + int(np.argmax(mask[row, left : left + width])) for row, left, width in parts[:, [1, 0, 2]]]

@@ -4,6 +4,7 @@ What a table of codecs is drawn from: measurements, the records that they stand 
 which image could not be read. A record is a file of :mod:`sccore.evaluation.records`; a run that was killed goes on where it stopped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,17 +127,22 @@ def _measure(models, classical, images, masks, folder, detector):
         evaluate(load_model(path), images, masks, out=folder / f"{name}.json", name=name)
 
 
+def of_folder(folder: Path, wanted: Callable[[str], bool]) -> tuple[list[dict], dict[str, list[dict]], dict[str, str]]:
+    """Of the wanted codecs' records in a folder: all rows, the records without them, and what is wrong with which image."""
+    rows, records, failed = [], {}, {}
+    for path in sorted(folder.glob("*.json")):
+        if wanted(codec := (record := load_record(path))["codec"]):
+            rows += [{"codec": codec} | row for row in record.pop("images")]
+            records.setdefault(codec, []).append(record)
+            failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
+    return rows, records, failed
+
+
 def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     """What a folder of records holds, without the variants of one model; or the codecs that are named."""
     folder = folder.resolve()
-    frame, records, failed = load_dataset(folder), {}, {}
-    for path in sorted(folder.glob("*.json")):
-        record = load_record(path)
-        del record["images"]
-        records.setdefault(record["codec"], []).append(record)
-        failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
-    variants = {run.codec for run in RUNS if run.variant}
-    records = {codec: own for codec, own in records.items() if (codec in codecs if codecs else codec not in variants)}
+    frame, variants = load_dataset(folder), {run.codec for run in RUNS if run.variant}
+    _, records, failed = of_folder(folder, lambda codec: codec in codecs if codecs else codec not in variants)
     frame = frame[frame["codec"].isin(records)]
     if not records:
         raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {relative(folder)}")

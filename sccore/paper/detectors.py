@@ -71,9 +71,9 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
     )
 
 
-def price_of_scale(dataset: str = "textdet", name: str = "craft", larger: str = "craft-1.5") -> str:
-    """What a detector finds on enlarged images beside native ones, and what that costs; a sentence."""
-    measured = records(dataset)
+def price_of_scale(dataset: str = "textdet") -> str:
+    """What CRAFT finds on enlarged images beside native ones, and what that costs; a sentence."""
+    measured, name, larger = records(dataset), "craft", "craft-1.5"
     if not {name, larger} <= measured.keys():
         return f"`{name}` beside `{larger}`: {MISSING}."
     native, enlarged = (total(measured[key]["images"]) for key in (name, larger))

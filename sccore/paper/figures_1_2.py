@@ -182,14 +182,13 @@ def prior_inputs(page: Page, stages: Stages, places: Places, decoded: float, pri
 
 
 @styled
-def enhancement(models: dict[str, SliceEntropyModel], site: str = "sem_a.0") -> Figure:
+def enhancement(models: dict[str, SliceEntropyModel]) -> Figure:
     """Fig. 2: the inside of a SEM, from the prior to the scaled and shifted features; a panel a model.
 
     Args:
         models: {title: SFTIP}; with sem="nesft" it is FEM and NESFT, with "sft" the condition block and SFT.
-        site: one with a single transform that is fed by a branch's first stage.
     """
-    panels = {}
+    site, panels = "sem_a.0", {}  # a single transform, fed by a branch's first stage
     for title, model in models.items():
         stages = trace(model)
         panels[title] = short(model.fem), stages[stages[site].features], stages[site]

@@ -88,7 +88,7 @@ def draw(pictures: Pictures, coded: dict[str, list[Coded]]) -> Figure:
 
 
 def _caption(coded):
-    return f"{title(coded.codec).removesuffix(' (variable rate)')}\n{coded.bpp:.3f} bpp, {coded.psnr:.2f} dB"
+    return f"{title(coded.codec)}\n{coded.bpp:.3f} bpp, {coded.psnr:.2f} dB"
 
 
 def numbers(coded: dict[str, list[Coded]]) -> str:

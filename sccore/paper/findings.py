@@ -72,9 +72,9 @@ def beside_classical() -> list[str]:
     return said
 
 
-def beside_lossless(lmbda: float = LAMBDAS[2], dataset: str = "samples") -> list[str]:
-    """On how many pictures the learned file is larger than lossless WebP, and which these are."""
-    own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
+def beside_lossless() -> list[str]:
+    """On how many samples the learned file is larger than lossless WebP, and which these are."""
+    own, exact, lmbda = of_codec(measured(), DEFAULT), lossless.sizes(), LAMBDAS[2]
     if own.empty or exact.empty:
         return [MISSING]
     rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]

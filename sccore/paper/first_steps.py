@@ -1,7 +1,6 @@
 """How fast WACNN learns in its first steps, by its start and by its optimiser, as benchmarks/first_steps.py recorded it."""
 
-import json
-
+from sccore.evaluation.records import load_json
 from sccore.paper.tables import MISSING
 from sccore.utils import paths
 
@@ -9,7 +8,7 @@ from sccore.utils import paths
 def record() -> dict:
     """The record; without one it has no runs."""
     path = paths.RESULTS / "speed" / "first-steps.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"runs": []}
+    return load_json(path) if path.exists() else {"runs": []}
 
 
 def by_start() -> list[dict]:

@@ -82,27 +82,27 @@ def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[st
     return place / "images", place / "masks", about
 
 
-def by_page(metric: str = "psnr", dataset: str = PAGES, codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
+def by_page(metric: str = "psnr") -> pd.DataFrame:
     """A row a page that has a BD-rate of its own: name, bd_rate, text, word_height; empty without records."""
-    frame = measured(dataset)
-    if not {codec, anchor} <= set(frame["codec"]):
+    frame = measured(PAGES)
+    if not {CODEC, ANCHOR} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", *X])
-    found = between(frame, codec, anchor, metric)["per_image"]
-    about = of_codec(frame, codec).groupby("name")[list(X)].first()
+    found = between(frame, CODEC, ANCHOR, metric)["per_image"]
+    about = of_codec(frame, CODEC).groupby("name")[list(X)].first()
     return about.assign(bd_rate=pd.Series(found)).dropna().reset_index()
 
 
-def samples_by_text(metric: str = "psnr", codec: str = CODEC, anchor: str = ANCHOR) -> pd.DataFrame:
+def samples_by_text(metric: str = "psnr") -> pd.DataFrame:
     """The same for the samples, whose share of text is that of their masks."""
     frame = measured("samples")
-    if not {codec, anchor} <= set(frame["codec"]):
+    if not {CODEC, ANCHOR} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
-    found = between(frame, codec, anchor, metric)["per_image"]
+    found = between(frame, CODEC, ANCHOR, metric)["per_image"]
     share = lambda name: float((read_image(paths.SAMPLES / "masks" / f"{Path(name).stem}.png")[..., 0] > 127).mean())
     return pd.DataFrame([{"name": name, "bd_rate": value, "text": share(name)} for name, value in found.items()])
 
 
-def correlation(table: pd.DataFrame, x: str, resamples: int = 2000, seed: int = 0) -> str:
+def correlation(table: pd.DataFrame, x: str) -> str:
     """Spearman's rank correlation of the BD-rate with x and its 95 % interval (bootstrap over images), in words."""
     from scipy.stats import pearsonr, rankdata
 
@@ -114,7 +114,7 @@ def correlation(table: pd.DataFrame, x: str, resamples: int = 2000, seed: int = 
         with warnings.catch_warnings(action="ignore"):  # a draw of equal values has none
             return pearsonr(*np.moveaxis(rankdata(values[draws], axis=1), 2, 0), axis=1).statistic
 
-    low, high, _ = bootstrap(spearman, len(values), resamples, seed)
+    low, high, _ = bootstrap(spearman, len(values), 2000)
     whole, low, high = (number(value, "+.2f") for value in (spearman(np.arange(len(values))[None])[0], low, high))
     return f"rank correlation {whole} ({low} to {high}), {len(table)} images"
 
@@ -134,9 +134,9 @@ def scatter(tables: dict[str, pd.DataFrame], x: str) -> Figure:
     return figure
 
 
-def other_mask_rows(dataset: str = PAGES) -> list[tuple[str, str, str]]:
+def other_mask_rows() -> list[tuple[str, str, str]]:
     """The masks that were measured, as `tables_2_5.intervals` takes them: (label, codec, the model told the truth)."""
-    there = set(measured(dataset)["codec"])
+    there = set(measured(PAGES)["codec"])
     return [(what, f"{CODEC}-told-{name}", CODEC) for name, what in tables_2_5.OTHER_MASKS.items() if f"{CODEC}-told-{name}" in there]
 
 

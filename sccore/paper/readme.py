@@ -85,14 +85,14 @@ def crop(
     return figure
 
 
-def coded_crop(name: str = "windows", left: int = 800, top: int = 400, size: tuple[int, int] = (320, 128)) -> Callable:
-    """A function (codec, setting) -> that crop of `size` (W, H), coded as an image of its own, and its bytes and PSNR in words.
+def coded_crop() -> Callable:
+    """A function (codec, setting) -> a crop of a sample, coded as an image of its own, and its bytes and PSNR in words.
 
     It gives None for a codec that is not installed here.
     """
-    image = read_image(paths.SAMPLES / "images" / f"{name}.png")
-    mask = read_mask(paths.SAMPLES / "masks" / f"{name}.png", image.shape[:2])
-    image, mask = (equal_rate.cut(layer, left, top, *size) for layer in (image, mask))
+    image = read_image(paths.SAMPLES / "images" / "windows.png")
+    mask = read_mask(paths.SAMPLES / "masks" / "windows.png", image.shape[:2])
+    image, mask = (equal_rate.cut(layer, left=800, top=400, width=320, height=128) for layer in (image, mask))
 
     def picture(codec: str, setting: float) -> tuple[np.ndarray, str] | None:
         if classical := CODECS.get(codec):

@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sccore.evaluation.records import load_json, recorded, trained
+from sccore.evaluation.records import recorded, trained
+from sccore.paper import speed
 from sccore.paper.tables import paper_numbers, table
 from sccore.utils import paths
 
@@ -38,14 +39,14 @@ def said(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def speeds(pattern: str) -> list[dict]:
-    """Records of data/results/speed, the latest last."""
-    return sorted(map(load_json, (paths.RESULTS / "speed").glob(pattern)), key=lambda record: record["date"])
+def speeds(kind: str) -> list[dict]:
+    """Records of :func:`sccore.paper.speed.records`, the latest last."""
+    return sorted(speed.records(kind), key=lambda record: record["date"])
 
 
 def coding(action: str) -> list[Time]:
     """The command for one screenshot, from start to end."""
-    return [Time(statistics.median(r["seconds"]["chosen"][action]), r["machine"]) for r in speeds("coding-*.json")]
+    return [Time(statistics.median(r["seconds"]["chosen"][action]), r["machine"]) for r in speeds("coding")]
 
 
 def measuring(codecs: Iterable[str], dataset: str = "samples") -> list[Time]:
@@ -72,7 +73,7 @@ def paper_size() -> list[Time]:
 
 def at_speed(crops: int, model: str, preset: str) -> list[Time]:
     """So many crops at the recorded speed of a model."""
-    rows = [(row, record) for record in speeds("training-*.json") for row in record["rows"]]
+    rows = [(row, record) for record in speeds("training") for row in record["rows"]]
     return [
         Time(crops / row["images_s"], record["machine"], "computed")
         for row, record in rows

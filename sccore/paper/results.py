@@ -42,29 +42,29 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 
-def classical(frame: pd.DataFrame, anchor: str = "bpg", dataset: str = "samples") -> str:
-    """The classical codecs of a table: settings, range of mean rate and PSNR, BD-rate against one of them."""
+def classical(frame: pd.DataFrame, anchor: str = "bpg") -> str:
+    """The classical codecs of a table of the samples: settings, range of mean rate and PSNR, BD-rate against one of them."""
     rows = [
-        [f"`{codec}`", recorded(codec, dataset).get("settings"), *_spans(of_codec(frame, codec)), bd_rate_cell(frame, codec, anchor)]
+        [f"`{codec}`", recorded(codec).get("settings"), *_spans(of_codec(frame, codec)), bd_rate_cell(frame, codec, anchor)]
         for codec in CODECS
         if len(of_codec(frame, codec))
     ]
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
-def beside_classical(sets: dict[str, pd.DataFrame], codec: str = DEFAULT) -> str:
-    """BD-rate of a codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
+def beside_classical(sets: dict[str, pd.DataFrame]) -> str:
+    """BD-rate of our codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
     rows = [
-        [style.title(name), *(bd_rate_cell(frame, codec, name) for frame in sets.values())]
+        [style.title(name), *(bd_rate_cell(frame, DEFAULT, name) for frame in sets.values())]
         for name in CODECS
         if any(len(of_codec(frame, name)) for frame in sets.values())
     ]
-    return table([f"`{codec}` against", *sets], rows)
+    return table([f"`{DEFAULT}` against", *sets], rows)
 
 
-def beside_lossless(dataset: str = "samples", codec: str = DEFAULT) -> str:
-    """What the codec's files take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
-    own, exact = of_codec(measured(dataset), codec), lossless.sizes(dataset)
+def beside_lossless() -> str:
+    """What the codec's files of the samples take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
+    own, exact = of_codec(measured(), DEFAULT), lossless.sizes()
     if own.empty or exact.empty:
         return MISSING
     rates = own.pivot(index="name", columns="lmbda", values="bpp")
@@ -92,12 +92,12 @@ def _spans(own):
     return [f"{means[column]['min']:.{digits}f} – {means[column]['max']:.{digits}f}" for column, digits in (("bpp", 3), ("psnr", 2))]
 
 
-def by_measure(codecs: list[str], anchor: str = BASELINE) -> str:
-    """BD-rate against `anchor` by picture and by text-region PSNR, on the samples and on the validation screens."""
-    chosen = lambda frame: frame[frame["codec"].isin([*codecs, anchor])]
+def by_measure(codecs: list[str]) -> str:
+    """BD-rate against the baseline by picture and by text-region PSNR, on the samples and on the validation screens."""
+    chosen = lambda frame: frame[frame["codec"].isin([*codecs, BASELINE])]
     sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
     rows = [
-        [f"`{codec}`", *(bd_rate_cell(own, codec, anchor, metric) for own in sets.values() for metric in ("psnr", "psnr_text"))]
+        [f"`{codec}`", *(bd_rate_cell(own, codec, BASELINE, metric) for own in sets.values() for metric in ("psnr", "psnr_text"))]
         for codec in codecs
     ]
     return table(["codec", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)

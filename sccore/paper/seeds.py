@@ -16,9 +16,9 @@ from sccore.training.plan import RUNS, Planned
 from sccore.utils import paths
 
 
-def runs(folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> list[Planned]:
+def runs(folder: Path = paths.CHECKPOINTS) -> list[Planned]:
     """Finished variable-rate runs with start, steps and loss of the baseline, whose held-out losses can be compared."""
-    first = next(run for run in RUNS if run.name == baseline)
+    first = next(run for run in RUNS if run.name == BASELINE)
     return [
         run
         for run in RUNS
@@ -46,21 +46,21 @@ def seed(run: Planned) -> int:
     return run.change.get("seed", 0)
 
 
-def anchor(run: Planned, baseline: str = BASELINE) -> str:
+def anchor(run: Planned) -> str:
     """The baseline that was trained with the seed of this run."""
-    return baseline + f"-seed{seed(run)}" * bool(seed(run))
+    return BASELINE + f"-seed{seed(run)}" * bool(seed(run))
 
 
-def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
+def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     """Seed, held-out loss, rate and PSNR of each run, and its BD-rate against the baseline of the same seed.
 
     Args:
         frame: measurements of a data set; runs that are not among them have no BD-rate.
     """
-    known = {run.name for run in runs(folder, baseline)}
+    known = {run.name for run in runs(folder)}
     rows = []
-    for run in runs(folder, baseline):
-        last, own = held_out(run.name, folder), anchor(run, baseline)
+    for run in runs(folder):
+        last, own = held_out(run.name, folder), anchor(run)
         loss = held_out(own, folder)["val_loss"] if own in known else None
         gain = change(last["val_loss"], loss) if loss is not None and run.name != own else None
         rates = [None, None] if run.name == own else [bd_rate_cell(frame, run.name, own, metric) for metric in ("psnr", "psnr_text")]
@@ -80,9 +80,9 @@ def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str 
     return table(head, rows)
 
 
-def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: str = BASELINE) -> str:
+def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
     """What another seed changes in each model that was trained twice, in loss and in BD-rate of a model against its twin."""
-    known = {run.name: run for run in runs(folder, baseline)}
+    known = {run.name: run for run in runs(folder)}
     parts = []
     for name, run in known.items():
         twin = name.removesuffix(f"-seed{seed(run)}")
@@ -95,8 +95,8 @@ def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS, baseline: st
     return "Another seed alone changes " + "; ".join(parts) + "." if parts else f"Runs with another seed: {MISSING}."
 
 
-def count(frame: pd.DataFrame, codec: str, baseline: str = BASELINE) -> int:
-    """With how many seeds both codecs were measured."""
+def count(frame: pd.DataFrame, codec: str) -> int:
+    """With how many seeds a codec and the baseline were measured."""
     there = set(frame["codec"])
     suffixes = {f"-seed{seed(run)}" * bool(seed(run)) for run in RUNS if run.name.startswith(codec)}
-    return sum({codec + suffix, baseline + suffix} <= there for suffix in suffixes)
+    return sum({codec + suffix, BASELINE + suffix} <= there for suffix in suffixes)

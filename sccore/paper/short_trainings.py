@@ -78,16 +78,16 @@ def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, m
         return str(error)
 
 
-def by_seed(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL) -> str:
-    """BD-rate of the runs of a codec against the other's with the same seed, of all together, and what a seed alone moves."""
+def by_seed(frame: pd.DataFrame) -> str:
+    """BD-rate of the runs of SFTIP against its control's with the same seed, of all together, and what a seed alone moves."""
     metrics = "psnr", "psnr_text"
     rows = [
-        [seed, *(bd_rate_cell(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric) for metric in metrics)]
-        for seed in seeds_of(frame, codec, anchor)
+        [seed, *(bd_rate_cell(frame, f"{FULL}-seed{seed}", f"{CONTROL}-seed{seed}", metric) for metric in metrics)]
+        for seed in seeds_of(frame, FULL, CONTROL)
     ]
     if rows:
-        rows.append(["all, interval over images and seeds", *(pooled_cell(frame, codec, anchor, metric) for metric in metrics)])
-    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, codec, anchor))))
+        rows.append(["all, interval over images and seeds", *(pooled_cell(frame, FULL, CONTROL, metric) for metric in metrics)])
+    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, FULL, CONTROL))))
 
 
 def by_chance(frame: pd.DataFrame, *codecs: str) -> str:
@@ -101,14 +101,14 @@ def by_chance(frame: pd.DataFrame, *codecs: str) -> str:
     return f"The same model ({same}) with another seed differs by up to {picture:.1f} % in the picture and {text:.1f} % in text regions."
 
 
-def chance(dataset: str = CHANCE) -> str:
+def chance() -> str:
     """Those with several seeds: what they were, and :func:`by_seed`."""
-    frame = complete(measured(dataset))
+    frame = complete(measured(CHANCE))
     if frame.empty:
         return MISSING
-    losses = [load_record(path)["held_out_loss"] for path in (paths.RESULTS / dataset).glob("*.json")]
+    losses = [load_record(path)["held_out_loss"] for path in (paths.RESULTS / CHANCE).glob("*.json")]
     (first, *_), last = losses[0], [loss[-1] for loss in losses]
-    what = f"{described(dataset)} All begin with the weights that the long trainings began with."
+    what = f"{described(CHANCE)} All begin with the weights that the long trainings began with."
     what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
     return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
 

@@ -1,8 +1,8 @@
 """Tables of the page on speed, one a machine's record in data/results/speed."""
 
-import json
 import statistics
 
+from sccore.evaluation.records import load_json
 from sccore.paper.drawing.style import title
 from sccore.paper.tables import paper_numbers, table
 from sccore.utils import paths
@@ -12,7 +12,7 @@ NONE = "No time is recorded yet."
 
 def records(kind: str) -> list[dict]:
     """What the files of a kind hold, `speed/KIND-MACHINE.json`."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((paths.RESULTS / "speed").glob(f"{kind}-*.json"))]
+    return list(map(load_json, sorted((paths.RESULTS / "speed").glob(f"{kind}-*.json"))))
 
 
 def captioned(name: str, caption: str, head: list[str], rows: list[list], below: str = "") -> str:

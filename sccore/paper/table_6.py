@@ -13,12 +13,13 @@ import pandas as pd
 from sccore.codecs import classical
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import relative
-from sccore.evaluation.records import load_record, of_codec
+from sccore.evaluation.records import of_codec, to_numbers
 from sccore.paper import table_1
-from sccore.paper.benchmark import Benchmark
+from sccore.paper.benchmark import Benchmark, of_folder
 from sccore.paper.drawing import style
 from sccore.paper.drawing.html import trace, traced_table
 from sccore.paper.tables import BASELINE, MISSING, number, paper_numbers
+from sccore.training.plan import weights_of
 from sccore.utils import paths
 
 FOLDER = paths.RESULTS / "samples"
@@ -56,16 +57,8 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
 
     The same files measured by further metrics, in a record of their own, add their columns.
     """
-    rows, records, failed = [], {}, {}
-    for path in sorted(folder.glob("*.json")):
-        if (record := load_record(path))["codec"] not in codecs:
-            continue
-        rows += [{"codec": record["codec"]} | row for row in record.pop("images")]
-        records.setdefault(record["codec"], []).append(record)
-        failed |= {fault["name"]: fault["error"] for fault in record.get("failed", [])}
-    frame = pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *metrics.ALWAYS])
-    numbers = frame.columns.difference(["codec", "name"])
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    rows, records, failed = of_folder(folder, lambda codec: codec in codecs)
+    frame = to_numbers(pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *metrics.ALWAYS]))
     files = frame.columns.intersection(["codec", "name", "lmbda", "quality", "bytes"]).tolist()
     frame = frame.groupby(files, dropna=False, as_index=False).first()
     missing = {codec: f"not recorded; {command(codec, dataset, folder)}" for codec in codecs if codec not in records}
@@ -74,8 +67,7 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
 
 def weights(codec: str) -> Path | None:
     """The file of a learned codec's weights, shipped or trained here; None if there is none."""
-    places = paths.CHECKPOINTS / f"{codec}.safetensors", paths.RUNS / codec / "model.safetensors"
-    return next((path for path in places if path.exists()), None)
+    return next((path for path in weights_of(codec) if path.exists()), None)
 
 
 def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
@@ -84,7 +76,7 @@ def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
     if codec in classical.CODECS:
         return f"`python -m sccore anchors --codec {codec} --images {dataset} --out {out} {also}`"
     path = weights(codec)
-    file = relative(path or paths.RUNS / codec / "model.safetensors")
+    file = relative(path or weights_of(codec)[1])
     train = "" if path else f"`python -m sccore suite --only {codec}` trains it, then "
     return train + f"`python -m sccore evaluate --checkpoint {file} --name {codec} --images {dataset} --out {out}/{codec}.json {also}`"
 

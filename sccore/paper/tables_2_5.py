@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
 from sccore.paper.tables import bd_rate_cell, compared, number, paper_numbers, table
@@ -90,7 +89,8 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
         validation: folder with images/ and masks/ of held-out screens, or nothing.
     """
     from sccore.data.samples import load
-    from sccore.training.suite import Suite, run_suite
+    from sccore.training.suite import Suite
+    from sccore.training.workers import run_suite
     from sccore.utils import device
 
     if names := lacking(tables):
@@ -121,9 +121,9 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
 
 
-def other_masks(dataset: str = "pages") -> str:
-    """The full model told other masks than the true one, against itself told the truth: BD-rate by picture and text."""
-    frame = measured(dataset)
+def other_masks() -> str:
+    """The full model told other masks than the true one, on rendered pages, against itself told the truth: BD-rate by picture and text."""
+    frame = measured("pages")
     rows = [
         [f"`{name}`", what, *(bd_rate_cell(frame, f"{FULL}-told-{name}", FULL, metric) for metric in ("psnr", "psnr_text"))]
         for name, what in OTHER_MASKS.items()
@@ -155,9 +155,7 @@ def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dic
     for metric, colour, shift in (("psnr", "#D55E00", -0.13), ("psnr_text", "#0072B2", 0.13)):
         label = {"psnr": "picture", "psnr_text": "text regions"}[metric]
         for i, (_, codec, anchor) in enumerate(rows):
-            try:
-                found = between(frame, codec, anchor, metric)
-            except (InputError, IndexError, ValueError):
+            if isinstance(found := compared(frame, codec, anchor, metric), str):
                 continue  # not recorded, or no BD-rate: the line stays empty and the table says why
             axes.plot([found["low"], found["high"]], [i + shift] * 2, color=colour)
             axes.plot(found["bd_rate"], i + shift, "o", color=colour, label=label)

@@ -104,7 +104,6 @@ def load(path: Path | str | None = None, device: str = "cpu") -> CRAFT:
     return fold(net.eval()).requires_grad_(False).to(device, memory_format=torch.channels_last)
 
 
-@torch.inference_mode()
 def score_maps(net: CRAFT, image: np.ndarray, area: int = AREA) -> tuple[np.ndarray, np.ndarray]:
     """Region and affinity of an image, float32 (H'/2, W'/2), where H' and W' are H and W up to multiples of 32.
 
@@ -113,12 +112,4 @@ def score_maps(net: CRAFT, image: np.ndarray, area: int = AREA) -> tuple[np.ndar
     Args:
         image: uint8 (H, W, 3), RGB.
     """
-    height, width = inference.padded(image)
-    maps = np.empty((2, height // 2, width // 2), np.float32)
-    for x, (top, left), keep in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with inference.autocast(x.device):
-            scores = net(x)[0].float().cpu().numpy()  # (2, h/2, w/2)
-        y0, y1, x0, x1 = (n // 2 for n in keep)
-        top, left = top // 2, left // 2
-        maps[:, top + y0 : top + y1, left + x0 : left + x1] = scores[:, y0:y1, x0:x1]
-    return maps[0], maps[1]
+    return tuple(inference.maps(net, image, 2, 2, MEAN, STD, area))

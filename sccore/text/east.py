@@ -196,9 +196,9 @@ def loss(output: Tensor, target: tuple[Tensor, ...]) -> dict[str, Tensor]:
     return {"loss": dice + entropy + iou + 10 * angle, "score": dice, "geometry": iou}
 
 
-def decode(output: np.ndarray, stride: int, threshold: float = SCORE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def decode(output: np.ndarray, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """An answer (6, h, w) to its cells' rectangles: sides (n, 5), scores (n,), cells (n, 2) as (y, x)."""
-    cells = np.argwhere(output[0] > math.log(threshold / (1 - threshold)))
+    cells = np.argwhere(output[0] > math.log(SCORE / (1 - SCORE)))
     score, top, bottom, left, right, angle = output[:, cells[:, 0], cells[:, 1]]
     u, v = (right - left) / 2, (bottom - top) / 2  # from the cell to the middle, along the sides
     x = cells[:, 1] * stride + np.cos(angle) * u + np.sin(angle) * v
@@ -228,18 +228,9 @@ def words(output: np.ndarray, stride: int) -> np.ndarray:
     return quads[suppress(sides, scores, touching(quads, size), OVERLAP)]
 
 
-@torch.inference_mode()
 def answer(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:
     """The network's answer for an image, float32 (6, h, w), made by tiles of at most `area` pixels."""
-    height, width = inference.padded(image)
-    s = net.stride
-    maps = np.empty((6, height // s, width // s), np.float32)
-    for x, (top, left), keep in inference.tiles(image, next(net.parameters()).device, MEAN, STD, area):
-        with inference.autocast(x.device):
-            part = net(x)[0].float().cpu().numpy()
-        y0, y1, x0, x1 = (n // s for n in keep)
-        maps[:, top // s + y0 : top // s + y1, left // s + x0 : left // s + x1] = part[:, y0:y1, x0:x1]
-    return maps
+    return inference.maps(net, image, 6, net.stride, MEAN, STD, area)
 
 
 def find_words(net: EAST, image: np.ndarray, area: int = inference.AREA) -> np.ndarray:

@@ -49,6 +49,24 @@ def tiles(
             yield x, (top, left), (y0 - top, y1 - top, x0 - left, x1 - left)
 
 
+@torch.inference_mode()
+def maps(net: nn.Module, image: np.ndarray, channels: int, stride: int, mean: tuple, std: tuple, area: int = AREA) -> np.ndarray:
+    """What a network that gives `channels` maps at a stride says of an image, put together from its tiles.
+
+    Returns:
+        float32 (channels, H'/stride, W'/stride), where H' and W' are H and W up to multiples of STEP.
+    """
+    height, width = padded(image)
+    whole = np.empty((channels, height // stride, width // stride), np.float32)
+    for x, (top, left), keep in tiles(image, next(net.parameters()).device, mean, std, area):
+        with autocast(x.device):
+            part = net(x)[0].float().cpu().numpy()  # (channels, h/stride, w/stride)
+        y0, y1, x0, x1 = (n // stride for n in keep)
+        top, left = top // stride, left // stride
+        whole[:, top + y0 : top + y1, left + x0 : left + x1] = part[:, y0:y1, x0:x1]
+    return whole
+
+
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the machine computes it natively."""
     return torch.autocast(device.type, torch.bfloat16, enabled=native_bf16(device))

@@ -52,9 +52,9 @@ class Head(nn.Module):
 class RRD(nn.Module):
     """The network: the first four stages of VGG-16, narrow, and a head on each of the last two."""
 
-    def __init__(self, widths: tuple[int, ...] = (8, 16, 32, 64), features: int = 6):
+    def __init__(self):
         super().__init__()
-        a, b, c, d = widths
+        a, b, c, d, features = 8, 16, 32, 64, 6
         pool = nn.MaxPool2d(2)
         self.fine = nn.Sequential(*stage(3, a, 2), pool, *stage(a, b, 2), pool, *stage(b, c, 3))
         self.coarse = nn.Sequential(pool, *stage(c, d, 3))

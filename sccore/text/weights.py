@@ -50,7 +50,7 @@ class Detector:
         if path.suffix == ".pth" and name == "east":
             net = module(name).load_published(path)
         else:
-            net, self.meta = load(name, path)
+            net, _ = load(name, path)
         self.net = fold(net).requires_grad_(False).to(device.best(), memory_format=torch.channels_last)
         self.weights = file_hash(path)
 

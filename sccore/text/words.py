@@ -25,7 +25,7 @@ def read_words(path: Path | str) -> list[dict]:
     """The words of STEM.json; InputError if it is missing or something else."""
     try:
         words = json.loads(Path(path).read_text(encoding="utf-8"))
-        np.array([word["box"] for word in words], np.float32).reshape(-1, 4)
+        boxes(words)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError):
@@ -33,15 +33,14 @@ def read_words(path: Path | str) -> list[dict]:
     return words
 
 
-def quads(words: list[dict]) -> np.ndarray:
-    """The boxes of words as quads, float32 (N, 4, 2), clockwise from the upper left."""
-    x0, y0, x1, y1 = np.array([word["box"] for word in words], np.float32).reshape(-1, 4).T
-    return np.stack([x0, y0, x1, y0, x1, y1, x0, y1], 1).reshape(-1, 4, 2)
+def boxes(words: list[dict]) -> np.ndarray:
+    """The boxes of words, float32 (n, 4), each (x0, y0, x1, y1)."""
+    return np.array([word["box"] for word in words], np.float32).reshape(-1, 4)
 
 
 def oracle(words: list[dict], size: tuple[int, int]) -> np.ndarray:
     """The mask of a detector that knows: the boxes of words, filled as every detector's are; bool (H, W)."""
-    return masks.fill(quads(words), size)
+    return masks.fill(upright(boxes(words)), size)
 
 
 def by_hash(stems: list[str]) -> list[str]:
@@ -67,7 +66,7 @@ class Pages:
         for path in tqdm(paths, desc="reading pages", unit="page", disable=not progress):
             self.images.append(read_image(path))
             words = read_words(path.with_suffix(".json"))
-            self.boxes.append(np.array([word["box"] for word in words], np.float32).reshape(-1, 4))
+            self.boxes.append(boxes(words))
             digest.update(path.read_bytes() + path.with_suffix(".json").read_bytes())
         self.sha256 = digest.hexdigest()
 

@@ -1,9 +1,9 @@
 """Training: one loop for every model (Section 4.1), which can be killed at any moment and goes on exactly."""
 
-import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,9 +12,10 @@ from sccore.codecs.checkpoint import save_model
 from sccore.data.samples import Samples, centre_crops, load
 from sccore.hyperprior import Hyperprior
 from sccore.training.begin import Data
+from sccore.training.ending import ENDED
 from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
-from sccore.training.recipe import Recipe, check, jsonable
+from sccore.training.recipe import Recipe, check
 from sccore.training.run import Run
 from sccore.utils import files
 from sccore.utils.allocator import keep_memory
@@ -23,7 +24,6 @@ from sccore.utils.files import replacing
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 LOG_EVERY = 10  # steps; and all of the first ten
-ENDED: list[BaseException] = []  # what a signal has raised, see end_at_signals
 
 
 def fit(
@@ -66,22 +66,6 @@ def alone(out: Path | str, ranks: Ranks = ALONE):
     """
     with files.alone(out, out, "trains there; wait for it or choose another folder") if ranks.first else nullcontext():
         yield
-
-
-def end_at_signals():
-    """Ctrl-C and SIGTERM end a training, with the codes that a shell knows and no half-written file.
-
-    What is raised while Python finalises an object is dropped; so the loop looks for it, too.
-    """
-
-    ENDED.clear()
-
-    def end(number, frame):
-        ENDED.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
-        raise ENDED[0]
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
 
 
 def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
@@ -145,7 +129,7 @@ class Training:
         self.identity = {
             "engine": ENGINE,
             "spec": model.spec,
-            "recipe": jsonable(recipe),
+            "recipe": asdict(recipe),
             "lmbda": lmbda,
             "data": data.sha256,
             "start": [stage["sha256"] for stage in model.meta.get("history", [])],
@@ -222,7 +206,7 @@ class Training:
             lambdas=model.lambdas,
             steps=run.step,
             seconds=round(run.seconds),
-            recipe=jsonable(self.recipe),
+            recipe=asdict(self.recipe),
             bf16=run.bf16,
             data=self.data.sha256,
             images=len(self.data),

@@ -15,6 +15,7 @@ from sccore.utils.device import native_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a x + b x^3 + c x^5 drives singular values to around 1
 ITERATIONS = 5
+MOMENTUM = 0.95
 
 
 def matrices(model: nn.Module) -> list[nn.Parameter]:
@@ -77,8 +78,8 @@ class Muon(torch.optim.Optimizer):
     rate that is a tensor is read there too. All matrices of one shape are worked on as one batch.
     """
 
-    def __init__(self, params: list[nn.Parameter], lr: float | Tensor, momentum: float = 0.95):
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(self, params: list[nn.Parameter], lr: float | Tensor):
+        super().__init__(params, {"lr": lr})
         self.found_inf = torch.zeros(())
         self.batches = []  # of every group: (parameters of one shape, their momenta (B, m, n))
         for group in self.param_groups:
@@ -105,13 +106,13 @@ class Muon(torch.optim.Optimizer):
             bad = self.found_inf.to(device)
             good = 1 - bad
             for params, momenta in batches:
-                self.move(params, momenta, bad.bool(), good * (1 - group["momentum"]), good * group["lr"], group["momentum"])
+                self.move(params, momenta, bad.bool(), good * (1 - MOMENTUM), good * group["lr"])
 
-    def move(self, params: list[nn.Parameter], momenta: Tensor, bad: Tensor, share: Tensor, lr: Tensor, momentum: float):
+    def move(self, params: list[nn.Parameter], momenta: Tensor, bad: Tensor, share: Tensor, lr: Tensor):
         """All matrices of one shape; `share` of the gradients goes into their momenta. Both it and lr are 0 if `bad`."""
         grads = torch.stack([as_matrix(p.grad) for p in params]).float()  # (B, m, n)
         grads = torch.where(bad, 0, grads)
         momenta.lerp_(grads, share)
         _, m, n = momenta.shape
-        update = orthogonal(grads.lerp(momenta, momentum)) * (lr * max(1, m / n) ** 0.5)
+        update = orthogonal(grads.lerp(momenta, MOMENTUM)) * (lr * max(1, m / n) ** 0.5)
         torch._foreach_sub_(params, [as_kernel(u, p.shape) for u, p in zip(update, params)])

@@ -69,10 +69,14 @@ class Planned:
         return replace(FROM_KLT if self.start is None else COMPANION, **self.change)
 
 
+def weights_of(name: str) -> tuple[Path, Path]:
+    """Where the weights of a run lie: those that travel with the repository, and those that were trained here."""
+    return paths.CHECKPOINTS / f"{name}.safetensors", paths.RUNS / name / "model.safetensors"
+
+
 def codec_of(path: Path) -> str | None:
     """What the weights of a planned run, in data/checkpoints or data/runs, are called in figures; None for others."""
-    places = lambda run: (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors")
-    return next((run.codec for run in RUNS if path.resolve() in map(Path.resolve, places(run))), None)
+    return next((run.codec for run in RUNS if path.resolve() in map(Path.resolve, weights_of(run.name))), None)
 
 
 FIXED = tuple(LAMBDAS[i] for i in (1, 3, 2, 0, 4))

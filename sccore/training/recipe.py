@@ -1,6 +1,6 @@
 """Recipes: how a model is trained, the paper's (Section 4.1) and the companion's."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sccore.utils.errors import InputError
@@ -51,10 +51,6 @@ def short(trained: bool, lr: float = 0.0, **changes) -> Recipe:
     """A recipe of minutes: small steps from trained weights, large ones from the KLT start; `lr` in their stead if not 0."""
     usual = replace(COMPANION, lr=3e-5, invert=0.0) if trained else FROM_KLT
     return replace(usual, lr=lr or usual.lr, min_lr=0.0, warmup=20, validate_every=50, **changes)
-
-
-def jsonable(recipe: Recipe) -> dict:
-    return asdict(recipe)
 
 
 def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):

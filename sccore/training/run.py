@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sccore.data.samples import Batches
+from sccore.data.crops import Batches
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate_distortion
 from sccore.sem import TRANSFORMS
+from sccore.training.halves import Halves
 from sccore.training.muon import Muon, matrices
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe
@@ -52,7 +53,7 @@ class Run:
     """Model, optimisers and counters of a training run.
 
     Args:
-        crops: where the batches come from, such as :class:`sccore.data.samples.Crops`.
+        crops: where the batches come from, such as :class:`sccore.data.crops.Crops`.
         lmbda: of a fixed-rate model.
         bf16: autocast of the transforms.
         graph: whether a step is captured on CUDA, see :mod:`sccore.training.replay`.
@@ -216,40 +217,6 @@ class Run:
             self.done.fill_(self.step)
         if self.halves:
             self.halves.take_weights()
-
-
-class Halves(torch.nn.Module):
-    """A model whose transforms compute with bfloat16 copies of their kernels, made at once instead of one by one.
-
-    Autocast would cast every kernel and every gradient by itself, a thousand small operators a step. The model's own
-    weights stay in float32 and are what the optimisers move.
-    """
-
-    def __init__(self, model: Hyperprior):
-        super().__init__()
-        layers = (torch.nn.Conv2d, torch.nn.ConvTranspose2d, torch.nn.Linear)
-        inside = [(n, m) for n, m in model.named_modules() if isinstance(m, layers) and n.split(".")[0] in (*TRANSFORMS, "h_a")]
-        named = {f"{n}.{k}": p for n, m in inside for k, p in m.named_parameters()}
-        self.model, self.whole = [model], list(named.values())  # in a list: not a part of this module
-        self.copies = {n: p.detach().bfloat16().requires_grad_() for n, p in named.items()}
-
-    def forward(self, *args, **kwargs) -> dict:
-        for copy in self.copies.values():
-            copy.grad = None
-        return torch.func.functional_call(self.model[0], self.copies, args, kwargs)
-
-    @torch.no_grad()
-    def give_gradients(self):
-        """Gradients of the copies, in float32, to the model's weights."""
-        gradients = [copy.grad for copy in self.copies.values()]
-        for weight in self.whole:
-            weight.grad = torch.empty_like(weight)
-        torch._foreach_copy_([weight.grad for weight in self.whole], gradients)
-
-    @torch.no_grad()
-    def take_weights(self):
-        """The copies follow the model's weights."""
-        torch._foreach_copy_(list(self.copies.values()), self.whole)
 
 
 def on_the_way(drawn: Tensor, device: str) -> Tensor:

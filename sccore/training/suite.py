@@ -2,33 +2,21 @@
 
 What is finished lies in data/checkpoints and data/results and travels with the repository; what is begun lies in
 data/runs. A run is done when its weights have the steps, recipe and start that the plan asks for and every data set at
-hand has a complete record of them. Workers take the next run that is ready and hold a lock on its folder, which the
-system releases however they end.
+hand has a complete record of them. :mod:`sccore.training.workers` does what is ready.
 """
 
-import multiprocessing
-import os
 import shutil
-import signal
-import sys
-import threading
-import time
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from sccore.codecs.checkpoint_files import read_header
 from sccore.data.images import image_files
 from sccore.evaluation.records import load_record
-from sccore.training.plan import RUNS, Planned
-from sccore.training.recipe import jsonable
+from sccore.training.plan import RUNS, Planned, weights_of
 from sccore.utils import paths
-from sccore.utils.errors import InputError, OtherRun
-from sccore.utils.files import file_hash, holder, lock, replacing
-
-GRACE = 60.0  # seconds after the budget, for the last checkpoint
-START = "fork" if sys.platform == "linux" else "spawn"  # of a worker; forked ones share the images, others get a copy each
+from sccore.utils.errors import OtherRun
+from sccore.utils.files import file_hash, replacing
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,7 @@ class Suite:
 
         Measured weights that do not travel are known by the records, and their path is None then; but not where the run was asked for.
         """
-        for path in (paths.CHECKPOINTS / f"{run.name}.safetensors", paths.RUNS / run.name / "model.safetensors"):
+        for path in weights_of(run.name):
             if path.exists() and self.fits(run, meta := read_header(path)["meta"]):
                 return {**meta, "path": path, "sha256": file_hash(path)}
         if run.ships or not run.measured or run.name in self.only:
@@ -66,7 +54,7 @@ class Suite:
 
     def fits(self, run: Planned, meta: dict) -> bool:
         """Whether weights are what the plan asks for: recipe, all of its steps, and the start, if that is at hand."""
-        if meta.get("recipe") != jsonable(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
+        if meta.get("recipe") != asdict(run.recipe) or meta.get("steps", 0) < run.recipe.steps:
             return False
         began = [stage["sha256"] for stage in meta.get("history", [])[-1:]]
         if not run.start:
@@ -114,7 +102,8 @@ class Suite:
 
     def keep(self, run: Planned, trained: dict):
         """Copies what travels with the repository out of the run's folder; an installed package is left as it is."""
-        log, weights = paths.RUNS / run.name / "log.csv", paths.RUNS / run.name / "model.safetensors"
+        _, weights = weights_of(run.name)
+        log = weights.with_name("log.csv")
         if trained["path"] == weights and not paths.INSTALLED:
             for source in (log, weights) if run.ships else (log,):
                 with replacing(paths.CHECKPOINTS / f"{run.name}{source.suffix}") as part:
@@ -180,15 +169,6 @@ def named(name: str) -> Planned:
     return next(run for run in RUNS if run.name == name)
 
 
-def held_by(run: Planned) -> str:
-    """Who works in a run's folder, if anybody does."""
-    folder = paths.RUNS / run.name
-    if not folder.is_dir():
-        return ""
-    with lock(folder) as free:
-        return "" if free else holder(folder)
-
-
 def record_path(dataset: str, run: Planned) -> Path:
     return paths.RESULTS / dataset / f"{run.name}.json"
 
@@ -205,77 +185,3 @@ def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
     points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
     same = record["checkpoint"]["sha256"] == digest and record.get("coded_with", {}).get("mask") == run.coded_with
     return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
-
-
-def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1) -> None:
-    """Does what is ready, `jobs` runs side by side, until everything is done or the time is over.
-
-    On a processor each has a process and the images are shared; on a GPU one process takes a step of each in turn, and
-    the device overlaps them. Ends by itself when nothing is left that could be done here.
-    """
-    deadline = time.monotonic() + 60 * minutes
-    for run in RUNS:
-        if who := held_by(run):
-            print(f"note: {run.name}: {who} is at work on it; it is left to that one", file=sys.stderr)
-    if suite.device != "cpu":
-        if work(suite, samples, validation, deadline, together=jobs):
-            raise InputError("a run failed, its error is above; the others are kept")
-        return
-    context = multiprocessing.get_context(START)
-    shared = (suite, samples, validation, deadline, jobs)
-    processes = [context.Process(target=worker, args=(i, *shared)) for i in range(jobs)]
-    for process in processes:
-        process.start()
-    try:
-        for process in processes:
-            process.join(max(0, deadline + GRACE - time.monotonic()))
-    finally:
-        for process in processes:
-            process.terminate()
-            process.join()
-    if any(process.exitcode not in (0, -signal.SIGTERM) for process in processes):
-        raise InputError("a run failed, its error is above; the others are kept")
-
-
-def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int):
-    """One of several processes at work on the plan."""
-    import torch
-
-    from sccore.utils.device import cores
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
-    threading.Thread(target=die_with_parent, daemon=True).start()
-    torch.set_num_threads(max(1, cores() // jobs))
-    sys.exit(len(work(suite, samples, validation, deadline, position=index)) > 0)
-
-
-def work(suite: Suite, samples, validation, deadline: float, together: int = 1, position: int = 0) -> set[str]:
-    """Takes the next runs that are ready, `together` at a time; waits while others are at work on what the rest begins with.
-
-    Returns the names of those that failed.
-    """
-    failed: set[str] = set()
-    asked = [run for run in RUNS if not suite.only or run.name in suite.only]
-    open_runs = lambda: [run for run in asked if run.name not in failed and suite.state(run)[0] not in ("done", "waiting")]
-    while (left := deadline - time.monotonic()) > 0 and (ready := open_runs()):
-        with ExitStack() as locks:
-            mine = []
-            for run in ready:
-                alike = not mine or (run.start, run.recipe.batch) == (mine[0].start, mine[0].recipe.batch)
-                if alike and len(mine) < together and locks.enter_context(lock(paths.RUNS / run.name)):
-                    mine += [run] if suite.state(run)[0] not in ("done", "waiting") else []
-            if mine:
-                try:
-                    suite.do(mine, samples, validation, left / 60, position)
-                except InputError as error:
-                    failed |= {run.name for run in mine}
-                    print(f"error: {', '.join(run.name for run in mine)}: {error}", file=sys.stderr)
-        if not mine:
-            time.sleep(1)
-    return failed
-
-
-def die_with_parent():
-    """Ends this process when its parent is gone, however that ended."""
-    multiprocessing.parent_process().join()
-    os._exit(1)

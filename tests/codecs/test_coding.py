@@ -14,7 +14,7 @@ import sccore
 from sccore.cli import command_line
 from sccore.codecs import coding, container, sci, webp
 from sccore.codecs.checkpoint_files import DEFAULT
-from sccore.codecs.coding import text_mask
+from sccore.codecs.inputs import text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.data.images import Picture
 from sccore.text import craft_weights, masks

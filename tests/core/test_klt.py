@@ -7,7 +7,8 @@ import torch
 
 from sccore import klt
 from sccore.codecs.zoo import create_model
-from sccore.data.samples import Crops, load
+from sccore.data.crops import Crops
+from sccore.data.samples import load
 from sccore.presets import PRESETS
 from sccore.training import fit
 from sccore.training.begin import begin

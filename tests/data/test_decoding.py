@@ -290,3 +290,10 @@ def test_alpha_is_kept_of_every_kind(tmp_path, mode):
     assert (flat.rgb[:, 3:] == 255).all()
     image.convert("RGB").save(tmp_path / "y.png")
     assert images.read_picture(tmp_path / "y.png").alpha is None
+
+
+def test_alpha_of_a_palette_is_kept():
+    """As DDS files have it; Pillow writes none."""
+    header = struct.pack("<4s7I44x8I20x", b"DDS ", 124, 0x1007, 1, 2, 2, 0, 0, 32, 0x20, 0, 8, 0, 0, 0, 0)
+    picture = images.read_picture(io.BytesIO(header + bytes([9, 8, 7, 255, 6, 5, 4, 100]).ljust(1024, b"\0") + bytes([1, 0])), "x.dds")
+    assert picture.rgb.tolist() == [[[6, 5, 4], [9, 8, 7]]] and picture.alpha.tolist() == [[100, 255]]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from sccore.data.crops import Crops
 from sccore.data.images import pair, read_image
-from sccore.data.samples import Crops, Samples, load
+from sccore.data.samples import Samples, load
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 

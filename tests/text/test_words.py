@@ -91,6 +91,6 @@ def test_words_are_read_or_refused(tmp_path):
             with pytest.raises(InputError, match="a.json"):
                 words.read_words(path)
     path.write_text(json.dumps([{"text": "x", "box": [1, 2, 3, 4]}]), encoding="utf-8")
-    assert words.quads(words.read_words(path)).tolist() == [[[1, 2], [3, 2], [3, 4], [1, 4]]]
+    assert words.boxes(words.read_words(path)).tolist() == [[1, 2, 3, 4]]
     with pytest.raises(InputError, match="b.json"):
         words.read_words(tmp_path / "b.json")

@@ -14,7 +14,8 @@ import torch
 from programs import Program
 
 import sccore
-from sccore.data.samples import Crops, load
+from sccore.data.crops import Crops
+from sccore.data.samples import load
 from sccore.loss import rate_distortion
 from sccore.training.fit import Recipe, Training, fit, together
 from sccore.training.log import COLUMNS
@@ -264,7 +265,7 @@ def test_a_damaged_state_is_one_line(samples, tmp_path, damage):
 FULL = """
 import resource, sys, torch, sccore
 from pathlib import Path
-from sccore.data.samples import Crops, load
+from sccore.data.samples import load
 from sccore.training.fit import fit
 from sccore.training.recipe import Recipe
 from sccore.utils.errors import InputError

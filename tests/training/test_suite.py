@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from sccore.codecs import checkpoint, checkpoint_files, starts
 from sccore.codecs.models import MODELS
 from sccore.codecs.zoo import create_model
 from sccore.evaluation.records import load_record
-from sccore.training import plan, suite
+from sccore.training import plan, suite, workers
 from sccore.training.recipe import Recipe, check
 from sccore.utils import paths
 from sccore.utils.files import file_hash, lock
@@ -27,15 +28,15 @@ import sys
 from dataclasses import replace
 from sccore import klt
 from sccore.cli import command_line
-from sccore.training import fit, plan, suite
+from sccore.training import fit, plan, suite, workers
 klt.STEPS = 2
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
-suite.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
+suite.RUNS = workers.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
 train = fit.fit
 fit.fit = lambda *a, **k: train(*a, **k, save_every=0.3)
 if __name__ == "__main__":
-    suite.START, *data = sys.argv[1:]
+    workers.START, *data = sys.argv[1:]
     sys.exit(command_line.main(["suite", "--budget", "30m", "--jobs", "2", "--device", "cpu", "--data", *data]))
 """
 
@@ -50,7 +51,7 @@ def project(tmp_path):
     return tmp_path
 
 
-def start(project, method=suite.START):
+def start(project, method=workers.START):
     (project / "tiny.py").write_text(TINY, encoding="utf-8")
     return Program(project / "tiny.py", method, str(project / "data" / "samples"), SCCORE_ROOT=str(project))
 
@@ -172,7 +173,7 @@ def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
         model = create_model(**planned.spec)
         if source:
             starts.warm_start(model, source)
-        meta = {"recipe": suite.jsonable(planned.recipe), "steps": planned.recipe.steps} | meta
+        meta = {"recipe": asdict(planned.recipe), "steps": planned.recipe.steps} | meta
         path = paths.CHECKPOINTS / f"{planned.name}.safetensors" if planned.ships else paths.RUNS / planned.name / "model.safetensors"
         return checkpoint.load_model(checkpoint.save_model(model, path, **meta))
 
@@ -197,7 +198,7 @@ def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setattr(suite.Suite, "state", lambda self, run: ("done" if run.name in done else "ready", ""))
     monkeypatch.setattr(suite.Suite, "do", lambda self, runs, *a: (asked.append([r.name for r in runs]), done.update(asked[-1])))
     with lock(tmp_path / "sftip-sft"):
-        suite.work(job, None, None, time.monotonic() + 0.5, together=3)
+        workers.work(job, None, None, time.monotonic() + 0.5, together=3)
     assert asked == [["wacnn-seed1", "sftip-seed1", "sftip-mse"], ["cheng2020-base"]]
 
 

@@ -17,7 +17,7 @@ from sccore.utils.errors import InputError
 
 
 @styled
-def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:
+def rd_curves(frame: pd.DataFrame, metric: str = "psnr", log_rate: bool = False) -> Figure:
     """Rate-distortion curves, means over a data set's images, one line a codec (Fig. 5-7).
 
     Args:
@@ -36,8 +36,8 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_
     codecs = sorted(images.index, key=rank)
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for codec, colour in zip(codecs, colours(codecs)):
-        _line(axes, bd_rate.curve(frame[frame["codec"] == codec], metric, rate), codec, colour, metric, rate)
-    axes.set(xlabel=LABELS[rate], ylabel=LABELS[metric])
+        _line(axes, bd_rate.curve(frame[frame["codec"] == codec], metric), codec, colour, metric)
+    axes.set(xlabel=LABELS["bpp"], ylabel=LABELS[metric])
     if log_rate:
         axes.set_xscale("log")
         plain_log(axes.xaxis)
@@ -54,21 +54,21 @@ def curves(points: dict[str, pd.DataFrame], metric: str = "psnr") -> Figure:
     """Curves that are means already, as :func:`sccore.evaluation.curve_files.read_all` gives them; nobody knows whether of the same images."""
     figure, axes = plt.subplots(figsize=(5.6, 3.9))
     for (codec, own), colour in zip(points.items(), colours(list(points))):
-        _line(axes, own, codec, colour, metric, "bpp")
+        _line(axes, own, codec, colour, metric)
     axes.set(xlabel="bpp", ylabel=LABELS.get(metric, metric))
     axes.legend()
     return figure
 
 
-def _line(axes, points, codec, colour, metric, rate):
+def _line(axes, points, codec, colour, metric):
     line = "o-" if base(codec) == codec else "s--"  # one model a lambda: the colour of the one for all, dashed
-    axes.plot(points[rate], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
+    axes.plot(points["bpp"], points[metric], line if len(points) > 1 else line[0], color=colour, label=title(codec))
 
 
-def drawn(frame: pd.DataFrame, metric: str = "psnr", rate: str = "bpp", log_rate: bool = False) -> Figure:
+def drawn(frame: pd.DataFrame, metric: str = "psnr", log_rate: bool = False) -> Figure:
     """`rd_curves`, or `nothing` with the reason where there is nothing to draw."""
     try:
-        return rd_curves(frame, metric, rate, log_rate)
+        return rd_curves(frame, metric, log_rate)
     except InputError as error:
         return nothing(str(error))
 
@@ -144,10 +144,10 @@ def linear_bound(record: dict, widths: dict[str, int], reached: dict[str, float]
 
 
 @styled
-def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figure:
+def priors(image: np.ndarray, mask: np.ndarray) -> Figure:
     """What the encoder is told (Eq. 5-6): the image, its text mask M, the Laplacian g and the external prior g'.
 
-    g and g' are means over the colour channels, on one scale; `kind` is that of `priors.laplacian`.
+    g and g' are means over the colour channels, on one scale.
     """
     import torch
 
@@ -155,66 +155,19 @@ def priors(image: np.ndarray, mask: np.ndarray, kind: str = "magnitude") -> Figu
 
     x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
     M = torch.from_numpy(mask)[None, None].float()  # (1, 1, H, W)
-    g, guided = laplacian(x, kind)[0].mean(0), external_prior(x, M, kind=kind)[0].mean(0)  # (H, W)
+    g, guided = laplacian(x)[0].mean(0), external_prior(x, M)[0].mean(0)  # (H, W)
     top = max(float(np.quantile(g.abs(), 0.995)), 1 / 255)  # at least a step of 8 bits
-    if kind == "magnitude":
-        tone, scale = f"white 0, black {top:.2g}", {"cmap": "gray_r", "vmin": 0, "vmax": top}
-    else:
-        tone, scale = f"red −{top:.2g}, blue {top:.2g}", {"cmap": "RdBu", "vmin": -top, "vmax": top}
+    scale = {"cmap": "gray_r", "vmin": 0, "vmax": top}
     panels = {
         "image x": (image, {}),
         "text mask M": (mask, {"cmap": "gray", "vmin": 0, "vmax": 1}),
-        f"structural prior g, {kind} (Eq. 5)\n{tone}": (g, scale),
+        f"structural prior g (Eq. 5)\nwhite 0, black {top:.2g}": (g, scale),
         "external prior g′ (Eq. 6)\nsame scale": (guided, scale),
     }
     wide = image.shape[1] >= image.shape[0]
     figure, axes = image_axes(image.shape, *((2, 2) if wide else (1, 4)))
     for one, (label, (picture, options)) in zip(axes.flat, panels.items()):
         one.imshow(picture, **options)
-        one.set_title(label)
-    return figure
-
-
-@styled
-def bits(image: np.ndarray, bits_map: np.ndarray) -> Figure:
-    """Where the bits go: the estimated bits of y at each latent position, over the image in grey.
-
-    Args:
-        bits_map: (h, w), one value for 16x16 pixels, as `codec.estimate` returns it; may reach over the border.
-    """
-    height, width = image.shape[:2]
-    figure, axes = image_axes(image.shape, 1, 1, width=7)
-    axes = axes.item()
-    axes.imshow(255 - (255 - image.mean(2)) * 0.3, cmap="gray", vmin=0, vmax=255)
-    top = float(np.quantile(bits_map, 0.995)) or 1.0
-    extent = (0, 16 * bits_map.shape[1], 16 * bits_map.shape[0], 0)
-    opacity = 0.8 * np.sqrt(np.clip(bits_map / top, 0, 1))
-    axes.imshow(bits_map, cmap="YlOrRd", vmin=0, vmax=top, alpha=opacity, extent=extent, interpolation="nearest")
-    axes.set(xlim=(0, width), ylim=(height, 0), title=f"{bits_map.sum() / (height * width):.3f} bpp for y")
-    scale = plt.cm.ScalarMappable(plt.Normalize(0, top), "YlOrRd")
-    figure.colorbar(scale, ax=axes, shrink=0.8, label="bits for 16×16 pixels", extend="max")
-    return figure
-
-
-@styled
-def comparison(original: np.ndarray, coded: dict[str, tuple[np.ndarray, float]], box: tuple[int, int, int, int] | None = None) -> Figure:
-    """Crops side by side: the original and each codec's decoded image, with the whole image's bpp and PSNR.
-
-    Args:
-        coded: {codec: (decoded image, bpp)}.
-        box: the crop (left, top, width, height) in pixels; the middle of the image unless given.
-    """
-    left, top, width, height = box or _middle(original)
-    crops = {"original": original} | {
-        f"{title(codec)}\n{bpp:.3f} bpp, {metrics.psnr(original, decoded):.2f} dB": decoded for codec, (decoded, bpp) in coded.items()
-    }
-    columns = min(len(crops), 3)
-    rows = -(-len(crops) // columns)
-    figure, axes = image_axes((height, width), rows, columns)
-    for one in axes.flat[len(crops) :]:
-        one.remove()
-    for one, (label, picture) in zip(axes.flat, crops.items()):
-        one.imshow(picture[top : top + height, left : left + width])
         one.set_title(label)
     return figure
 
@@ -238,9 +191,3 @@ def decoded(pictures: dict[str, tuple[np.ndarray, np.ndarray, int]], size: tuple
             one.imshow(picture[part])
             one.set_title(label)
     return figure
-
-
-def _middle(image, width=320, height=200):
-    """A box of that size in the middle of the image, or all of a smaller one."""
-    width, height = min(width, image.shape[1]), min(height, image.shape[0])
-    return (image.shape[1] - width) // 2, (image.shape[0] - height) // 2, width, height

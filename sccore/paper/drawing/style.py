@@ -55,13 +55,7 @@ CODECS = {  # name in records: name in figures, colour
 }
 SPARE = ("#56B4E9", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#D55E00")  # of names not in CODECS, in order
 SECOND = tuple(map(to_hex, color_sequences["tab20b"]))  # where those are used up
-LABELS = {
-    "bpp": "bpp (real file)",
-    "bpp_estimated": "bpp (estimate)",
-    "psnr": "PSNR [dB], 8-bit RGB",
-    "psnr_text": "text-region PSNR [dB], 8-bit RGB",
-    "ms_ssim": "MS-SSIM",
-}
+LABELS = {"bpp": "bpp (real file)", "psnr": "PSNR [dB], 8-bit RGB", "psnr_text": "text-region PSNR [dB], 8-bit RGB", "ms_ssim": "MS-SSIM"}
 
 
 def styled(draw):
