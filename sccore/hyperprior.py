@@ -110,6 +110,12 @@ class Hyperprior(nn.Module, ABC):
         level = np.interp(np.log(lmbda), np.log(self.lambdas), np.arange(len(self.lambdas)))
         return torch.tensor(level, device=device)
 
+    def fits(self, x: Tensor):
+        """Refuses images (B, 3, H, W) of other sides than the multiples of `stride`."""
+        if x.shape[-2] % self.stride or x.shape[-1] % self.stride:
+            size = f"{x.shape[-1]}x{x.shape[-2]}"
+            raise InputError(f"a model takes sides that are multiples of {self.stride}, not {size}; sccore.encode takes any")
+
     def forward(self, x: Tensor, mask: Tensor | None = None, lmbda: Tensor | float | None = None, level: Tensor | None = None) -> dict:
         """CompressAI's convention: {"x_hat": (B, 3, H, W), "likelihoods": {"y", "z"}}, and y_hat beside them.
 
@@ -119,6 +125,7 @@ class Hyperprior(nn.Module, ABC):
             lmbda: the rate of a variable-rate model, scalar or (B,).
             level: in its stead its position among the model's rates, (B,) float64, already on the device.
         """
+        self.fits(x)
         y, z = self.analysis(x, mask)
         level = self.level(lmbda, x.device) if level is None else level
         with torch.autocast(x.device.type, enabled=False):  # what is coded is never in bfloat16
@@ -128,6 +135,7 @@ class Hyperprior(nn.Module, ABC):
     @torch.no_grad()
     def compress(self, x: Tensor, mask: Tensor | None = None, lmbda: float | None = None) -> dict:
         """{"strings": [[y of each image], [z of each image]], "shape": size of z}."""
+        self.fits(x)
         y, z = self.analysis(x, mask)
         level = self.level(lmbda, x.device)
         pairs = [self.encode_latents(y[i : i + 1], z[i : i + 1], level) for i in range(len(x))]

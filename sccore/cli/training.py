@@ -61,11 +61,13 @@ def train(a) -> int:
 
 
 def train_detector(a) -> int:
+    from sccore.evaluation.records import alone
     from sccore.text.training import train
     from sccore.utils.device import chosen
 
-    device = chosen(a.device)
-    print(json.dumps(train(a.detector, a.data, a.out, steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence, device=device)))
+    options = dict(steps=a.steps, minutes=a.minutes, seed=a.seed, licence=a.licence, device=chosen(a.device))
+    with alone(a.out, "trains it"):
+        print(json.dumps(train(a.detector, a.data, a.out, **options)))
 
 
 def train_asiqe(a) -> int:
@@ -81,7 +83,7 @@ def suite(a) -> int:
     from sccore.data.samples import load
     from sccore.training.plan import RUNS
     from sccore.training.status import status
-    from sccore.training.suite import Suite
+    from sccore.training.suite import Suite, recorded_as
     from sccore.training.workers import run_suite
     from sccore.utils import paths
     from sccore.utils.device import chosen, jobs
@@ -94,7 +96,7 @@ def suite(a) -> int:
     if a.validation and not validation.is_dir():
         raise InputError(f"{validation}: no such folder")
     folders = {"samples": paths.SAMPLES, "validation": validation}
-    sets = {name: folders[name] for name in a.measure if folders[name].is_dir()}
+    sets = {name if name == "samples" else recorded_as(folders[name]): folders[name] for name in a.measure if folders[name].is_dir()}
     job = Suite(sets, device, bf16=False if a.float32 else None, only=tuple(a.only or ()))
     if not a.status:
         try:

@@ -1,26 +1,22 @@
 """What coding is given, in the forms that a user has it in: the image, its text mask, the lambda."""
 
-import io
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
+from PIL import Image
 
-from sccore.data import decoding
 from sccore.data.images import Picture, read_mask, read_picture
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from sccore.hyperprior import Hyperprior
 
-ImageLike = Union[np.ndarray, Path, str, "Image", Picture]
+ImageLike = np.ndarray | Path | str | Image.Image | Picture
 Weights = Union["Hyperprior", Path, str, None]
-Mask = np.ndarray | Path | str | None
+Mask = np.ndarray | Path | str | Image.Image | None
 
 
 def as_picture(image: ImageLike, alpha: bool = True, metadata: bool = False) -> Picture:
@@ -34,14 +30,9 @@ def as_picture(image: ImageLike, alpha: bool = True, metadata: bool = False) -> 
         return picture if alpha else Picture(picture.flat)
     if isinstance(image, (str, Path)):
         return read_picture(image, alpha=alpha, metadata=metadata)
-    if not hasattr(image, "save"):
-        raise InputError(f"an image is an array, the path of a file or an image of Pillow, not {type(image).__name__}")
-    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
-        image = image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
-    file = io.BytesIO()
-    image.save(file, "png", compress_level=0)
-    exif, xmp = decoding.metadata(image, "image") if metadata else (b"", b"")
-    return replace(read_picture(file, "image", alpha), exif=exif, xmp=xmp)
+    if isinstance(image, Image.Image):
+        return read_picture(image, "image", alpha, metadata)
+    raise InputError(f"an image is an array, the path of a file or an image of Pillow, not {type(image).__name__}")
 
 
 def text_mask(
@@ -55,7 +46,7 @@ def text_mask(
     Args:
         image: as for :func:`sccore.codecs.coding.encode`.
         model: that will encode it; None is one that looks at the mask.
-        mask: bool (H, W), or the path of an image of this size.
+        mask: bool (H, W), or the path of an image of this size, or one of Pillow.
         detector: a name of :data:`sccore.text.masks.DETECTORS`, or "none" for text everywhere.
 
     Returns:
@@ -77,8 +68,12 @@ def text_mask(
         if mask.shape != size:
             raise InputError(f"mask is {'x'.join(map(str, mask.shape[::-1]))}, its image {size[1]}x{size[0]}")
         return mask.astype(bool), "given"
-    if mask is not None:
+    if isinstance(mask, Image.Image):
+        return read_mask(mask, size, "mask"), "given"
+    if isinstance(mask, (str, Path)):
         return read_mask(mask, size), Path(mask).name
+    if mask is not None:
+        raise InputError(f"a mask is an array, the path of a file or an image of Pillow, not {type(mask).__name__}")
     if detector == "none":
         return np.ones(size, bool), "text everywhere"
     if model is not None and model.spec.get("prior") != "text+structure":

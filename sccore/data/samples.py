@@ -50,7 +50,13 @@ class Samples:
         return cls(names, sizes, pixels, failed or {}, sha256)
 
     def part(self, chosen: list[int]) -> "Samples":
-        """Some of the images, of the same files."""
+        """Some of the images, of the same files.
+
+        Raises:
+            InputError: none of them.
+        """
+        if not chosen:
+            raise InputError(f"{len(self)} images are too few to hold some back")
         return Samples.of(((self.names[i], *self[i]) for i in chosen), self.failed, self.sha256)
 
     def on(self, device: str) -> Tensor:

@@ -72,7 +72,7 @@ def evaluate(
         the record, as :mod:`sccore.evaluation.records` describes it.
 
     Raises:
-        InputError: no images there, or a lambda that the model does not serve.
+        InputError: no images there, a lambda that the model does not serve, or a model that is not as a checkpoint has it.
 
     Example:
         >>> record = sccore.evaluate(sccore.load_model(), "screens/images", "screens/masks", lmbdas=[0.0067], progress=False)
@@ -80,6 +80,8 @@ def evaluate(
         ['one.png']
     """
     lmbdas = _points(model, lmbdas)
+    if model.checkpoint_hash is None:
+        raise InputError("only weights from a checkpoint are measured; save the model and load it")
     record = provenance(model, images_dir, command, masks_dir)
     if adapter_steps:
         dec_adapter.shapes(model)  # refuses models that cannot have them

@@ -131,13 +131,13 @@ def sweep(
 
 
 @contextmanager
-def alone(out: Path | str | None):
-    """A record for this process alone, which a folder beside it says until the end of the block."""
+def alone(out: Path | str | None, doing: str = "measures for it"):
+    """A record, or another file that is long in the making, for this process alone, which a folder beside it says until the end of the block."""
     if not out or Path(out).exists() and not Path(out).is_file():  # a device holds nothing
         yield
         return
     mark = Path(out).with_name(f".{Path(out).name[:200]}.lock")
-    with files.alone(mark, out, "measures for it; wait for it or choose another file"):
+    with files.alone(mark, out, f"{doing}; wait for it or choose another file"):
         try:
             yield
         finally:

@@ -4,6 +4,8 @@ What a table of codecs is drawn from: measurements, the records that they stand 
 which image could not be read. A record is a file of :mod:`sccore.evaluation.records`; a run that was killed goes on where it stopped.
 """
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +18,10 @@ from sccore.codecs.classical import CODECS, usable
 from sccore.data import datasets
 from sccore.evaluation.provenance import relative
 from sccore.evaluation.records import load_dataset, load_record
-from sccore.training.plan import RUNS
+from sccore.training.plan import RUNS, codec_of
 from sccore.utils import paths
 from sccore.utils.errors import InputError
+from sccore.utils.files import file_hash
 
 if TYPE_CHECKING:  # records are read without torch
     from sccore.data.samples import Samples
@@ -51,7 +54,7 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
         codecs: names of classical codecs, shipped checkpoints or checkpoint files, with blanks between; all but the variants
             of one model (:mod:`sccore.training.plan`) unless given.
         records: folder of the records, data/results/DATASET for what is recorded and data/runs/records/DATASET for what
-            is measured unless given.
+            is measured unless given; behind the name of a folder there stands a hash of its path.
         measure: measure a recorded data set anew, too.
         detector: of :mod:`sccore.text.masks`; the best that can run here unless given.
     """
@@ -61,7 +64,8 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
         return read(name, folder, chosen)
     models, classical, missing = codecs_of(chosen)
     images, mask_folder = datasets.place(dataset, masks or None)
-    folder = Path(records).expanduser() if records else paths.RUNS / "records" / name
+    own = name if dataset == name else f"{name}-{hashlib.sha256(os.fsencode(images.resolve())).hexdigest()[:6]}"
+    folder = Path(records).expanduser() if records else paths.RUNS / "records" / own
     _measure(models, classical, images, mask_folder, folder, detector)
     found = read(name, folder, [*models, *(codec.name for codec in classical)])
     found.missing = missing
@@ -93,8 +97,6 @@ def beside(rows: list[dict], samples: "Samples", codecs: str = "jpeg webp avif")
 
 def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
     """Learned codecs {name: checkpoint}, classical codecs, and {name: why} of those that cannot be used here."""
-    from sccore.codecs.zoo import codec_name
-
     compared = [run.name for run in RUNS if run.measured and run.lmbda is None and not run.variant]
     shipped = {path.stem: path for path in checkpoint_files.shipped()}
     files = [name for name in names if name not in CODECS]
@@ -104,12 +106,36 @@ def codecs_of(names: list[str]) -> tuple[dict[str, Path], list, dict[str, str]]:
             models[name] = shipped[name]
         else:
             path = Path(name).expanduser()
-            models[codec_name(checkpoint_files.read_header(path)["spec"])] = path
+            models[called(path)] = path
     if not names or len(files) < len(names):
         classical, skipped = usable([name for name in names if name in CODECS] or None)
     else:
         classical, skipped = [], []
     return models, classical, dict(line.split(": ", 1) for line in skipped)
+
+
+def called(path: Path) -> str:
+    """Weights in figures and records: the codec of a planned run, else the name of their file or its run, and the begin of their hash."""
+    checkpoint_files.read_header(path)  # says what is wrong with it
+    return codec_of(path) or f"{path.resolve().parent.name if path.stem == 'model' else path.stem}-{file_hash(path)[:6]}"
+
+
+def add(weights: str, images: str = "", dataset: str = "samples") -> str:
+    """Measures one more codec, into data/results/DATASET; gives DATASET, which is the folder's name where other images would come among the samples.
+
+    Args:
+        weights: file of a checkpoint, or the name of a shipped one.
+        images: a data set or any folder of images; the samples unless given.
+    """
+    from sccore.codecs.checkpoint import load_model
+    from sccore.evaluation.evaluate import evaluate
+
+    path, (folder, masks) = checkpoint_files.file_of(weights), datasets.place(images or "samples")
+    if images and dataset == "samples":
+        dataset = (folder.parent if folder.name == "images" else folder).resolve().name
+    name = called(path)
+    evaluate(load_model(path), folder, masks, out=paths.RESULTS / dataset / f"{name}.json", name=name)
+    return dataset
 
 
 def _measure(models, classical, images, masks, folder, detector):

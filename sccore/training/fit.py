@@ -20,9 +20,11 @@ from sccore.training.run import Run
 from sccore.utils import files
 from sccore.utils.allocator import keep_memory
 from sccore.utils.device import trains_in_bf16
+from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import replacing
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
+FIRST = 15.0  # seconds until the first checkpoint
 LOG_EVERY = 10  # steps; and all of the first ten
 
 
@@ -91,7 +93,7 @@ class Training:
         lmbda: of a fixed-rate model; a variable-rate one trains all its lambdas, spread over each batch.
         validation: held-out samples; one central crop each, coded with rounding, every `validate_every` steps.
         resume: go on from out/last.pt if it is there; a run of another model or recipe there is an error.
-        save_every: seconds between checkpoints.
+        save_every: seconds between checkpoints; the first is made after FIRST seconds, so that a short run, too, can be gone on with.
         bf16: autocast of the transforms (the entropy model stays in float32); None: where
             the machine computes it, see :func:`sccore.utils.device.trains_in_bf16`.
         ranks: the processes that share every batch; the first of them alone writes and shows.
@@ -137,7 +139,7 @@ class Training:
         if resume and (self.out / "last.pt").exists():
             run.restore(self.out / "last.pt", self.identity)
         self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
-        self.saved, self.spent = time.monotonic(), 0.0
+        self.saved, self.spent = time.monotonic() - max(0.0, save_every - FIRST), 0.0
         self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
         self.bar = tqdm(
             total=recipe.steps,
@@ -199,8 +201,6 @@ class Training:
         run, model = self.run, self.model
         run.replay.finish()
         self.log.flush()
-        with replacing(self.out / "last.pt") as part:
-            run.store(part, self.identity)
         meta = dict(
             lmbda=self.lmbda,
             lambdas=model.lambdas,
@@ -213,7 +213,12 @@ class Training:
             skipped=run.skipped,
             history=model.meta.get("history", []),
         )
-        save_model(model, self.out / "model.safetensors", **meta)
+        try:
+            save_model(model, self.out / "model.safetensors", **meta)
+        except (OverflowError, RuntimeError) as error:
+            raise InputError(f"{self.out}: the weights have diverged by step {run.step} ({first_line(error)}); try a smaller lr") from None
+        with replacing(self.out / "last.pt") as part:
+            run.store(part, self.identity)
         self.saved = time.monotonic()
 
     def finish(self) -> dict:

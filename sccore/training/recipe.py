@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sccore.presets import LAMBDAS
 from sccore.utils.errors import InputError
 
 if TYPE_CHECKING:  # plans and records are read without torch
@@ -51,6 +52,21 @@ def short(trained: bool, lr: float = 0.0, **changes) -> Recipe:
     """A recipe of minutes: small steps from trained weights, large ones from the KLT start; `lr` in their stead if not 0."""
     usual = replace(COMPANION, lr=3e-5, invert=0.0) if trained else FROM_KLT
     return replace(usual, lr=lr or usual.lr, min_lr=0.0, warmup=20, validate_every=50, **changes)
+
+
+def lambda_of(rate: str, lmbda: float) -> float | None:
+    """The lambda that a model of this rate is trained for: "fixed", or None for "variable", all of them.
+
+    Raises:
+        InputError: another rate, or a lambda that is none of a variable-rate model's.
+    """
+    if rate not in ("fixed", "variable"):
+        raise InputError(f"unknown rate {rate!r}; known: fixed, variable")
+    if rate == "fixed":
+        return lmbda
+    if not LAMBDAS[0] <= lmbda <= LAMBDAS[-1]:
+        raise InputError(f"lmbda {lmbda:g} is outside the model's {LAMBDAS[0]} to {LAMBDAS[-1]}")
+    return None
 
 
 def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):

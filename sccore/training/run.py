@@ -207,6 +207,10 @@ class Run:
             state = torch.load(path, map_location=self.device, weights_only=True)
             for key, value in identity.items():
                 if (other := state["identity"].get(key)) != value:
+                    if isinstance(other, dict) and isinstance(value, dict):
+                        other, value = (
+                            {k: v for k, v in a.items() if k not in b or b[k] != v} for a, b in ((other, value), (value, other))
+                        )
                     raise OtherRun(f"{path.parent} holds a run with {key} {other}, not {value}; choose another folder or delete it")
             self.model.load_state_dict(state["model"])
             for name, optimizer in self.optimizers.items():

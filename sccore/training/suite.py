@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sccore.codecs.checkpoint_files import read_header
 from sccore.data.images import image_files
+from sccore.evaluation import provenance
 from sccore.evaluation.records import load_record
 from sccore.training.plan import RUNS, Planned, weights_of
 from sccore.utils import paths
@@ -175,6 +176,13 @@ def record_path(dataset: str, run: Planned) -> Path:
 
 def detector_there(name: str) -> bool:
     return (paths.DETECTORS / f"{name}.safetensors").exists()
+
+
+def recorded_as(folder: Path, name: str = "validation") -> str:
+    """Under which name a folder of held-out images is recorded: its own, with a hash, where the records of `name` are of other images."""
+    known = {load_record(path)["dataset"]["sha256"] for path in (paths.RESULTS / name).glob("*.json")}
+    own = provenance.dataset(folder / "images")["sha256"]
+    return name if not known or own in known else f"{folder.resolve().name}-{own[:6]}"
 
 
 def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:

@@ -1,10 +1,8 @@
 """Workers on the plan: each takes the next run that is ready, and holds a lock on its folder, which the system releases however it ends."""
 
 import multiprocessing
-import os
 import signal
 import sys
-import threading
 import time
 from contextlib import ExitStack
 
@@ -13,6 +11,7 @@ from sccore.training.suite import Suite
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import holder, lock
+from sccore.utils.processes import end_with_parent
 
 GRACE = 60.0  # seconds after the budget, for the last checkpoint
 START = "fork" if sys.platform == "linux" else "spawn"  # of a worker; forked ones share the images, others get a copy each
@@ -55,7 +54,7 @@ def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs:
     from sccore.utils.device import cores
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(max(1, cores() // jobs))
     sys.exit(len(work(suite, samples, validation, deadline, position=index)) > 0)
 
@@ -84,12 +83,6 @@ def work(suite: Suite, samples, validation, deadline: float, together: int = 1, 
         if not mine:
             time.sleep(1)
     return failed
-
-
-def die_with_parent():
-    """Ends this process when its parent is gone, however that ended."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
 
 
 def held_by(run: Planned) -> str:

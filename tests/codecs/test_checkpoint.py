@@ -7,6 +7,7 @@ from models import lively
 
 import sccore
 from sccore.codecs import checkpoint, checkpoint_files, starts
+from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
 
@@ -300,3 +301,31 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
     assert checkpoint_files.find("wacnn", 0.0067).stem == checkpoint_files.find("wacnn").stem == "wacnn"
     with pytest.raises(InputError, match="shipped: wacnn-0.0035, wacnn-base, wacnn"):
         checkpoint_files.find("sftip")
+
+
+def test_a_model_that_was_trained_on_or_took_other_weights_is_no_longer_its_checkpoint(screen):
+    model, image = sccore.load_model("wacnn"), screen(64, 64)[0]
+    x = torch.rand(1, 3, 64, 64)
+    model.train()
+    sccore.rate_distortion(model(x, lmbda=0.0067), x, None, 0.0067)["loss"].backward()
+    with torch.no_grad():
+        model.g_a[0].weight += model.g_a[0].weight.grad
+    model.eval()
+    with pytest.raises(RuntimeError, match="call update"):
+        model.compress(x, lmbda=0.0067)
+    model.update(force=True)
+    assert model.compress(x, lmbda=0.0067)["strings"] and model.checkpoint_hash is None
+    with pytest.raises(InputError, match="save the model and load it"):
+        sccore.encode(image, model, detector="none", fallback=False)
+    with pytest.raises(InputError, match="save the model and load it"):
+        sccore.evaluate(model, paths.SAMPLES / "images", progress=False)
+    other = sccore.load_model("wacnn")
+    other.load_state_dict(model.state_dict())
+    assert other.checkpoint_hash is None
+    with pytest.raises(RuntimeError, match="call update"):
+        other.compress(x, lmbda=0.0067)
+
+
+def test_sides_that_do_not_fit_are_one_line():
+    with pytest.raises(InputError, match="multiples of 64, not 100x64; sccore.encode takes any"):
+        sccore.load_model("wacnn")(torch.rand(1, 3, 64, 100), lmbda=0.0067)

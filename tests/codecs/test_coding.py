@@ -7,14 +7,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 import sccore
 from sccore.cli import command_line
 from sccore.codecs import coding, container, sci, webp
 from sccore.codecs.checkpoint_files import DEFAULT
-from sccore.codecs.inputs import text_mask
+from sccore.codecs.inputs import as_picture, text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
 from sccore.data.images import Picture
 from sccore.text import craft_weights, masks
@@ -77,6 +77,47 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
 def test_what_cannot_be_used_is_one_line(image, options, message):
     with pytest.raises(InputError, match=message):
         sccore.encode(image, **options)
+
+
+@pytest.mark.parametrize("kind", ["turned", "float", "big-endian", "profile", "premultiplied"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_image_of_pillow_is_read_as_its_file_is(tmp_path, screen, kind):
+    rgb = Image.fromarray(screen(40, 60)[0])
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        rgb.save(path := tmp_path / "x.jpg", exif=exif)
+    elif kind == "float":
+        Image.fromarray(np.linspace(0, 1, 2400, dtype=np.float32).reshape(40, 60)).save(path := tmp_path / "x.tif")
+    elif kind == "big-endian":
+        Image.fromarray(np.arange(0, 65280, 16, dtype=">u2").reshape(60, 68)).save(path := tmp_path / "x.tif")
+    elif kind == "profile":
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        rgb.convert("LAB").save(path := tmp_path / "x.tif", icc_profile=lab.tobytes())
+    else:
+        path = None
+        image, expected = Image.merge("La", (rgb.convert("L"),) * 2), None
+    if path:
+        image, expected = Image.open(path), as_picture(path)
+    found = as_picture(image)
+    assert expected is None or np.array_equal(found.rgb, expected.rgb)
+    assert found.rgb.shape == ((60, 40, 3) if kind == "turned" else (60, 68, 3) if kind == "big-endian" else (40, 60, 3))
+
+
+def test_floats_and_integers_of_pillow_that_mean_no_colour_are_refused():
+    for mode, value in (("F", float("nan")), ("F", 300.0), ("I", -3), ("I", 70000)):
+        with pytest.raises(InputError, match="stand for black to white"):
+            sccore.encode(Image.new(mode, (8, 8), value))
+
+
+def test_a_mask_may_be_an_image_of_pillow_and_nothing_odd(screen):
+    image = screen(64, 96)[0]
+    half = Image.new("1", (96, 64))
+    half.paste(1, (0, 0, 48, 64))
+    mask, label = text_mask(image, mask=half)
+    assert mask[:, :48].all() and not mask[:, 48:].any() and label == "given"
+    with pytest.raises(InputError, match="a mask is an array, the path of a file or an image of Pillow, not int"):
+        text_mask(image, mask=3)
 
 
 @pytest.fixture

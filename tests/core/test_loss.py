@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sccore.loss import lagrange_map, rate, rate_distortion, worth_of_mask
+from sccore.utils.errors import InputError
 
 LMBDA = 0.0067
 
@@ -87,3 +88,12 @@ def test_worth_of_the_mask_is_the_gap_between_the_two_best_allocations(text):
 
 def test_a_mask_that_is_one_value_everywhere_is_worth_nothing():
     assert worth_of_mask(0.0) == pytest.approx(0, abs=1e-12) and worth_of_mask(1.0) == pytest.approx(0, abs=1e-12)
+
+
+def test_unknown_metrics_and_masks_of_another_form_are_refused():
+    x = torch.rand(2, 3, 64, 64)
+    output = {"x_hat": x, "likelihoods": {"y": torch.ones(2, 1, 4, 4)}}
+    with pytest.raises(InputError, match="unknown metric 'MSE'; known: wmse, mse"):
+        rate_distortion(output, x, None, 0.01, "MSE")
+    with pytest.raises(InputError, match="a mask is .B, 1, H, W., this one .2, 64, 64."):
+        rate_distortion(output, x, torch.ones(2, 64, 64), 0.01)

@@ -183,3 +183,15 @@ def test_a_model_stands_beside_classical_codecs_from_records_or_measured_now(mon
     measured = benchmark.beside([row | {"name": "mine"}], samples, "jpeg")
     old, new = (frame.query("codec == 'jpeg'")["psnr"].to_numpy() for frame in (recorded, measured))
     assert measured["name"].unique().tolist() == ["mine"] and new == pytest.approx(old, abs=0.5)
+
+
+def test_weights_of_ones_own_have_a_name_of_their_own(saved, parts, tmp_path, monkeypatch):
+    """And take the place of no shipped record."""
+    path = saved("wacnn")[1]
+    name = benchmark.called(path)
+    assert name.startswith(f"{path.stem}-") and benchmark.called(paths.CHECKPOINTS / "sftip.safetensors") == "sftip"
+    assert set(benchmark.codecs_of([str(path), "wacnn"])[0]) == {name, "wacnn"}
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    monkeypatch.setattr("sccore.evaluation.evaluate.evaluate", lambda *a, out, name: out.parent.mkdir() or out.write_text(name))
+    assert benchmark.add(str(path), str(parts)) == parts.name and [p.stem for p in (tmp_path / parts.name).iterdir()] == [name]
+    assert benchmark.add(str(path)) == "samples"

@@ -288,7 +288,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_files(parts, tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL, parts, tmp_path], capture_output=True, text=True, timeout=300)
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) == 2, done.stderr
-    for line, file in zip(lines, ("log.csv", "last.pt")):
+    for line, file in zip(lines, ("log.csv", "model.safetensors")):
         assert f"{file}: cannot be written" in line and line.endswith("and all is as it was")
 
 
@@ -302,3 +302,41 @@ def test_a_stopped_command_says_no_more_than_that(parts, tmp_path, sent, code):
     process.send_signal(sent)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == code and "Traceback" not in errors
+
+
+def test_a_run_that_diverges_is_one_line_and_keeps_its_last_state(samples, tmp_path):
+    recipe = Recipe(steps=4, batch=1, crop=64, lr=1e-3)
+    fit(fresh(), samples, tmp_path, recipe=recipe, pause=0, progress=False)
+    before, real = (tmp_path / "last.pt").read_bytes(), Run.train_step
+
+    def blown(run, spent):
+        values = real(run, spent)
+        with torch.no_grad():
+            run.model.h_mean_s[0].weight.fill_(1e9)
+        return values
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="the weights have diverged by step 4 .*smaller lr"):
+        patch.setattr(Run, "train_step", blown)
+        fit(fresh(), samples, tmp_path, recipe=recipe, progress=False)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_short_run_has_something_to_go_on_from(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr("sccore.training.fit.FIRST", 0.0)
+    real = Run.train_step
+
+    def killed(run, spent):
+        if run.step == 3:
+            raise KeyboardInterrupt
+        return real(run, spent)
+
+    monkeypatch.setattr(Run, "train_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit(fresh(), samples, tmp_path, recipe=Recipe(steps=9, batch=1, crop=64), progress=False)
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 1
+
+
+def test_another_run_s_recipe_is_told_by_what_differs(samples, tmp_path):
+    fit(fresh(), samples, tmp_path, recipe=Recipe(steps=1, batch=1, crop=64), progress=False)
+    with pytest.raises(InputError, match=r"holds a run with recipe {'steps': 1}, not {'steps': 2}"):
+        fit(fresh(), samples, tmp_path, recipe=Recipe(steps=2, batch=1, crop=64), progress=False)

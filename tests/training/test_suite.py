@@ -156,6 +156,12 @@ def test_two_suites_at_once_share_the_work_and_a_third_makes_a_kill_good(project
     assert third.communicate(timeout=600) and third.returncode == 0 and path.exists()
 
 
+def test_records_of_other_images_have_another_name(parts):
+    """A user's validation folder never counts for the shipped records, nor replaces them."""
+    assert suite.recorded_as(paths.SAMPLES, "samples") == "samples"
+    assert suite.recorded_as(parts).startswith(f"{parts.name}-") and suite.recorded_as(parts, "unknown") == "unknown"
+
+
 def test_two_workers_cannot_take_one_run(tmp_path):
     with lock(tmp_path / "run") as first, lock(tmp_path / "run") as second:
         assert first and not second
