@@ -21,6 +21,8 @@ from sccore.training import suite
 from sccore.training.plan import RUNS
 from sccore.utils.errors import InputError
 
+COMMAND = "; the command is: "
+
 Pictures = dict[str, tuple[np.ndarray, np.ndarray | None]]  # label: crop (H, W, 3) and its text mask (H, W)
 
 
@@ -35,7 +37,7 @@ def weights(name: str) -> Path:
         return Path(name)
     found = suite.Suite({}).trained(run)
     if not found or not found["path"]:
-        raise InputError(f"the run {name} is not trained here; the command is: python -m sccore suite --only {name} --data data/open")
+        raise InputError(f"the run {name} is not trained here{COMMAND}python -m sccore suite --only {name} --data data/open")
     return found["path"]
 
 
@@ -70,7 +72,8 @@ def compare(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> tuple[Fi
     try:
         coded = code(pictures, codecs, lmbda)
     except InputError as error:
-        return nothing(str(error)), f"**Missing:** {error}."
+        why, _, command = str(error).partition(COMMAND)
+        return nothing(why), f"**Missing:** {why}" + f"{COMMAND}`{command}`" * bool(command) + "."
     return draw(pictures, coded), numbers(coded)
 
 

@@ -77,7 +77,7 @@ def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
         return f"`python -m sccore anchors --codec {codec} --images {dataset} --out {out} {also}`"
     path = weights(codec)
     file = relative(path or weights_of(codec)[1])
-    train = "" if path else f"`python -m sccore suite --only {codec}` trains it, then "
+    train = "" if path else f"`python -m sccore suite --only {codec} --data data/open` trains it, then "
     return train + f"`python -m sccore evaluate --checkpoint {file} --name {codec} --images {dataset} --out {out}/{codec}.json {also}`"
 
 

@@ -78,7 +78,7 @@ def missing(tables: str = "all", dataset: str = "samples") -> str:
     """Which runs have no record, with the command that makes them; a sentence."""
     if not (absent := lacking(tables, dataset)):
         return "All runs of these tables are recorded."
-    return f"Not recorded on `{dataset}`: {', '.join(f'`{name}`' for name in absent)}. `python -m sccore suite --only {' '.join(absent)}` makes them."
+    return f"Not recorded on `{dataset}`: {', '.join(f'`{name}`' for name in absent)}. `python -m sccore suite --only {' '.join(absent)} --data data/open` makes them."
 
 
 def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -> None:

@@ -14,7 +14,7 @@ def test_missing_weights_say_what_trains_them(tmp_path, monkeypatch, screen):
     with pytest.raises(InputError, match="is not trained here.*python -m sccore suite --only sftip-sft"):
         figures_3_10.weights("sftip-sft")
     figure, numbers = figures_3_10.compare({"a": screen(64, 64)}, ("sftip-sft", "sftip"), 0.0067)
-    assert "--only sftip-sft" in numbers and "--only sftip-sft" in figure.axes[0].texts[0].get_text()
+    assert "`python -m sccore suite --only sftip-sft" in numbers and "is not trained here" in figure.axes[0].texts[0].get_text()
 
 
 def test_shipped_weights_are_found():

@@ -97,7 +97,7 @@ def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "RUNS", tmp_path)
     found = table_6.collect()
     assert set(found.missing) == set(table_6.CODECS) and found.frame.empty
-    assert f"suite --only {table_6.PLAIN}` trains it, then `python -m sccore evaluate" in found.missing[table_6.PLAIN]
+    assert f"suite --only {table_6.PLAIN} --data data/open` trains it, then `python -m sccore evaluate" in found.missing[table_6.PLAIN]
     assert MISSING in plain(table_6.html(found))
     assert MISSING in character_errors.reading_table(found) and MISSING in character_errors.monotone_table(found)
     assert character_errors.cer_curves(found).axes

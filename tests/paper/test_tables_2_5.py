@@ -36,7 +36,7 @@ def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
     before = tables_2_5.comparisons("4")
     assert MISSING not in before and "All runs" in tables_2_5.missing("4")
     (records / "sftip-structure.json").unlink()
-    assert "`sftip-structure`" in tables_2_5.missing("4") and "suite --only sftip-structure`" in tables_2_5.missing("4")
+    assert "`sftip-structure`" in tables_2_5.missing("4") and "suite --only sftip-structure --data data/open`" in tables_2_5.missing("4")
     assert tables_2_5.comparisons("4").count(MISSING) == 3
     assert tables_2_5.verdict(measured(), "sftip", "sftip-structure") == MISSING
 
