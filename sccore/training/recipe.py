@@ -89,8 +89,9 @@ def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):
     ):
         if getattr(recipe, name) not in known:
             raise InputError(f"unknown {name} {getattr(recipe, name)!r}; known: {', '.join(known)}")
-    if recipe.steps < 1 or recipe.batch < 1:
-        raise InputError("steps and batch must be at least 1")
+    for least, names in ((1, ("steps", "batch", "validate_every")), (0, ("warmup", "seed", "min_lr"))):
+        if wrong := [name for name in names if not least <= getattr(recipe, name) < float("inf")]:
+            raise InputError(f"{wrong[0]} must be at least {least}, not {getattr(recipe, wrong[0]):g}")
     for name in ("decay", "invert"):
         if not 0 <= getattr(recipe, name) <= 1:
             raise InputError(f"{name} is a share, from 0 to 1, not {getattr(recipe, name):g}")

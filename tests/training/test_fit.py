@@ -214,6 +214,9 @@ def test_first_stage_sees_masks_of_ones(samples, tmp_path):
         (dict(recipe=Recipe(invert=2)), "invert is a share"),
         (dict(recipe=Recipe(lr=float("nan"))), "lr must be positive"),
         (dict(recipe=Recipe(steps=0)), "at least 1"),
+        (dict(recipe=Recipe(validate_every=0)), "validate_every must be at least 1, not 0"),
+        (dict(recipe=Recipe(min_lr=float("nan"))), "min_lr must be at least 0, not nan"),
+        (dict(recipe=Recipe(seed=-1)), "seed must be at least 0, not -1"),
     ],
 )
 def test_impossible_training_is_refused_at_once(samples, tmp_path, change, message):
