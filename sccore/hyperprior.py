@@ -57,7 +57,7 @@ class Hyperprior(nn.Module, ABC):
         self._exact: SimpleNamespace | None = None
         self.spec: dict[str, str] = {}  # what create_model was asked for
         self.meta: dict = {}  # of the checkpoint: steps, recipe ...
-        self.checkpoint_hash: str | None = None  # its sha256, by which a file names its weights
+        self.checkpoint_hash = None
 
     def set_rates(self, lambdas: tuple[float, ...] | None):
         """The rates of a variable-rate model, ascending, or None for a model of one rate."""
@@ -178,18 +178,22 @@ class Hyperprior(nn.Module, ABC):
         """What trains the quantiles of the entropy bottleneck, as in CompressAI."""
         return self.entropy_bottleneck.loss()
 
-    def changed(self):
-        """The weights may be others from here on: no file may name them, and the coder waits for :meth:`update`."""
-        self.checkpoint_hash = self._exact = None
+    def changes(self) -> int:
+        """How often its weights were changed in place, as PyTorch counts it."""
+        return sum(p._version for p in self.parameters())
 
-    def train(self, mode: bool = True):
-        if mode:
-            self.changed()
-        return super().train(mode)
+    @property
+    def checkpoint_hash(self) -> str | None:
+        """The sha256 of its checkpoint, by which a file names its weights; None if there is none, or they have changed since."""
+        return self._hash if self.changes() <= self._loaded else None
+
+    @checkpoint_hash.setter
+    def checkpoint_hash(self, sha256: str | None):
+        self._hash, self._loaded = sha256, self.changes()
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """PyTorch's; the coder's tables, which are empty in a new model, take the size that they have in the file."""
-        self.changed()
+        self.checkpoint_hash = self._exact = None
         for name, table in self.named_buffers():
             if not table.numel() and name in state_dict:
                 table.resize_(state_dict[name].shape)
@@ -200,7 +204,7 @@ class Hyperprior(nn.Module, ABC):
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid)
+        self._exact, self._updated = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid), self.changes()
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -274,5 +278,5 @@ class Hyperprior(nn.Module, ABC):
         return to_grid(decode_z(self.entropy_bottleneck, z_string, shape).to(inverse_z.device) * inverse_z)
 
     def _require_update(self):
-        if self._exact is None:
+        if self._exact is None or self.changes() > self._updated:
             raise RuntimeError("call update() before compress or decompress, and again after training or loading weights")

@@ -25,11 +25,10 @@ REACH = 2  # of the context, in positions to each side
 
 
 class MaskedConv2d(layers.MaskedConv2d):
-    """CompressAI's, whose weight stays in its place: what was captured as a graph goes on reading there."""
+    """CompressAI's, whose weight stays in its place: what was captured as a graph goes on reading there. Masking counts as no change of it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            self.weight.mul_(self.mask)
+        self.weight.data.mul_(self.mask)
         return nn.Conv2d.forward(self, x)
 
 

@@ -87,7 +87,7 @@ def kmac_per_pixel(model: Hyperprior) -> float:
 
     x = torch.zeros(1, 3, side := 128, side, device=next(model.parameters()).device)
     level = model.level(model.lambdas[0] if model.lambdas else None, x.device)
-    was, _ = model.training, torch.nn.Module.train(model)  # cheng2020 predicts all positions at once in training alone; no weight changes
+    was, _ = model.training, model.train()  # cheng2020 predicts all positions at once in training alone
     with FlopCounterMode(display=False) as counter:
         y_hat, z_hat, _ = model.code_latents(*model.analysis(x), level)
         model.synthesis(y_hat, z_hat)

@@ -1,5 +1,7 @@
 """Checkpoints say what they are, survive the way to disk and back, and refuse what does not fit."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -306,11 +308,10 @@ def test_find_prefers_the_fixed_rate_and_says_what_is_shipped(tmp_path, monkeypa
 def test_a_model_that_was_trained_on_or_took_other_weights_is_no_longer_its_checkpoint(screen):
     model, image = sccore.load_model("wacnn"), screen(64, 64)[0]
     x = torch.rand(1, 3, 64, 64)
-    model.train()
+    assert model.train().eval().checkpoint_hash and copy.deepcopy(model).double().checkpoint_hash
     sccore.rate_distortion(model(x, lmbda=0.0067), x, None, 0.0067)["loss"].backward()
     with torch.no_grad():
         model.g_a[0].weight += model.g_a[0].weight.grad
-    model.eval()
     with pytest.raises(RuntimeError, match="call update"):
         model.compress(x, lmbda=0.0067)
     model.update(force=True)
