@@ -44,7 +44,7 @@ def encode(
         image: uint8 (H, W, 3) in RGB or (H, W, 4) in RGBA, or the path of a file, or an image of Pillow; any size from 1x1.
         model: what :func:`sccore.codecs.checkpoint.load_model` takes or gave; None is the shipped "sftip-interlaced".
         lmbda: rate, from 0.0018 (small) to 0.025 (faithful); None is 0.0067, or a fixed-rate model's own.
-        mask: of the text, bool (H, W) or the path of an image; None lets a detector make it, see :func:`sccore.codecs.inputs.text_mask`.
+        mask: of the text, see :func:`sccore.codecs.inputs.text_mask`; None lets a detector make it.
         detector: which one; "none" stands for text everywhere.
         adapter_steps: of a WACNN, gradient steps to fit adapters of its decoder in, see :mod:`sccore.codecs.dec_adapter`.
         fallback: where a lossless picture is smaller, or hardly larger, the file holds that. False: the learned one in any case.
@@ -97,7 +97,7 @@ def encode(
         except search.Unreachable as error:
             if psnr and exact:
                 return exact
-            raise search.Unreachable(f"{error}; without loss it is {len(exact)}" if exact else str(error)) from None
+            raise search.Unreachable(f"{error}; without loss it is {len(exact)} bytes" if exact else str(error)) from None
     else:
         options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"))
         learned = file_at(default_lmbda(net, lmbda), **options)

@@ -28,10 +28,8 @@ def as_picture(image: ImageLike, alpha: bool = True, metadata: bool = False) -> 
             raise InputError(f"an image is uint8 (H, W, 3) or (H, W, 4), this array {image.dtype} {image.shape}")
         picture = Picture(image[..., :3], image[..., 3] if image.shape[2] == 4 and image[..., 3].min() < 255 else None)
         return picture if alpha else Picture(picture.flat)
-    if isinstance(image, (str, Path)):
-        return read_picture(image, alpha=alpha, metadata=metadata)
-    if isinstance(image, Image.Image):
-        return read_picture(image, "image", alpha, metadata)
+    if isinstance(image, (str, Path, Image.Image)):
+        return read_picture(image, "image" if isinstance(image, Image.Image) else None, alpha, metadata)
     raise InputError(f"an image is an array, the path of a file or an image of Pillow, not {type(image).__name__}")
 
 

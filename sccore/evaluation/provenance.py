@@ -69,13 +69,18 @@ def _checkpoint(model):
 
 def dataset(images_dir: Path | str, masks_dir: Path | str | None = None) -> dict:
     """Name, number of images and hash of a folder, and the hash of its masks."""
-    folder = Path(images_dir).resolve()
     return {
-        "name": folder.parent.name if folder.name == "images" else folder.name,
-        "images": len(_files(folder)),
-        "sha256": folder_hash(folder),
+        "name": dataset_name(images_dir),
+        "images": len(_files(images_dir)),
+        "sha256": folder_hash(images_dir),
         "masks_sha256": masks_dir and folder_hash(masks_dir),
     }
+
+
+def dataset_name(images_dir: Path | str) -> str:
+    """Of a folder of images: its own, or its parent's if it is called images."""
+    folder = Path(images_dir).resolve()
+    return folder.parent.name if folder.name == "images" else folder.name
 
 
 def folder_hash(folder: Path | str) -> str:

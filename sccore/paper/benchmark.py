@@ -16,7 +16,7 @@ import pandas as pd
 from sccore.codecs import checkpoint_files
 from sccore.codecs.classical import CODECS, usable
 from sccore.data import datasets
-from sccore.evaluation.provenance import relative
+from sccore.evaluation.provenance import dataset_name, relative
 from sccore.evaluation.records import load_dataset, load_record
 from sccore.training.plan import RUNS, codec_of
 from sccore.utils import paths
@@ -132,7 +132,7 @@ def add(weights: str, images: str = "", dataset: str = "samples") -> str:
 
     path, (folder, masks) = checkpoint_files.file_of(weights), datasets.place(images or "samples")
     if images and dataset == "samples":
-        dataset = (folder.parent if folder.name == "images" else folder).resolve().name
+        dataset = dataset_name(folder)
     name = called(path)
     evaluate(load_model(path), folder, masks, out=paths.RESULTS / dataset / f"{name}.json", name=name)
     return dataset

@@ -95,12 +95,9 @@ def test_an_image_of_pillow_is_read_as_its_file_is(tmp_path, screen, kind):
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         rgb.convert("LAB").save(path := tmp_path / "x.tif", icc_profile=lab.tobytes())
     else:
-        path = None
-        image, expected = Image.merge("La", (rgb.convert("L"),) * 2), None
-    if path:
-        image, expected = Image.open(path), as_picture(path)
-    found = as_picture(image)
-    assert expected is None or np.array_equal(found.rgb, expected.rgb)
+        path, image = None, Image.merge("La", (rgb.convert("L"),) * 2)
+    found, expected = as_picture(Image.open(path) if path else image), as_picture(path or image.convert("LA"))
+    assert np.array_equal(found.rgb, expected.rgb) and np.array_equal(found.alpha, expected.alpha)
     assert found.rgb.shape == ((60, 40, 3) if kind == "turned" else (60, 68, 3) if kind == "big-endian" else (40, 60, 3))
 
 

@@ -91,7 +91,13 @@ def test_an_error_that_says_nothing_is_named(tmp_path):
         raise RuntimeError
 
 
-def test_a_link_to_a_file_that_may_only_be_read_can_be_put_in_place(tmp_path):
+def test_a_link_to_a_file_that_may_only_be_read_can_be_put_in_place(tmp_path, monkeypatch):
+    def refusing(path, mode="r", **options):  # as for who is not root
+        if "r" != mode.strip("b") and not os.stat(path).st_mode & 0o200:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open(path, mode, **options)
+
+    monkeypatch.setattr(files, "open", refusing, raising=False)
     (theirs := tmp_path / "theirs").write_bytes(b"x")
     theirs.chmod(0o444)
     with files.replacing(tmp_path / "ours") as part:
