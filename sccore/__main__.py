@@ -26,7 +26,11 @@ def main() -> int:
         sys.meta_path.insert(0, Late(*SELDOM))
     if command == "decode":  # `encode` may load torchvision for a detector, and `info` counts with empty tensors
         sys.meta_path.insert(0, Late(*NO_META))
-    from sccore.cli import command_line  # loads numpy, so after the allocator
+    try:
+        from sccore.cli import command_line  # loads numpy, so after the allocator
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
     code = command_line.main()
     if command in BRIEF and code != INTERRUPTED:

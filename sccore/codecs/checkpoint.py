@@ -121,7 +121,8 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     """A model from a checkpoint, in evaluation mode and ready to code.
 
     Args:
-        path: of a file, or the name of a shipped checkpoint; "sftip" is the paper's model at the companion's size.
+        path: of a file, or the name of a shipped checkpoint; "sftip" is the paper's model at the companion's size,
+            "sftip-interlaced" what the codec takes unless told otherwise.
         device: where its weights are put, "cpu" or "cuda".
 
     Raises:

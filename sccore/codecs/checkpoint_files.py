@@ -72,6 +72,14 @@ def by_identity(identity: bytes, near: str = "") -> Path:
     raise InputError(f"needs weights {identity.hex()}, which are not at hand; name their file with --checkpoint")
 
 
+def called(identity: bytes) -> str:
+    """Weights as a user may know them: "d3bb2839 (sftip-interlaced.safetensors)"; without a file if they are not at hand."""
+    try:
+        return f"{identity.hex()} ({by_identity(identity).name})"
+    except InputError:
+        return identity.hex()
+
+
 def base_of(path: Path | str, header: dict) -> Path | None:
     """The checkpoint that a file with this header leaves part of its weights to.
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from sccore import rans
 from sccore.codecs import container, dec_adapter
 from sccore.codecs.checkpoint import load_model
-from sccore.codecs.checkpoint_files import by_identity
+from sccore.codecs.checkpoint_files import by_identity, called
 from sccore.codecs.refine import refine, steps_of
 from sccore.codecs.tensors import memory_for, to_image, to_tensors
 from sccore.entropy import SliceEntropyModel
@@ -167,7 +167,7 @@ def weights_for(file: container.File, model: Hyperprior | Path | str | None) -> 
     if not isinstance(model, Hyperprior):
         model = load_model(model) if model else at_hand(file.identity)
     if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
-        raise InputError(f"needs weights {file.identity.hex()}, not {given.hex() or 'unsaved ones'}")
+        raise InputError(f"needs weights {called(file.identity)}, not {called(given) if given else 'unsaved ones'}")
     return model
 
 

@@ -50,6 +50,25 @@ def test_all_files_are_made_though_nobody_reads_their_names(flat):
     assert result.stderr.endswith(b"\n0\n") and len(list((flat / "out").iterdir())) == 3
 
 
+def test_ctrl_c_while_a_command_starts_is_one_word():
+    program = """
+import sys
+from sccore import __main__
+from sccore.utils import allocator
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == "sccore.cli":
+            raise KeyboardInterrupt
+allocator.start_anew = lambda: None
+sys.meta_path.insert(0, CtrlC())
+sys.exit(__main__.main())
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(paths.ROOT)}
+    )
+    assert (result.returncode, result.stderr) == (130, "interrupted\n")
+
+
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "work.py").write_text(
         "import multiprocessing, os, time\n"

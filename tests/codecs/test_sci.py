@@ -238,6 +238,9 @@ def test_weights_must_be_the_very_ones(saved, screen):
         sci.decode(data, saved("sftip")[0])
     with pytest.raises(InputError, match="not at hand"):
         sci.decode(data)
+    shipped = sccore.encode(screen(64, 64)[0], "sftip", fallback=False, detector="none")
+    with pytest.raises(InputError, match=r"needs weights \w+ \(sftip.safetensors\), not \w+ \(sftip-interlaced.safetensors\)"):
+        sccore.decode(shipped, sccore.load_model("sftip-interlaced"))
     with pytest.raises(InputError, match="from a checkpoint"):
         sci.encode(screen(64, 64)[0], sccore.create_model("wacnn"))
 
