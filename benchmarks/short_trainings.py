@@ -3,10 +3,12 @@
     python benchmarks/short_trainings.py chance --data train-00.tar train-01.tar --validation DIR [--seeds 1 2 3] [--only sftip-seed1]
     python benchmarks/short_trainings.py scratch --data ...
     python benchmarks/short_trainings.py masks --data train-00.tar ...
+    python benchmarks/short_trainings.py fixed --data ...
 
 Runs of "chance" and "masks" begin with the shipped start of all models. "chance" shows how much a seed moves, "masks" what the
 detector of the training's masks changes (Table 5). Those of "scratch" begin with the KLT of their images, the steering sites in
-from the first step; cheng2020 has no KLT start, so WACNN is trained without it, too. What is measured are the busiest 256x256
+from the first step; cheng2020 has no KLT start, so WACNN is trained without it, too. Those of "fixed" go on
+with the finished models, for one lambda or for all. What is measured are the busiest 256x256
 pixels of every sample and validation image. Runs and records go on where an earlier call stopped.
 """
 
@@ -24,16 +26,18 @@ from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import save_record
-from sccore.paper.short_trainings import CHANCE, MASKS, ORDINARY, SCRATCH
+from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, SCRATCH
+from sccore.presets import LAMBDAS
 from sccore.text.mask_folder import remask
 from sccore.training.begin import begin
 from sccore.training.ending import end_at_signals
 from sccore.training.fit import fit
 from sccore.training.plan import BASE
-from sccore.training.recipe import COMPANION, FROM_KLT
+from sccore.training.recipe import COMPANION, FROM_KLT, GENTLE, short
 from sccore.training.suite import named
 from sccore.utils import paths
 
+OWN = "own"  # the finished weights of its model
 STUDIES = {  # what runs begin with, their recipe, and the planned runs that they are short ones of
     CHANCE: (BASE, replace(COMPANION, steps=600, batch=8), ("sftip", "sftip-uniform")),
     SCRATCH: (
@@ -42,6 +46,11 @@ STUDIES = {  # what runs begin with, their recipe, and the planned runs that the
         ("wacnn", "sftip", "sftip-uniform", "cheng2020", "ms2020", ORDINARY),
     ),
     MASKS: (BASE, replace(COMPANION, steps=600, batch=4), ("sftip", "sftip-ones", "sftip-east", "sftip-rrd")),
+    FIXED: (
+        OWN,
+        short(True, GENTLE, steps=300, batch=4, crop=192),
+        [name for model in ("wacnn", "sftip") for name in (model, *(f"{model}-{lmbda}" for lmbda in LAMBDAS))],
+    ),
 }
 SIDE = 256
 KEPT = "name", "lmbda", "bytes", "bpp", "psnr", "psnr_text"  # of a row: what is compared, for such records are many
@@ -91,8 +100,9 @@ def main():
         recipe = replace(usual, steps=steps, seed=seed, validate_every=steps, **run.change)
         images = data if run.detector == "craft" else remask(load(*a.data), run.detector, out / "masks" / run.detector)
         klt = not name.startswith(ORDINARY)
-        model = begin(run.model, "companion", images, recipe, None, start, out / name, from_klt=klt, **run.switches)
-        fit(model, images, out / name, recipe=recipe, validation=validation)
+        begun = run.model if start == OWN else start
+        model = begin(run.model, "companion", images, recipe, run.lmbda, begun, out / name, from_klt=klt, **run.switches)
+        fit(model, images, out / name, lmbda=run.lmbda, recipe=recipe, validation=validation)
     images, masks = crops([paths.SAMPLES, a.validation], out / "crops")
     for name, (_, run) in chosen.items():
         path = paths.RESULTS / a.study / f"{name}.json"

@@ -24,14 +24,14 @@ def train(a) -> int:
     from sccore.training.begin import begin, from_images
     from sccore.training.ending import end_at_signals
     from sccore.training.ranks import join
-    from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, Recipe
+    from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, GENTLE, Recipe
     from sccore.utils.device import chosen
 
     ranks, device = join(chosen(a.device))
     usual = Recipe() if a.recipe == "paper" else COMPANION if a.warm_start else replace(FROM_KLT, min_lr=0.0)
-    batch = {} if a.recipe == "paper" or device != "cpu" else {"batch": CPU_BATCH}
+    small = {"batch": CPU_BATCH} | ({"lr": GENTLE} if a.warm_start else {})
     given = {k: v for k, v in vars(a).items() if k in {field.name for field in fields(Recipe)} and v is not None}
-    recipe = replace(usual, **batch | given)
+    recipe = replace(usual, **({} if a.recipe == "paper" or device != "cpu" else small) | given)
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
         end_at_signals()
@@ -127,7 +127,7 @@ def options(command: Callable, model_options: Callable) -> None:
         "--recipe",
         choices=("companion", "paper"),
         default="companion",
-        help="which recipe the options below change; on a processor the companion's has batches of 4",
+        help="which recipe the options below change; on a processor the companion's has batches of 4, and from trained weights a smaller learning rate",
     )
     sub.add_argument("--stream", action="store_true", help="read images from their files as they are needed: for sets larger than memory")
     sub.add_argument("--minutes", type=not_negative, help="of the whole run, earlier calls included; its schedule ends with them")

@@ -22,6 +22,9 @@ Curve: TypeAlias = pd.DataFrame | Mapping[str, Sequence[float]]
 
 MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality
+MIN_DB = 1.0  # that both curves reach, where quality is in dB
+MIN_IMAGES = 5  # of an interval: of fewer, the bootstrap's is far too narrow
+MIN_RESAMPLES = 0.95  # the share of them that must have a number, or the interval is that of a lucky few
 
 
 def curve(frame: pd.DataFrame, metric: str = "psnr") -> pd.DataFrame:
@@ -60,11 +63,14 @@ def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp")
     if share < MIN_OVERLAP:
         need = f"{MIN_OVERLAP:.0%} are needed"
         raise InputError(f"no BD-rate: the curves share {share:.0%} of the narrower range in {metric}, {need}")
+    low, high = common(anchor, test, metric)
+    if high - low < least(metric):
+        raise InputError(f"no BD-rate: the curves share {high - low:.1f} dB, {least(metric):.0f} is needed")
     points = (points[column] for points in (anchor, test) for column in (rate, metric))
     return float(bjontegaard.bd_rate(*points, method="pchip", require_matching_points=False, min_overlap=0))
 
 
-def bd_rates(anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
+def bd_rates(anchors: np.ndarray, tests: np.ndarray, metric: str = "psnr") -> np.ndarray:
     """:func:`bd_rate` of many pairs of curves at once, NaN for pairs that it refuses.
 
     Args:
@@ -81,7 +87,7 @@ def bd_rates(anchors: np.ndarray, tests: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):  # of curves that are none
         areas = [_area(curves[:, 1], np.log(curves[:, 0]), low, high) for curves in (anchors, tests)]
         values = 100 * np.expm1((areas[1] - areas[0]) / (high - low))
-        sound = (high - low) / narrower >= MIN_OVERLAP
+        sound = ((high - low) / narrower >= MIN_OVERLAP) & (high - low >= least(metric))
     for curves in (anchors, tests):
         sound &= np.isfinite(curves).all((1, 2)) & (curves[:, 0] > 0).all(1) & (np.diff(curves) > 0).all((1, 2))
     return np.where(sound, values, np.nan)
@@ -121,16 +127,27 @@ def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> f
 
     BD-rate looks at that common range alone: a codec that goes far beyond another can be compared where both are.
     """
-    lows, highs = np.array([[f(points[metric]) for points in (anchor, test)] for f in (min, max)])
-    return max(0.0, float((highs.min() - lows.max()) / ((highs - lows).min() or 1)))
+    low, high = common(anchor, test, metric)
+    narrower = min(max(points[metric]) - min(points[metric]) for points in (anchor, test))
+    return max(0.0, float((high - low) / (narrower or 1)))
+
+
+def common(anchor: Curve, test: Curve, metric: str = "psnr") -> tuple[float, float]:
+    """The range of quality that both curves reach; its ends are the wrong way round if there is none."""
+    return max(min(points[metric]) for points in (anchor, test)), min(max(points[metric]) for points in (anchor, test))
+
+
+def least(metric: str) -> float:
+    """How much of a quality two curves must share, apart from :data:`MIN_OVERLAP`."""
+    return MIN_DB if metric in ("psnr", "psnr_text") else 0.0
 
 
 def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", resamples: int = 1000, seed: int = 0) -> dict:
     """BD-rate of one codec against another on the same images, in percent, and how sure it is.
 
     Returns:
-        bd_rate: of the data set's mean curves; low, high: its 95 % interval (bootstrap over images, seeded);
-        overlap: of the mean curves in quality; resamples: how many of the bootstrap's have a BD-rate;
+        bd_rate: of the data set's mean curves; low, high: its 95 % interval (:func:`bootstrap` over images, seeded), or NaN;
+        overlap: of the mean curves in quality; images: how many; resamples: the share of the bootstrap's that have a BD-rate;
         per_image: {name: BD-rate} of the images' own curves; per_image_mean: its mean, NaN if it is empty;
         per_image_low, per_image_high: that mean's interval over the images which have one;
         refused: {name: reason} of images that have none.
@@ -165,14 +182,15 @@ def _compare(names, anchor, test, metric, resamples, seed):
     whole = bd_rate(*curves(everyone), metric)
     each = {name: over([i]) for i, name in enumerate(names)}
     own = np.array([value for value in each.values() if not isinstance(value, str)])
-    low, high, count = bootstrap(lambda draws: bd_rates(*means(draws)), len(names), resamples, seed)
+    low, high, share = bootstrap(lambda draws: bd_rates(*means(draws), metric), len(names), resamples, seed)
     own_low, own_high, _ = bootstrap(lambda draws: own[draws].mean(1), len(own), resamples, seed)
     return {
         "bd_rate": whole,
         "low": low,
         "high": high,
         "overlap": overlap(*curves(everyone), metric),
-        "resamples": count,
+        "images": len(names),
+        "resamples": share,
         "per_image": {name: value for name, value in each.items() if not isinstance(value, str)},
         "per_image_mean": float(own.mean()) if len(own) else np.nan,
         "per_image_low": own_low,
@@ -183,16 +201,19 @@ def _compare(names, anchor, test, metric, resamples, seed):
 
 def bootstrap(
     numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000, seed: int = 0
-) -> tuple[float, float, int]:
-    """The 95 % interval of a number that is made of `count` images, and how many resamples have it; NaN where none has.
+) -> tuple[float, float, float]:
+    """The 95 % interval of a number that is made of `count` images, and the share of the resamples that have the number.
+
+    The ends are NaN where there is no such interval: of fewer than MIN_IMAGES, or where a share below MIN_RESAMPLES has it.
 
     Args:
         numbers: draws (resamples, count), indices of images drawn with replacement -> a number each; NaN, or none, where it has none.
     """
     sample = np.asarray(numbers(np.random.default_rng(seed).integers(count, size=(resamples, count))) if count else ())
     sample = sample[~np.isnan(sample)]
-    low, high = np.percentile(sample, [2.5, 97.5]).tolist() if len(sample) else (np.nan, np.nan)
-    return low, high, len(sample)
+    sound = count >= MIN_IMAGES and len(sample) >= MIN_RESAMPLES * resamples
+    low, high = np.percentile(sample, [2.5, 97.5]).tolist() if sound else (np.nan, np.nan)
+    return low, high, len(sample) / resamples
 
 
 def between(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:

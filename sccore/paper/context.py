@@ -54,9 +54,12 @@ def saved() -> str:
     frame["cell"] = [f"{r.before:,} → {r.bytes:,} ({change(r.bytes, r.before)})" for r in frame.itertuples()]
     cells = frame.pivot(index="name", columns="lmbda", values="cell").loc[frame["name"].unique()]
     samples = frame[~frame["name"].isin([f"flat {colour}" for colour in FLAT])]
-    means = (samples["bytes"] / samples["before"]).groupby(samples["lmbda"]).mean()
+    shares = (samples["bytes"] / samples["before"]).groupby(samples["lmbda"]).mean()
+    totals = samples.groupby("lmbda")[["bytes", "before"]].sum()
     rows = [[name, *row] for name, row in zip(cells.index, cells.to_numpy())]
-    rows.insert(samples["name"].nunique(), ["**mean of the samples**", *(f"**{change(mean, 1)}**" for mean in means)])
+    means = {"mean of the samples' own savings": shares, "all bytes of the samples together": totals["bytes"] / totals["before"]}
+    at = samples["name"].nunique()
+    rows[at:at] = [[f"**{name}**", *(f"**{change(value, 1)}**" for value in values)] for name, values in means.items()]
     return table(["picture", *(f"λ = {lmbda:g}" for lmbda in cells.columns)], rows)
 
 
@@ -76,7 +79,7 @@ def forms() -> str:
     lambdas = " / ".join(f"{lmbda:g}" for lmbda in record["lambdas"])
     how = record["settings"]
     return (
-        table(["form", "passes", "its slices, validation", "all, validation", "all, samples", "time of decoding"], rows)
+        table(["form", "passes", "its slices, validation", "all, validation", "all, mean of the samples' own", "time of decoding"], rows)
         + f"\n\nChange of the bits at λ = {lambdas}. Each form: {how['steps']:,} steps of {how['batch']} out of {how['crops']} crops, one seed. "
         f"Record of {record['date'][:10]}, by `python benchmarks/{record['command']}`."
     )

@@ -40,7 +40,8 @@ def verdicts(dataset: str = "samples") -> list[str]:
 def extent(frame: pd.DataFrame, dataset: str, side: int | None) -> str:
     """Which pictures a record is of, and how much of them."""
     count = f"{frame['name'].nunique()} of the {dataset}"
-    return f"the {side} × {side} pixels with most detail of {count}" if side else f"{count}, whole"
+    largest = (8 * frame["bytes"] / frame["bpp"]).max() / 1e6
+    return f"the {side} × {side} pixels with most detail of {count}" if side else f"{count}, whole, of up to {largest:.1f} megapixels"
 
 
 def gains(dataset: str = "samples", side: int | None = None) -> str:
@@ -63,7 +64,7 @@ def gains(dataset: str = "samples", side: int | None = None) -> str:
         cells = [bd_rate_cell(frame, level, anchor, metric) for metric in ("psnr", "psnr_text")]
         rows.append([level, *cells, *(moved(level, lmbda) for lmbda in ends), f"{seconds[level]:.0f}"])
     caption = (
-        f"Against effort 0, in real files: {extent(frame, dataset, side)}. "
+        f"Against effort 0, in real files at {frame['lmbda'].nunique()} λ: {extent(frame, dataset, side)}. "
         "Seconds are a processor's for a megapixel at one rate, without the analysis; medians."
     )
     head = ["", "BD-rate, picture", "BD-rate, text", *(f"bytes and PSNR at λ = {lmbda:g}" for lmbda in ends), "seconds"]

@@ -1,21 +1,20 @@
 """What was found, in ten questions: each answer is made from the records, and says what would change it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import indent
 
 from sccore.codecs.checkpoint_files import DEFAULT
-from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.records import complete, measured, of_codec
 from sccore.paper import effort, first_steps, prior_benefit, short_trainings, table_6
-from sccore.paper.drawing.style import title
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, number, paper_numbers
+from sccore.paper.results import standing
+from sccore.paper.tables import BASELINE, MISSING, interval, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LAMBDAS
 
 SETS = {"validation": "Validation screenshots", "samples": "Samples", prior_benefit.PAGES: "Rendered pages"}
 SEEDS = "More seeds: one run of each is measured."
+ORDERS = "Runs on the same crops in the same order, which these two were not trained on, and more seeds: one run of each is measured."
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ def compared(codec: str, anchor: str, datasets: tuple[str, ...] = ("validation",
 
 def by_text() -> list[str]:
     """How the saving of the full model goes with the share of text."""
-    tables = {"Samples": prior_benefit.samples_by_text("psnr_text"), "Rendered pages": prior_benefit.by_page("psnr_text")}
-    return [f"{name}: {prior_benefit.correlation(table, 'text')}." for name, table in tables.items()]
+    return [f"{name}: {prior_benefit.correlation(table, 'text')}." for name, table in prior_benefit.by_text("psnr_text").items()]
 
 
 def legible() -> str:
@@ -58,33 +56,30 @@ def legible() -> str:
     value = table_6.compare(found.frame, "cer")
     if isinstance(value, str):
         return f"Characters read wrongly: no BD-rate, since {value}."
-    low, middle, high = (number(value[key]) for key in ("low", "bd_rate", "high"))
-    return f"Bits for as many characters read wrongly: {middle} % ({low} to {high})."
+    return f"Samples, bits for as many characters read wrongly: {number(value['bd_rate'])} % ({interval(value)})."
 
 
 def beside_classical() -> list[str]:
-    """BD-rate of the codec against each classical one that was measured on both sets."""
-    said = []
-    for name in ("validation", "samples"):
-        frame = complete(measured(name))
-        rates = [f"{title(codec)} {bd_rate_cell(frame, DEFAULT, codec).split(' (')[0]}" for codec in CODECS if len(of_codec(frame, codec))]
-        said.append(f"{SETS[name]}: {', '.join(rates)}.")
-    return said
+    """Where the codec stands among the classical ones, a line a data set."""
+    return [f"{SETS[name]}. {standing(complete(measured(name)))}." for name in ("validation", "samples")]
 
 
 def beside_lossless() -> list[str]:
-    """On how many samples the learned file is larger than lossless WebP, and which these are."""
-    own, exact, lmbda = of_codec(measured(), DEFAULT), lossless.sizes(), LAMBDAS[2]
-    if own.empty or exact.empty:
-        return [MISSING]
-    rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
-    larger = rates.index[rates > exact["WEBP"].reindex(rates.index)]
-    names = f" ({', '.join(f'`{Path(name).stem}`' for name in larger)})" if len(larger) else ""
-    share = rates.mean() / exact["WEBP"].mean()
-    return [
-        f"At λ = {lmbda:g} the learned files of the samples take {100 * share:.0f} % of its bytes.",
-        f"On {len(larger)} of {len(rates)} samples{names} the lossless file is the smaller one. There the command writes that.",
-    ]
+    """The learned files' rate beside that of lossless WebP, and on how many images the lossless file is smaller, a line a data set."""
+    said, lmbda = [], LAMBDAS[2]
+    for dataset in ("validation", "samples"):
+        own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
+        if own.empty or exact.empty:
+            said.append(f"{SETS[dataset]}: {MISSING}.")
+            continue
+        rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
+        larger = (rates > exact["WEBP"].reindex(rates.index)).sum()
+        share = rates.mean() / exact["WEBP"].mean()
+        said.append(
+            f"{SETS[dataset]}, λ = {lmbda:g}: the mean rate is {100 * share:.0f} % of lossless WebP's. "
+            f"The lossless file is the smaller one on {larger} of {len(rates)}; there the command writes that."
+        )
+    return said
 
 
 def other_systems() -> list[str]:
@@ -92,9 +87,14 @@ def other_systems() -> list[str]:
     paper = number(paper_numbers()["table1"]["rows"]["cheng2020"][-1])
     frame = complete(measured(short_trainings.SCRATCH))
     with_klt, without = (short_trainings.pooled_cell(frame, "cheng2020", name) for name in (BASELINE, short_trainings.ORDINARY))
+    losses = ", ".join(
+        f"`{name}` {short_trainings.held_out(short_trainings.SCRATCH, name, short_trainings.seeds_of(frame, name)):.2f}"
+        for name in ("cheng2020", short_trainings.ORDINARY)
+        if short_trainings.seeds_of(frame, name)
+    )
     return [
         f"cheng2020 against WACNN, the paper: {paper} %.",
-        f"Here, both small, after equally many steps from scratch: {without}.",
+        f"Here, both small, after equally many steps from scratch: {without}. Held-out loss: {losses}.",
         f"Against WACNN that begins with the KLT, a start that cheng2020 cannot have: {with_klt}.",
         short_trainings.briefly(short_trainings.SCRATCH, "ms2020 against WACNN, both from the KLT", "ms2020", BASELINE),
     ]
@@ -125,8 +125,12 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does it help more where there is more text?",
-            ("BD-rate of text regions against the share of text, image by image. A negative correlation means yes.", *by_text()),
-            "An interval that leaves out zero, from more images.",
+            (
+                "BD-rate of text regions and share of text, image by image. A negative correlation means yes; that against the control is "
+                "the prior's alone.",
+                *by_text(),
+            ),
+            "An interval that leaves out zero, from more images and against the control.",
             ("samples/*.json", "pages/*.json"),
             "experiments/beyond",
         ),
@@ -155,14 +159,14 @@ def findings() -> list[Finding]:
                 *(f"Mask. {line}" for line in compared(FULL, "sftip-structure")),
                 *(f"SEM. {line}" for line in compared(FULL, "sftip-sft")),
             ),
-            SEEDS,
+            ORDERS,
             ("*/sftip-structure.json", "*/sftip-sft.json"),
             "experiments/ablations",
         ),
         Finding(
             "Does the weighted loss keep text legible?",
             ("Trained by the weighted loss, against plain MSE:", *compared("sftip", "sftip-mse"), legible()),
-            "Another reader than the program Tesseract, or people.",
+            f"Another reader than the program Tesseract, or people. {ORDERS}",
             ("*/sftip.json", "*/sftip-mse.json"),
             "experiments/table-6",
         ),
@@ -179,7 +183,7 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Which classical codecs does it beat?",
-            ("Bits at equal PSNR; negative means fewer than theirs:", *beside_classical()),
+            ("The codec with its spatial context needs, at equal PSNR:", *beside_classical()),
             "Another measure than PSNR.",
             ("samples/*.json", "validation/*.json"),
             "results",
@@ -188,13 +192,13 @@ def findings() -> list[Finding]:
             "Is a lossy file worth it at all?",
             ("Lossless WebP is the bar:", *beside_lossless()),
             "Other screenshots. Photographs favour the learned file, few colours the lossless one.",
-            (f"samples/{DEFAULT}.json", "lossless/*.json"),
+            (f"*/{DEFAULT}.json", "lossless/*.json"),
             "results",
         ),
         Finding(
             "Do the start and the length of the training decide a comparison?",
             (first_steps.verdict(), *other_systems()),
-            "Long trainings. After these, models without the KLT have hardly learned: loss and BD-rate disagree on them.",
+            "Long trainings. After these, models without the KLT have hardly learned.",
             ("speed/first-steps.json", f"{short_trainings.SCRATCH}/*.json"),
             "klt",
         ),

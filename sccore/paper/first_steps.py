@@ -44,8 +44,13 @@ def of_starts() -> str:
     return (
         f"{setting(klt)} The ordinary start ended its "
         f"{noise['step'][-1]:,} steps at a held-out loss of {noise['val_loss'][-1]:.2f}, the KLT start at {klt['val_loss'][-1]:.2f}. "
-        f"{reached('It', klt, noise['val_loss'][-1])}"
+        f"{reached('It', klt, noise['val_loss'][-1])} {conditions(klt)}"
     )
+
+
+def conditions(run: dict) -> str:
+    """Under what the two starts were compared."""
+    return f"One run each, at the learning rate {run['recipe']['lr']:g} of the KLT start's recipe; none was sought for the ordinary start."
 
 
 def of_optimizers() -> str:
@@ -68,4 +73,4 @@ def verdict() -> str:
     if not (runs := by_start()):
         return MISSING
     klt, noise = (f"{run['val_loss'][-1]:.2f}" for run in runs)
-    return f"After {runs[0]['step'][-1]:,} steps the held-out loss is {klt} from the KLT and {noise} from the ordinary start."
+    return f"After {runs[0]['step'][-1]:,} steps the held-out loss is {klt} from the KLT and {noise} from the ordinary start. {conditions(runs[0])}"

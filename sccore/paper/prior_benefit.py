@@ -92,14 +92,23 @@ def by_page(metric: str = "psnr") -> pd.DataFrame:
     return about.assign(bd_rate=pd.Series(found)).dropna().reset_index()
 
 
-def samples_by_text(metric: str = "psnr") -> pd.DataFrame:
-    """The same for the samples, whose share of text is that of their masks."""
+def samples_by_text(metric: str = "psnr", anchor: str = ANCHOR) -> pd.DataFrame:
+    """The same for the samples, whose share of text is that of their masks; also against the control."""
     frame = measured("samples")
-    if not {CODEC, ANCHOR} <= set(frame["codec"]):
+    if not {CODEC, anchor} <= set(frame["codec"]):
         return pd.DataFrame(columns=["name", "bd_rate", "text"])
-    found = between(frame, CODEC, ANCHOR, metric)["per_image"]
+    found = between(frame, CODEC, anchor, metric)["per_image"]
     share = lambda name: float((read_image(paths.SAMPLES / "masks" / f"{Path(name).stem}.png")[..., 0] > 127).mean())
     return pd.DataFrame([{"name": name, "bd_rate": value, "text": share(name)} for name, value in found.items()])
+
+
+def by_text(metric: str = "psnr") -> dict[str, pd.DataFrame]:
+    """BD-rate and share of text, image by image: against the control, where all that differs is the prior, and against WACNN."""
+    return {
+        "Samples, against the control": samples_by_text(metric, tables_2_5.CONTROL),
+        "Samples, against WACNN": samples_by_text(metric),
+        "Rendered pages, against WACNN": by_page(metric),
+    }
 
 
 def correlation(table: pd.DataFrame, x: str) -> str:
@@ -141,9 +150,9 @@ def other_mask_rows() -> list[tuple[str, str, str]]:
 
 
 def seconds() -> pd.DataFrame:
-    """Processor seconds a megapixel of each detector (data/results/textdet), and of the encoder itself on the samples."""
+    """Seconds a megapixel on one core, of each detector on the rendered pages and of the encoder itself on the samples."""
     rows = []
-    for path in sorted((paths.RESULTS / "textdet").glob("*.json")):
+    for path in sorted((paths.RESULTS / "rendered").glob("*.json")):
         rows.append({"what": f"mask by {path.stem}", "seconds": detectors.total(detectors.load_record(path)["images"])["cpu_s"]})
     for codec in (ANCHOR, CODEC):
         own = of_codec(measured("samples"), codec)

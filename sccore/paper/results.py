@@ -8,7 +8,7 @@ from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, number, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils.errors import InputError
 
@@ -62,16 +62,30 @@ def beside_classical(sets: dict[str, pd.DataFrame]) -> str:
     return table([f"`{DEFAULT}` against", *sets], rows)
 
 
-def beside_lossless() -> str:
-    """What the codec's files of the samples take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
-    own, exact = of_codec(measured(), DEFAULT), lossless.sizes()
+def standing(frame: pd.DataFrame) -> str:
+    """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "about as many": no clear difference."""
+    found = {name: compared(frame, DEFAULT, name) for name in CODECS}
+    said = []
+    for sign, words in ((-1, "Fewer bits than"), (0, "About as many as"), (1, "More bits than")):
+        named = [
+            f"{style.title(name)} ({number(one['bd_rate'])} %)"
+            for name, one in found.items()
+            if isinstance(one, dict) and clear(one) == sign
+        ]
+        said += [f"{words} {', '.join(named)}"] if named else []
+    return ". ".join(said) or MISSING
+
+
+def beside_lossless(dataset: str = "samples") -> str:
+    """What the codec's files take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
+    own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
     if own.empty or exact.empty:
         return MISSING
     rates = own.pivot(index="name", columns="lmbda", values="bpp")
     share = rates.div(exact["WEBP"], axis=0).dropna()
     row = lambda name, values: [name, *(f"{100 * value:.0f} %" for value in values)]
     rows = [[f"{name}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
-    rows.append(row("**all images together**", (rates.mean() / exact["WEBP"].mean())))
+    rows.append(row("**mean rates**", (rates.mean() / exact["WEBP"].mean())))
     means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
     return (
         table(["image, lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows)
@@ -129,6 +143,23 @@ def by_lambda(sets: dict[str, pd.DataFrame], codecs: list[str]) -> str:
             rows.append([f"`{codec}`", f"{lmbda:g}", *(f"{mean[column]:.{digits}f}" for mean in means for column, digits in columns)])
     head = ["model", "λ", *(f"{name}: {what}" for name in sets for what in ("bpp", "PSNR (dB)", "PSNR of text"))]
     return table(head, rows)
+
+
+def projects(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Measurements by the project that a screenshot is of, which begins its name; screens of one project are alike."""
+    return dict(list(frame.groupby(frame["name"].str.partition("__")[0])))
+
+
+def by_project(frame: pd.DataFrame) -> str:
+    """BD-rates of the comparisons that decide, a column a project, without intervals: of so few images alike there is none."""
+    baseline, model, control = COMPARED
+    apart, rows = projects(frame), []
+    for codec, anchor in ((model, baseline), (model, control), (DEFAULT, model)):
+        for metric, what in (("psnr", "picture"), ("psnr_text", "text regions")):
+            found = [compared(own, codec, anchor, metric) for own in apart.values()]
+            cells = [one if isinstance(one, str) else f"{number(one['bd_rate'])} %" for one in found]
+            rows.append([f"`{codec}` against `{anchor}`, {what}", *cells])
+    return table(["", *(f"{name}, {own['name'].nunique()} images" for name, own in apart.items())], rows)
 
 
 def verdicts(sets: dict[str, pd.DataFrame]) -> str:

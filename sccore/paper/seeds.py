@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.evaluation.records import complete, measured
+from sccore.evaluation.records import complete, measured, trained
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, table
 from sccore.training.plan import RUNS, Planned
 from sccore.utils import paths
@@ -78,6 +78,18 @@ def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
         "of text regions",
     ]
     return table(head, rows)
+
+
+def loops(names: list[str], dataset: str = "samples") -> str:
+    """That some of these runs saw their crops in another order than the others, a sentence; empty if all are of one kind."""
+    recorded = {name: trained(name, dataset) for name in names}
+    prototype = [f"`{name}`" for name, checkpoint in recorded.items() if checkpoint.get("engine") == "prototype"]
+    if len(prototype) in (0, sum(map(bool, recorded.values()))):
+        return ""
+    return (
+        f"A prototype of the training loop, which drew its crops in another order, trained {', '.join(prototype)}. The package's own loop "
+        "trained the others. A comparison of one kind with the other also holds what another seed moves."
+    )
 
 
 def sentence(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:

@@ -1,7 +1,7 @@
 """Short trainings, recorded by benchmarks/short_trainings.py: what chance moves, who learns faster, what other masks change (Table 5).
 
 Those of CHANCE and of MASKS begin with the weights that all models begin with, and differ in their seeds or their detector. Those of
-SCRATCH begin with the KLT of the training images, where the model has such a start.
+SCRATCH begin with the KLT of the training images, where the model has such a start. Those of FIXED go on with the finished models.
 """
 
 from itertools import combinations
@@ -9,14 +9,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation.bd_rate import bd_rate, bd_rates, between, bootstrap
-from sccore.evaluation.records import complete, load_record, measured, of_codec
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, number, table
+from sccore.evaluation.bd_rate import between
+from sccore.evaluation.records import complete, load_record, measured
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, interval, number, table
 from sccore.paper.tables_2_5 import CONTROL, FULL, chosen
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-CHANCE, SCRATCH, MASKS = "chance", "scratch", "masks"  # data sets of their records
+CHANCE, SCRATCH, MASKS, FIXED = "chance", "scratch", "masks", "fixed"  # data sets of their records
+METRICS = "psnr", "psnr_text"
+ONE = "-tuned"  # of a model in figures: one for each lambda
 ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
 
 
@@ -27,9 +29,16 @@ def seeds_of(frame: pd.DataFrame, *codecs: str) -> list[str]:
 
 
 def seeds(frame: pd.DataFrame, codec: str, anchor: str) -> str:
-    """What intervals cover: the images, and the seeds that two codecs share if there are several."""
+    """With how many seeds two codecs were both measured."""
     count = len(seeds_of(frame, codec, anchor))
-    return f"{count} seeds of each, interval over images and seeds" if count > 1 else "one seed of each, interval over images"
+    return f"{count} seeds of each" if count > 1 else "one seed of each"
+
+
+def pictures(frame: pd.DataFrame) -> str:
+    """What was coded, in words; a picture's name begins with its data set's."""
+    names = pd.Series(frame["name"].unique())
+    sets = names.str.partition("-")[0].value_counts(sort=False)
+    return f"the busiest 256 × 256 pixels of {len(names)} pictures ({', '.join(f'{count} of the {name}' for name, count in sets.items())})"
 
 
 def described(dataset: str) -> str:
@@ -43,61 +52,62 @@ def held_out(dataset: str, codec: str, seeds: list[str]) -> float:
     return float(np.mean([load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"][-1] for seed in seeds]))
 
 
-def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr", resamples: int = 1000) -> tuple[float, float, float]:
-    """BD-rate of a codec against another, and its 95 % interval over images and over the seeds that both have, each drawn with replacement.
+def averaged(frame: pd.DataFrame, codec: str, seeds: list[str]) -> pd.DataFrame:
+    """One codec's measurements, means over its runs with these seeds."""
+    own = frame[frame["codec"].isin([f"{codec}-seed{seed}" for seed in seeds])]
+    return own.groupby(["name", "lmbda"], as_index=False)[["bpp", *METRICS]].mean().assign(codec=codec)
+
+
+def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:
+    """:func:`sccore.evaluation.bd_rate.between` of two codecs, means over the seeds that both have; "seeds": the BD-rate of each.
 
     Args:
-        frame: measurements of runs CODEC-seedN on the same images.
+        frame: measurements of runs CODEC-seedN on the same images. Runs of one seed saw the same crops and noise.
 
     Raises:
         InputError: mean curves that cannot be compared.
     """
-    found = [[f"{name}-seed{seed}" for seed in seeds_of(frame, anchor, codec)] for name in (anchor, codec)]
-    frame = frame.dropna(subset=[metric])  # images without text
-    cube = lambda run, what: of_codec(frame, run).pivot(index="name", columns="lmbda", values=what).to_numpy()
-    values = [np.stack([[cube(run, what) for what in ("bpp", metric)] for run in runs]) for runs in found]  # (seeds, 2, images, points)
-
-    rng = np.random.default_rng(0)
-    again = lambda runs: runs[rng.integers(len(runs), size=len(runs))]
-
-    def numbers(draws):
-        means = [[again(runs)[:, :, images].mean((0, 2)) for runs in values] for images in draws]
-        return bd_rates(*map(np.stack, zip(*means)))
-
-    low, high, _ = bootstrap(numbers, values[0].shape[2], resamples)
-    return bd_rate(*(dict(zip(("bpp", metric), runs.mean((0, 2)))) for runs in values), metric), low, high
+    shared = seeds_of(frame, codec, anchor)
+    found = between(pd.concat([averaged(frame, name, shared) for name in (codec, anchor)]), codec, anchor, metric)
+    return found | {"seeds": [between(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric)["bd_rate"] for seed in shared]}
 
 
 def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
-    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2)"; or the reason why there is none."""
+    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2; seeds: −0.2, 0.0)"; or the reason why there is none."""
     if not seeds_of(frame, codec, anchor):
         return MISSING
     try:
-        return "{} % ({} to {})".format(*map(number, pooled(frame, codec, anchor, metric)))
+        found = pooled(frame, codec, anchor, metric)
     except InputError as error:
         return str(error)
+    own = f"; seeds: {', '.join(map(number, found['seeds']))}" if len(found["seeds"]) > 1 else ""
+    return f"{number(found['bd_rate'])} % ({interval(found)}{own})"
 
 
 def by_seed(frame: pd.DataFrame) -> str:
-    """BD-rate of the runs of SFTIP against its control's with the same seed, of all together, and what a seed alone moves."""
-    metrics = "psnr", "psnr_text"
+    """BD-rate of the runs of SFTIP against its control's with the same seed, of their means, and what a seed alone moves."""
     rows = [
-        [seed, *(bd_rate_cell(frame, f"{FULL}-seed{seed}", f"{CONTROL}-seed{seed}", metric) for metric in metrics)]
+        [seed, *(bd_rate_cell(frame, f"{FULL}-seed{seed}", f"{CONTROL}-seed{seed}", metric) for metric in METRICS)]
         for seed in seeds_of(frame, FULL, CONTROL)
     ]
     if rows:
-        rows.append(["all, interval over images and seeds", *(pooled_cell(frame, FULL, CONTROL, metric) for metric in metrics)])
+        rows.append(["mean of the seeds", *(pooled_cell(frame, FULL, CONTROL, metric).split(";")[0] + ")" for metric in METRICS)])
     return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, FULL, CONTROL))))
 
 
+def moved(frame: pd.DataFrame, *codecs: str) -> dict[str, float]:
+    """How far apart in BD-rate, percent, runs of one model are at most that differ in their seed, by metric; empty if no model has two."""
+    several = [[f"{name}-seed{seed}" for seed in seeds_of(frame, name)] for name in codecs]
+    twins = [pair for runs in several for pair in combinations(runs, 2)]
+    return {metric: max(abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins) for metric in METRICS} if twins else {}
+
+
 def by_chance(frame: pd.DataFrame, *codecs: str) -> str:
-    """How far apart runs of one model are that differ in their seed, a sentence; nothing if no model has two."""
-    several = [name for name in codecs if len(seeds_of(frame, name)) > 1]
-    twins = [pair for name in several for pair in combinations([f"{name}-seed{seed}" for seed in seeds_of(frame, name)], 2)]
-    if not twins:
+    """:func:`moved` in a sentence; nothing if no model has two seeds."""
+    if not (most := moved(frame, *codecs)):
         return ""
-    picture, text = (max(abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins) for metric in ("psnr", "psnr_text"))
-    same = ", ".join(f"`{name}`" for name in several)
+    same = ", ".join(f"`{name}`" for name in codecs if len(seeds_of(frame, name)) > 1)
+    picture, text = most.values()
     return f"The same model ({same}) with another seed differs by up to {picture:.1f} % in the picture and {text:.1f} % in text regions."
 
 
@@ -110,7 +120,7 @@ def chance() -> str:
     (first, *_), last = losses[0], [loss[-1] for loss in losses]
     what = f"{described(CHANCE)} All begin with the weights that the long trainings began with."
     what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
-    return f"{what} BD-rate of SFTIP against the control, on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures:\n\n{by_seed(frame)}"
+    return f"{what} BD-rate of SFTIP against the control, on {pictures(frame)}, intervals over images:\n\n{by_seed(frame)}"
 
 
 def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -> str:
@@ -118,7 +128,7 @@ def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -
     frame = complete(measured(dataset))
     if not seeds_of(frame, codec, anchor):
         return f"{what}: {MISSING}."
-    picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text"))
+    picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
     return f"{what}, {seeds(frame, codec, anchor)}: picture {picture}, text regions {text}."
 
 
@@ -131,12 +141,12 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     shared = seeds_of(frame, *codecs)
     losses = ", ".join(f"`{codec}` {held_out(dataset, codec, shared):.2f}" for codec in codecs)
     what = f"{described(dataset)} Held-out loss at the end{' (mean of the seeds that all have)' * (len(shared) > 1)}: {losses}."
-    what += f" BD-rate on the busiest 256 × 256 pixels of {frame['name'].nunique()} pictures, interval over images and seeds:"
+    what += f" BD-rate on {pictures(frame)}. Of several seeds it is that of their mean curves. Intervals are over images:"
     rows = [
         [
             f"`{codec}` against `{anchor}`",
             len(seeds_of(frame, codec, anchor)),
-            *(pooled_cell(frame, codec, anchor, metric) for metric in ("psnr", "psnr_text")),
+            *(pooled_cell(frame, codec, anchor, metric) for metric in METRICS),
         ]
         for codec, anchor in pairs
     ]
@@ -160,3 +170,22 @@ def systems() -> str:
 def masks() -> str:
     """Table 5: SFTIP with masks by other detectors, in training and in coding, as :func:`trained_alike`."""
     return trained_alike(MASKS, tuple((row.codec, row.anchor) for row in chosen("5")))
+
+
+def fixed() -> str:
+    """Models trained on for one lambda each, against the same trained on for all of them: what these trainings were, and BD-rates."""
+    frame = measured(FIXED)
+    one = frame["codec"].str.replace(r"-0\.\d+(?=-seed)", ONE, regex=True)
+    frame = complete(frame.assign(codec=one))
+    models = [name for name in (BASELINE, FULL) if seeds_of(frame, name, name + ONE)]
+    if not models:
+        return MISSING
+    losses = ", ".join(
+        "`{}` {:.4f} to {:.4f}".format(name, *load_record(paths.RESULTS / FIXED / f"{name}-seed{seed}.json")["held_out_loss"])
+        for name in models
+        for seed in seeds_of(frame, name, name + ONE)
+    )
+    what = f"{described(FIXED)} All begin with the finished weights of their model. Held-out loss of those for all λ: {losses}."
+    what += f" BD-rate of one for each λ against one for all, on {pictures(frame)}, intervals over images:"
+    rows = [[f"`{name}`", *(pooled_cell(frame, name + ONE, name, metric) for metric in METRICS)] for name in models]
+    return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"

@@ -13,7 +13,7 @@ from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
 from sccore.paper.drawing.html import trace, traced_table
-from sccore.paper.tables import BASELINE, number, paper_numbers
+from sccore.paper.tables import BASELINE, interval, number, paper_numbers
 from sccore.utils.errors import InputError
 
 PAPER = {  # codec here -> its row in the paper's table
@@ -147,10 +147,11 @@ def why(value: dict | str, codec: str, anchor: str) -> str:
 
 def with_interval(value: dict, key: str = "") -> str:
     """A BD-rate and, on a second line, its interval; with a key, the mean of the images' own BD-rates."""
-    whole, low, high = (value[k] for k in (key + "mean" if key else "bd_rate", f"{key}low", f"{key}high"))
+    whole = value[key + "mean" if key else "bd_rate"]
     if whole != whole:
         return "none: no image has a BD-rate of its own"
-    return "{}\n{} to {}".format(*map(number, (whole, low, high)))
+    some = f", {len(value['per_image'])} of {value['images']} images" if key and value["refused"] else ""
+    return f"{number(whole)}\n{interval(value, key)}{some}"
 
 
 def basis(value: dict, key: str, images: str) -> str:
@@ -160,7 +161,7 @@ def basis(value: dict, key: str, images: str) -> str:
         return f"Mean of the BD-rates of {len(value['per_image'])} of {images}{left}; the interval is a bootstrap over them."
     return (
         f"BD-rate of the mean curves over {images}, which share {value['overlap']:.0%} of the narrower one's range; the interval is a "
-        f"bootstrap over images, {value['resamples']} of whose mixtures have a BD-rate."
+        f"bootstrap over images, {value['resamples']:.0%} of whose mixtures have a BD-rate."
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from sccore.evaluation.bd_rate import between
+from sccore.evaluation.bd_rate import MIN_IMAGES, between
 from sccore.evaluation.records import of_codec
 from sccore.utils.errors import InputError
 
@@ -65,10 +65,31 @@ def compared(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr")
         return str(error)
 
 
+def interval(found: dict, key: str = "") -> str:
+    """The 95 % interval of a dict of :func:`sccore.evaluation.bd_rate.compare`, "−4.0 to −2.2", or why there is none.
+
+    Args:
+        key: "per_image_" for that of the mean of the images' own BD-rates.
+    """
+    low, high = found[f"{key}low"], found[f"{key}high"]
+    if low == low:
+        return f"{number(low)} to {number(high)}"
+    images = len(found["per_image"]) if key else found["images"]
+    if images < MIN_IMAGES:
+        return f"no interval: {images} image{'s' * (images != 1)}"
+    return f"no interval: {100 * found['resamples']:.0f} % of the resamples have a BD-rate"
+
+
+def clear(found: dict) -> int:
+    """-1 if a BD-rate's interval, as it is printed, lies below zero, 1 if above, 0 if zero is in it or there is none."""
+    low, high = round(found["low"], 1), round(found["high"], 1)
+    return int(low > 0) - int(high < 0)
+
+
 def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:
-    """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reason why not."""
+    """BD-rate of a codec against another with its 95 % interval, "−3.1 % (−4.0 to −2.2)"; or the reasons why not."""
     if codec == anchor:
         return "0"
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
-    return "{} % ({} to {})".format(*(number(found[key]) for key in ("bd_rate", "low", "high")))
+    return f"{number(found['bd_rate'])} % ({interval(found)})"

@@ -1,8 +1,8 @@
 """The paper's Tables 2 to 5: what each part of the method brings, from the records of the runs with and without it.
 
 A comparison is a BD-rate of the model with the part against the model without it, by picture and by text region, with
-its interval; the capacity-matched control, which has all layers and is told nothing, stands beside it against the same
-model. What is not recorded is named, with the command that makes it.
+its interval. Table 3 is that against the control, which has all layers and is told nothing. What is not recorded is
+named, with the command that makes it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
-from sccore.paper.tables import bd_rate_cell, compared, number, paper_numbers, table
+from sccore.paper.tables import bd_rate_cell, clear, compared, interval, number, paper_numbers, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -63,7 +63,7 @@ def runs(tables: str = "all") -> list[str]:
     """The runs that tables need, in the order of the plan."""
     from sccore.training.plan import RUNS
 
-    needed = {name for row in chosen(tables) for name in (row.codec, row.anchor)} | {CONTROL}
+    needed = {name for row in chosen(tables) for name in (row.codec, row.anchor)}
     return [run.name for run in RUNS if run.name in needed]
 
 
@@ -100,11 +100,10 @@ def train(tables: str, data: str, validation: str = "", minutes: float = 60.0) -
 
 
 def comparisons(tables: str = "all", dataset: str = "samples") -> str:
-    """The tables as one, in Markdown: the paper's number, ours by picture and text, the control against the same model."""
+    """The tables as one, in Markdown: the paper's number, and ours by picture and text."""
     frame, claims = measured(dataset), {row["part"]: row["bd_rate"] for row in paper_numbers()["ablations"]["rows"]}
     rows = []
     for row in chosen(tables):
-        cell = lambda codec, metric: bd_rate_cell(frame, codec, row.anchor, metric) if codec != row.anchor else None
         claim = claims.get(row.part)
         rows.append(
             [
@@ -112,13 +111,11 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
                 row.part,
                 f"`{row.anchor}`",
                 claim and f"{number(claim)} %",
-                cell(row.codec, "psnr"),
-                cell(row.codec, "psnr_text"),
-                None if row.table == "5" else cell(CONTROL, "psnr"),
+                *(bd_rate_cell(frame, row.codec, row.anchor, metric) for metric in ("psnr", "psnr_text")),
             ]
         )
     where = paper_numbers()["ablations"]["dataset"]
-    return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text", "control: picture"], rows)
+    return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text"], rows)
 
 
 def other_masks() -> str:
@@ -132,13 +129,13 @@ def other_masks() -> str:
 
 
 def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> str:
-    """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that there is no clear difference."""
+    """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that there is no clear difference: zero is in the interval."""
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
+    if not (sign := clear(found)):
+        return f"no clear difference: {number(found['bd_rate'])} % ({interval(found)})"
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
-    if low <= 0 <= high:
-        return f"no clear difference: {number(value)} % ({number(low)} to {number(high)})"
-    verb, numbers = ("saves", (-value, -high, -low)) if value < 0 else ("costs", (value, low, high))
+    verb, numbers = ("saves", (-value, -high, -low)) if sign < 0 else ("costs", (value, low, high))
     return "{} {:.1f} % ({:.1f} to {:.1f})".format(verb, *numbers)
 
 

@@ -45,6 +45,7 @@ class Recipe:
 _muon: dict[str, Any] = dict(optimizer="muon", schedule="decay", warmup=100)
 FROM_KLT = Recipe(steps=7182, batch=32, lr=3e-3, decay=0.5, min_lr=1.5e-3, **_muon)
 CPU_BATCH = 4  # what a processor can do in minutes
+GENTLE = 3e-4  # learning rate of steps that small from trained weights: with COMPANION's the held-out loss rises
 COMPANION = Recipe(steps=7410, batch=16, lr=1.5e-3, decay=0.7, min_lr=0.0, invert=0.15, **_muon)
 
 

@@ -77,6 +77,8 @@ def test_many_at_once_are_what_each_is_alone():
     rng, refused = np.random.default_rng(0), 0
     for counts in ((4, 4), (5, 7), (4, 9), (2, 5)):
         curves = [np.cumsum(rng.uniform(-0.05, 1, (300, 2, count)), axis=2) + rng.uniform(0, 1, (300, 1, 1)) for count in counts]
+        for curve in curves:
+            curve[:, 1] *= 3  # dB
         curves[0][:3, 0, 1], curves[0][3:6, 1, 1] = np.inf, np.nan
         many = bd_rate.bd_rates(*curves)
         for value, anchor, test in zip(many, *curves):
@@ -146,7 +148,7 @@ def test_compare_equal_savings_leave_no_doubt():
     result = bd_rate.compare(frame(), frame("b", scale=lambda i: 0.9), resamples=50)
     assert [result[key] for key in ("bd_rate", "low", "high", "per_image_mean")] == pytest.approx([-10] * 4)
     assert result["per_image"] == pytest.approx({f"{i}.png": -10 for i in range(6)})
-    assert (result["overlap"], result["resamples"], result["refused"]) == (1, 50, {})
+    assert (result["overlap"], result["resamples"], result["refused"]) == (1, 1, {})
 
 
 def test_compare_mean_curve_and_mean_of_images_differ():
@@ -195,11 +197,27 @@ def test_rate_at_a_quality_lies_on_the_curve():
 def test_the_bootstrap_holds_the_mean_and_narrows():
     values = np.random.default_rng(0).normal(5, 1, 200)
     interval = lambda some: bd_rate.bootstrap(lambda draws: some[draws].mean(1), len(some), 500)
-    (low, high, count), (few_low, few_high, _) = interval(values), interval(values[:10])
-    assert low < values.mean() < high and high - low < few_high - few_low and count == 500
-    assert interval(np.full(10, 3.0)) == (3, 3, 500)
-    for numbers, images in ((lambda draws: [], 3), (lambda draws: [np.nan] * len(draws), 3), (lambda draws: [], 0)):
-        assert bd_rate.bootstrap(numbers, images)[2] == 0
+    (low, high, share), (few_low, few_high, _) = interval(values), interval(values[:10])
+    assert low < values.mean() < high and high - low < few_high - few_low and share == 1
+    assert interval(np.full(10, 3.0)) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("images, with_number, share", [(3, 100, 1), (4, 100, 1), (9, 94, 0.94), (9, 0, 0), (0, 0, 0)])
+def test_there_is_no_interval_of_few_images_or_of_the_lucky_resamples(images, with_number, share):
+    numbers = lambda draws: np.where(np.arange(len(draws)) < with_number, 1.0, np.nan)
+    low, high, found = bd_rate.bootstrap(numbers, images, 100)
+    assert np.isnan(low) and np.isnan(high) and found == share
+    if images == 9:
+        assert bd_rate.bootstrap(lambda draws: np.where(np.arange(len(draws)) < 95, 1.0, np.nan), images, 100) == (1, 1, 0.95)
+
+
+def test_curves_that_share_less_than_a_decibel_have_no_bd_rate():
+    points = {"bpp": [0.1, 0.2, 0.3, 0.4], "psnr": [22.0, 22.3, 22.6, 22.9]}
+    with pytest.raises(InputError, match="share 0.9 dB, 1 is needed"):
+        bd_rate.bd_rate(points, points)
+    pair = np.array([[points["bpp"], points["psnr"]]])
+    assert np.isnan(bd_rate.bd_rates(pair, pair)) and bd_rate.bd_rates(pair, pair, "ms_ssim") == 0
+    assert bd_rate.bd_rate({**points, "ms_ssim": points["psnr"]}, {**points, "ms_ssim": points["psnr"]}, "ms_ssim") == 0
 
 
 def test_an_exact_picture_is_named():

@@ -24,7 +24,7 @@ def frame():
         [
             {"codec": codec, "name": name, "lmbda": k, "bpp": f * k, "psnr": 20.0 + 3 * k, "psnr_text": 18.0 + 3 * k}
             for codec, f in factor.items()
-            for name in "ab"
+            for name in "abcde"
             for k in (1, 2, 3, 4)
         ]
     )

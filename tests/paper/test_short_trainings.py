@@ -1,10 +1,9 @@
-"""Short trainings: intervals cover seeds as well as images, and absence is said."""
-
-from functools import partial
+"""Short trainings: intervals are over images, the numbers of seeds stand beside them, and absence is said."""
 
 import pandas as pd
 import pytest
 
+from sccore.evaluation.records import save_record
 from sccore.paper import short_trainings
 from sccore.paper.tables import MISSING
 from sccore.utils import paths
@@ -22,38 +21,54 @@ def short():
                 "lmbda": k,
                 "bpp": f * k,
                 "psnr": 20.0 + 3 * k,
-                "psnr_text": 18.0 + 3 * k if name == "a" else None,
+                "psnr_text": 18.0 + 3 * k if name != "samples-a.png" else None,
             }
             for codec, f in factor.items()
-            for name in "ab"
+            for name in [f"samples-{letter}.png" for letter in "abcdef"]
             for k in (1, 2, 3, 4)
         ]
     )
 
 
-def test_an_interval_over_seeds_is_as_wide_as_the_seeds_are_apart(short):
-    middle, low, high = short_trainings.pooled(short, "sftip", "sftip-uniform")
-    assert middle == pytest.approx(100 * ((0.95 + 0.867) / 2.02 - 1))
-    assert low == pytest.approx(100 * (0.867 / 1.02 - 1), abs=1.5) and high == pytest.approx(-5, abs=1.5)
+def test_several_seeds_are_compared_by_their_mean_and_each_is_shown(short):
+    found = short_trainings.pooled(short, "sftip", "sftip-uniform")
+    assert found["bd_rate"] == pytest.approx(100 * ((0.95 + 0.867) / 2.02 - 1)) and found["seeds"] == pytest.approx([-5, -15])
+    assert short_trainings.pooled_cell(short) == "−10.0 % (−10.0 to −10.0; seeds: −5.0, −15.0)"
+    assert short_trainings.pooled(short, "sftip", "sftip-uniform", "psnr_text")["images"] == 5
     assert short_trainings.pooled_cell(short.iloc[:0]) == MISSING
 
 
 def test_a_seed_that_one_alone_has_is_left_out(short):
     one = short[short["codec"] != "sftip-uniform-seed2"]
-    assert short_trainings.pooled(one, "sftip", "sftip-uniform") == pytest.approx((-5, -5, -5))
+    assert short_trainings.pooled(one, "sftip", "sftip-uniform")["seeds"] == pytest.approx([-5])
+    assert short_trainings.pooled_cell(one) == "−5.0 % (−5.0 to −5.0)"
     assert short_trainings.seeds(one, "sftip", "sftip-uniform").startswith("one seed of each")
     assert "| 2 |" not in short_trainings.by_seed(one)
 
 
-def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short, monkeypatch):
-    monkeypatch.setattr(short_trainings, "pooled", partial(short_trainings.pooled, resamples=20))
+def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short):
     shown = short_trainings.by_seed(short)
     assert "| 1 | −5.0 % (−5.0 to −5.0) | −5.0 %" in shown and "| 2 | −15.0 % (−15.0 to −15.0) |" in shown
+    assert "| mean of the seeds | −10.0 % (−10.0 to −10.0) | −10.0 % (−10.0 to −10.0) |" in shown
     assert (
         "The same model (`sftip`, `sftip-uniform`) with another seed differs by up to 9.6 % in the picture and 9.6 % in text regions."
         in shown
     )
     assert MISSING in short_trainings.by_seed(short.iloc[:0])
+
+
+def test_models_of_one_lambda_are_one_curve(short, tmp_path, monkeypatch):
+    monkeypatch.setattr("sccore.utils.paths.RESULTS", tmp_path)
+    assert short_trainings.fixed() == MISSING
+    (tmp_path / "fixed").mkdir()
+    recipe = {"recipe": {"steps": 300, "batch": 4, "crop": 192}}
+    save_record(tmp_path / "fixed/wacnn-seed1.json", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.98765]})
+    whole = short[short["codec"] == "sftip-uniform-seed1"].assign(codec="wacnn-seed1")
+    each = whole.assign(bpp=0.98 * whole["bpp"], codec=[f"wacnn-0.{k}-seed1" for k in whole["lmbda"]])
+    monkeypatch.setattr(short_trainings, "measured", lambda dataset: pd.concat([whole, each]))
+    shown = short_trainings.fixed()
+    assert "300 steps of 4 crops of 192 × 192" in shown and "`wacnn` 1.0000 to 0.9877" in shown and "6 pictures (6 of the samples)" in shown
+    assert "| `wacnn` | −2.0 % (−2.0 to −2.0) | −2.0 % (−2.0 to −2.0) |" in shown and "sftip" not in shown
 
 
 def test_short_trainings_are_missing_until_they_are_recorded(tmp_path, monkeypatch):
@@ -68,7 +83,7 @@ def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     frame = pd.concat([short[short["codec"].str.endswith("seed1")], wacnn])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: frame)
     assert short_trainings.briefly("scratch", "Trained from scratch, briefly") == (
-        "Trained from scratch, briefly, one seed of each, interval over images: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
+        "Trained from scratch, briefly, one seed of each: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
     )
 
 
@@ -81,7 +96,7 @@ def test_curves_that_cannot_be_compared_say_why(short):
 
 def test_trainings_alike_say_what_they_were(monkeypatch):
     """The records in the repository."""
-    monkeypatch.setattr(short_trainings, "pooled", lambda *a, **k: (-1.0, -2.0, 3.0))
+    monkeypatch.setattr(short_trainings, "pooled", lambda *a, **k: {"bd_rate": -1.0, "low": -2.0, "high": 3.0, "seeds": [-1.0]})
     recipes = {
         short_trainings.scratch: (2000, 4, 192, ("sftip", "wacnn")),
         short_trainings.systems: (2000, 4, 192, ("cheng2020", "wacnn")),

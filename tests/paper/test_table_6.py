@@ -15,6 +15,7 @@ from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5)
+NAMES = [f"{name}.png" for name in "abcde"]
 
 
 def row(name, rate, gain=0.0):
@@ -32,7 +33,7 @@ def row(name, rate, gain=0.0):
         "vsi": 0.9 + 0.1 * step,
         "mdsi": 0.5 - 0.2 * step,
         "cer": 0.6 - 0.5 * step,
-        "cer_weight": 100 if name == "a.png" else 300,
+        "cer_weight": 100 if name == "a.png" else 75,
     }
 
 
@@ -51,7 +52,7 @@ def folder(tmp_path, monkeypatch):
 def found(folder):
     """Two codecs, the first of which needs about 0.05 bpp less."""
     for codec, gain in ((table_6.WEIGHTED, 0.05), (table_6.PLAIN, 0.0)):
-        rows = [row(name, rate, gain) for name in ("a.png", "b.png") for rate in RATES]
+        rows = [row(name, rate, gain) for name in NAMES for rate in RATES]
         save_record(folder / f"{codec}.json", record(codec, rows))
     return table_6.collect()
 
@@ -78,7 +79,7 @@ def test_the_table_says_what_is_missing_and_keeps_the_paper_s_number(found):
 
 def test_a_record_of_another_ruler_adds_its_column(folder, found):
     for codec, gain in ((table_6.WEIGHTED, 0.05), (table_6.PLAIN, 0.0)):
-        rows = [row(name, rate, gain) | {"asiqe_r": 0.5 + rate + gain} for name in ("a.png", "b.png") for rate in RATES]
+        rows = [row(name, rate, gain) | {"asiqe_r": 0.5 + rate + gain} for name in NAMES for rate in RATES]
         save_record(folder / f"{codec}+asiqe_r.json", record(codec, rows))
     both = table_6.collect()
     assert len(both.frame) == len(found.frame) and len(both.records[table_6.PLAIN]) == 2
@@ -118,20 +119,20 @@ def test_error_rates_are_of_all_characters_together(found):
     found.frame.loc[~rows, "cer"] = 0.6
     points = character_errors.curve(found.frame, table_6.WEIGHTED)
     assert points["cer"].tolist() == pytest.approx([0.5] * 5) and points["characters"].tolist() == [400] * 5
-    assert "50.0 % | 400 | 2 |" in character_errors.reading_table(found)
+    assert "50.0 % | 400 | 5 |" in character_errors.reading_table(found)
 
 
 def test_what_rises_is_named(found):
     assert character_errors.monotone(found.frame, table_6.PLAIN) == {
         "mean": True,
-        "images": {"a.png": True, "b.png": True},
-        "steps": 8,
+        "images": dict.fromkeys(NAMES, True),
+        "steps": 20,
         "rises": 0,
     }
     found.frame.loc[(found.frame["name"] == "a.png") & (found.frame["lmbda"] == 0.5), "cer"] = 1.0
     seen = character_errors.monotone(found.frame, table_6.PLAIN)
-    assert seen["images"] == {"a.png": False, "b.png": True} and (seen["steps"], seen["rises"]) == (8, 1)
-    assert "| **no** | 1 of 2 | 1 of 8 | a |" in character_errors.monotone_table(found)
+    assert seen["images"] == {**dict.fromkeys(NAMES, True), "a.png": False} and (seen["steps"], seen["rises"]) == (20, 1)
+    assert "| **no** | 4 of 5 | 1 of 20 | a |" in character_errors.monotone_table(found)
 
 
 def test_only_what_is_lower_the_better_is_turned():

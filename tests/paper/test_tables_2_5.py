@@ -24,7 +24,7 @@ def records(tmp_path, monkeypatch):
 def test_every_run_of_the_tables_is_planned():
     planned = [run.name for run in plan.RUNS]
     assert all(row.codec in planned and row.anchor in planned for row in tables_2_5.COMPARISONS)
-    assert tables_2_5.runs("4") == ["sftip", "sftip-uniform", "sftip-structure"]
+    assert tables_2_5.runs("4") == ["sftip", "sftip-structure"]
 
 
 def test_the_papers_numbers_stand_beside_those_of_the_same_part():
@@ -37,7 +37,7 @@ def test_a_record_that_is_gone_is_named_and_its_row_is_empty(records):
     assert MISSING not in before and "All runs" in tables_2_5.missing("4")
     (records / "sftip-structure.json").unlink()
     assert "`sftip-structure`" in tables_2_5.missing("4") and "suite --only sftip-structure --data data/open`" in tables_2_5.missing("4")
-    assert tables_2_5.comparisons("4").count(MISSING) == 3
+    assert tables_2_5.comparisons("4").count(MISSING) == 2
     assert tables_2_5.verdict(measured(), "sftip", "sftip-structure") == MISSING
 
 
@@ -59,6 +59,23 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
     assert text.startswith(("saves ", "no BD-rate"))
     same = tables_2_5.verdict(frame, "sftip-uniform", "sftip-uniform")
     assert same == "no clear difference: 0.0 % (0.0 to 0.0)"
+
+
+@pytest.mark.parametrize(
+    "ends, words",
+    [
+        ((0.04, 0.6), "no clear difference: +0.3 % (0.0 to +0.6)"),
+        ((0.06, 0.6), "costs 0.3 % (0.1 to 0.6)"),
+        ((-0.6, -0.04), "no clear difference: −0.3 % (−0.6 to 0.0)"),
+        ((-0.6, -0.06), "saves 0.3 % (0.1 to 0.6)"),
+        ((float("nan"),) * 2, "no clear difference: +0.3 % (no interval: 9 % of the resamples have a BD-rate)"),
+    ],
+)
+def test_a_verdict_says_what_the_printed_interval_says(ends, words, monkeypatch):
+    value = 0.3 if ends[1] > 0 or ends[1] != ends[1] else -0.3
+    found = {"bd_rate": value, "low": ends[0], "high": ends[1], "images": 10, "resamples": 0.09}
+    monkeypatch.setattr(tables_2_5, "compared", lambda *_: found)
+    assert tables_2_5.verdict(None, "a", "b") == words
 
 
 def test_the_figure_has_a_line_a_comparison(records):

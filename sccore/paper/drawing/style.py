@@ -45,7 +45,7 @@ CODECS = {  # name in records: name in figures, colour
     "webp": ("WebP", "#AA4499"),
     "jxl": ("JPEG XL", "#999933"),
     "avif": ("AVIF", "#117733"),
-    "avif-plain": ("AVIF, no screen tools", "#88BB66"),
+    "avif-plain": ("AVIF without screen tools", "#88BB66"),
     "hevc": ("HEVC", "#332288"),
     "bpg": ("BPG", "0.6"),
     "vtm": ("VTM", "0.4"),
