@@ -75,13 +75,17 @@ class Convolution(nn.Module):
 
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d):
         super().__init__()
+        plain = conv.groups == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+        if not plain or type(conv) not in (nn.Conv2d, nn.ConvTranspose2d):  # a subclass may do more
+            raise TypeError(f"no fixed-point form of {conv}")
         self.activation: nn.Module | None = None  # that follows
         transposed = isinstance(conv, nn.ConvTranspose2d)
         self.function = F.conv_transpose2d if transposed else F.conv2d
         self.options = {"stride": conv.stride, "padding": conv.padding}
         self.options |= {"output_padding": conv.output_padding} if transposed else {}
         self.weight = (conv.weight.detach().double() * WEIGHT).round() / WEIGHT
-        self.bias = (conv.bias.detach().double() * ACT * WEIGHT).round() / (ACT * WEIGHT)
+        bias = self.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().double()
+        self.bias = (bias * ACT * WEIGHT).round() / (ACT * WEIGHT)
         inputs = (0, 2, 3) if transposed else (1, 2, 3)  # dimensions that an output sums over
         largest = (self.weight.abs().sum(inputs) * LIMIT + self.bias.abs()).max().item()
         if not largest < EXACT:  # also catches NaN
@@ -141,7 +145,7 @@ def fixed_point(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Sequential):
         layers: list[nn.Module] = []
         for layer in map(fixed_point, module):
-            if isinstance(layer, GELU) and isinstance(layers[-1], Convolution):
+            if isinstance(layer, GELU) and layers and isinstance(layers[-1], Convolution):
                 layers[-1].activation = layer  # while its input is in the cache
             else:
                 layers.append(layer)
@@ -154,4 +158,4 @@ def fixed_point(module: nn.Module) -> nn.Module:
         return LeakyReLU(getattr(module, "negative_slope", 0.0))
     if isinstance(module, nn.PixelShuffle):
         return module
-    raise TypeError(f"no fixed-point form of {type(module).__name__}")
+    raise TypeError(f"no fixed-point form of {module}")

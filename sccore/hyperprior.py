@@ -48,6 +48,8 @@ class Hyperprior(nn.Module, ABC):
     stride = 64  # height and width are multiples of it: z is at H/64
     predictors: tuple[str, ...]  # names of the networks that predict y part by part
     drivers: tuple[str, ...]  # of all that drive the entropy coder
+    switches: tuple[str, ...] = ()  # further arguments of the class, of sccore.codecs.models.SWITCHES
+    sees_mask = False  # whether the analysis looks at the text mask
 
     def __init__(self, y_ch: int, z_ch: int, centred: bool):
         super().__init__()
@@ -178,18 +180,20 @@ class Hyperprior(nn.Module, ABC):
         """What trains the quantiles of the entropy bottleneck, as in CompressAI."""
         return self.entropy_bottleneck.loss()
 
-    def changes(self) -> int:
-        """How often its weights were changed in place, as PyTorch counts it."""
-        return sum(p._version for p in self.parameters())
+    def mark(self) -> tuple[int, bytes]:
+        """What changes with its weights: PyTorch's count of changes in place and, where others are put in behind its back, some values."""
+        weights = list(self.parameters())
+        some = [p.detach()[(0,) * (p.ndim - 1)][:8] for p in weights[::8]]
+        return sum(p._version for p in weights), torch.cat(some).double().cpu().numpy().tobytes()
 
     @property
     def checkpoint_hash(self) -> str | None:
         """The sha256 of its checkpoint, by which a file names its weights; None if there is none, or they have changed since."""
-        return self._hash if self.changes() <= self._loaded else None
+        return self._hash if self._hash and self.mark() == self._loaded else None
 
     @checkpoint_hash.setter
     def checkpoint_hash(self, sha256: str | None):
-        self._hash, self._loaded = sha256, self.changes()
+        self._hash, self._loaded = sha256, self.mark() if sha256 else None
 
     def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):
         """PyTorch's; the coder's tables, which are empty in a new model, take the size that they have in the file."""
@@ -200,11 +204,15 @@ class Hyperprior(nn.Module, ABC):
         return super().load_state_dict(state_dict, strict, assign)
 
     def update(self, scale_table: Tensor | None = None, force: bool = False, update_quantiles: bool = False) -> bool:
-        """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it."""
+        """Builds the coder's tables (as in CompressAI) and the fixed-point copies of the networks that drive it.
+
+        What it built of other weights is built anew; tables that came with a checkpoint are kept unless `force`.
+        """
+        force |= self._exact is not None and self.mark() != self._updated
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact, self._updated = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid), self.changes()
+        self._exact, self._updated = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid), self.mark()
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
@@ -278,5 +286,5 @@ class Hyperprior(nn.Module, ABC):
         return to_grid(decode_z(self.entropy_bottleneck, z_string, shape).to(inverse_z.device) * inverse_z)
 
     def _require_update(self):
-        if self._exact is None or self.changes() > self._updated:
+        if self._exact is None or self.mark() != self._updated:
             raise RuntimeError("call update() before compress or decompress, and again after training or loading weights")

@@ -1,12 +1,17 @@
 """External prior guidance (Section 3.2): what the encoder knows of structure and text before it starts."""
 
+from collections.abc import Collection
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sccore.utils.errors import InputError
+
 EPSILON = 2.0  # Eq. 6: text weighs 1, everything else 2/3
 LAPLACIANS = ("magnitude", "signed")
 PRIORS = ("text+structure", "structure", "uniform")
+WITHOUT_TEXT = ("structure", "uniform")
 
 
 def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
@@ -21,7 +26,11 @@ def laplacian(x: Tensor, kind: str = "magnitude") -> Tensor:
 
     Returns:
         (B, C, H, W), in [0, 8] for "magnitude" and in [-8, 8] for "signed".
+
+    Raises:
+        InputError: another kind.
     """
+    require("laplacian", kind, LAPLACIANS)
     around = F.pad(x, (1, 1, 1, 1), mode="replicate")
     rows = around[:, :, :-2] + around[:, :, 1:-1] + around[:, :, 2:]
     response = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] - 9 * x  # [1 1 1; 1 -8 1; 1 1 1]
@@ -41,14 +50,31 @@ def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+str
     Returns:
         (B, 3, H, W).
 
+    Raises:
+        InputError: another prior or kind, or a mask of another form.
+
     Example:
         >>> x, mask = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
         >>> sccore.external_prior(x, mask).shape
         torch.Size([1, 3, 32, 32])
     """
+    require("prior", prior, PRIORS)
+    check_mask(mask, x)
     if prior == "uniform":
         return torch.ones_like(x)
     g = laplacian(x, kind)  # (B, 3, H, W)
     if prior == "structure" or mask is None:
         return g
     return (mask + EPSILON) * g / (EPSILON + 1)
+
+
+def require(what: str, value: str, known: Collection[str]):
+    """Refuses a name that is not among the known ones."""
+    if value not in known:
+        raise InputError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def check_mask(mask: Tensor | None, x: Tensor):
+    """Refuses a mask that is not (B, 1, H, W) for images (B, 3, H, W), B images or one for all."""
+    if mask is not None and (mask.ndim != 4 or mask.shape[1] != 1 or mask.shape[2:] != x.shape[2:] or mask.shape[0] not in (1, x.shape[0])):
+        raise InputError(f"a mask is (B, 1, H, W), this one {tuple(mask.shape)} for images {tuple(x.shape)}")

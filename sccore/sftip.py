@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from sccore.presets import PRESETS, Preset
-from sccore.priors import external_prior
+from sccore.priors import LAPLACIANS, PRIORS, WITHOUT_TEXT, external_prior, require
 from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, octaves
 from sccore.utils.beside import in_strips
 from sccore.wacnn import WACNN
+
+SEMS = {"nesft": (FEM, NESFT), "sft": (ConditionBlock, SFT)}  # what makes prior features, and what acts at a site
 
 
 class SFTIP(WACNN):
@@ -24,11 +26,16 @@ class SFTIP(WACNN):
         sem: "nesft" is the paper's FEM and NESFT, "sft" Song et al.'s condition block and SFT (Table 2).
         prior, laplacian: see :func:`sccore.priors.external_prior`.
 
+    Raises:
+        InputError: another value of a switch.
+
     Example:
         >>> model, x = sccore.SFTIP(sccore.PRESETS["companion"]), torch.rand(1, 3, 64, 64)
         >>> model(x, mask=torch.ones(1, 1, 64, 64))["x_hat"].shape
         torch.Size([1, 3, 64, 64])
     """
+
+    switches = "sem", "prior", "laplacian"
 
     def __init__(
         self,
@@ -39,10 +46,12 @@ class SFTIP(WACNN):
         laplacian: str = "magnitude",
     ):
         super().__init__(widths, lambdas)
-        self.prior, self.laplacian = prior, laplacian
+        for what, value, known in (("sem", sem, SEMS), ("prior", prior, PRIORS), ("laplacian", laplacian, LAPLACIANS)):
+            require(what, value, known)
+        self.prior, self.laplacian, self.sees_mask = prior, laplacian, prior not in WITHOUT_TEXT
         (n1, n2, n3), M, (a, b, c, d, z_ch) = widths.stages, widths.M, widths.hyper
-        self.fem = {"nesft": FEM, "sft": ConditionBlock}[sem](M, z_ch, widths.prior, widths.stem)
-        transform = {"nesft": NESFT, "sft": SFT}[sem]
+        condition, transform = SEMS[sem]
+        self.fem = condition(M, z_ch, widths.prior, widths.stem)
         site = lambda channels: transform(channels, widths.prior, widths.hidden)
         block = lambda channels: TransformBlock(transform, channels, widths.prior, widths.hidden)
         # a site stands behind the layer it is named after; "start" stands before the first
@@ -57,7 +66,7 @@ class SFTIP(WACNN):
 
         def first(x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:  # down to H/4, where attention looks farther
             features = self.fem.analysis(x, g, 3)
-            return steer(self.g_a[:4], 2 * x - 1 if self.centred else x, self.sem_a, features), features[-1]
+            return steer(self.g_a[:4], 2 * x - 1 if self.centred else x, self.sem_a, [*features[:2], None, None]), features[-1]
 
         y, phi = in_strips(first, (x, g), rows=256, halo=12)
         y = steer(self.g_a[4:], y, self.sem_a, [None, None, phi, *octaves(self.fem.a[3:], phi)])
@@ -66,7 +75,7 @@ class SFTIP(WACNN):
     def synthesis(self, y_hat: Tensor, z_hat: Tensor) -> Tensor:
         """x_hat = g_s(y_hat, Phi_3) (Eq. 4): the decoder's priors come from decoded data alone."""
         features = self.fem.synthesis(y_hat, z_hat, 3)
-        x, phi = steer(self.g_s[:6], y_hat, self.sem_s, features), features[-1]
+        x, phi = steer(self.g_s[:6], y_hat, self.sem_s, [*features, None]), features[-1]
 
         def last(x: Tensor, phi: Tensor) -> tuple[Tensor]:  # from H/4 up, behind the last attention
             return (steer(self.g_s[6:], x, self.sem_s, [None, None, None, *octaves(self.fem.s[3:], phi)]),)
@@ -80,10 +89,15 @@ def steer(transform: nn.Module, x: Tensor, sites: nn.ModuleDict, features: Seque
 
     Args:
         features: for each site; None for those that are not in this part of the transform.
+
+    Raises:
+        ValueError: features for more or fewer sites, or for one that names no layer.
     """
-    phi = dict(zip(sites, features))
+    phi = dict(zip(sites, features, strict=True))
     for name, layer in chain([("start", nn.Identity())], transform.named_children()):
         x = layer(x)
         if phi.get(name) is not None:
             x = sites[name](x, phi.pop(name))
+    if left := [name for name, own in phi.items() if own is not None]:
+        raise ValueError(f"no layer is named {', '.join(left)}")
     return x

@@ -46,16 +46,14 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
         the path.
 
     Raises:
-        InputError: a model that does not know what it is.
+        InputError: a model that does not know what it is, or is something else by now.
 
     Example:
         >>> sccore.save_model(sccore.create_model("wacnn"), "mine.safetensors", lmbda=0.0067).name
         'mine.safetensors'
     """
     path = Path(path)
-    if not model.spec:
-        raise InputError("only a model of create_model can be saved: it knows its name and size")
-    copy = build(**model.spec)
+    copy = alike(model)
     weights = weights_of(model)
     kept = pack(model, weights) if compact else weights
     nn.Module.load_state_dict(copy, unpack(kept), strict=False)
@@ -72,6 +70,39 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
     with replacing(path) as part:
         part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header)}))
     return path
+
+
+def alike(model: Hyperprior) -> Hyperprior:
+    """A new model of the same spec, without weights, as :func:`load_model` would make it.
+
+    Raises:
+        InputError: the model has no spec, or other parts or settings than such a one; says which.
+    """
+    if not model.spec:
+        raise InputError(
+            "only a model of create_model knows its name and size and can be saved; make one of this size and give it these "
+            "weights: load_state_dict(model.state_dict())"
+        )
+    with Unfilled():
+        usual = build(**model.spec)
+    own, known = (dict(one.named_modules()) for one in (model, usual))
+    parts = [(name or "the model", described(own.get(name)), described(known.get(name))) for name in own | known]
+    parts += [(key, str(getattr(model, key, None)), str(getattr(usual, key, None))) for key in ("prior", "laplacian", "centred", "lambdas")]
+    for where, here, there in parts:
+        if here != there:
+            raise InputError(
+                f"{where} is {here}, in a {usual.spec['name']} it is {there}, as which it would be loaded. "
+                "A class of your own can be put into sccore.codecs.models.MODELS"
+            )
+    return usual
+
+
+def described(part: nn.Module | None) -> str:
+    """A layer in words, with the shapes of its own weights, without the layers inside it."""
+    if part is None:
+        return "missing"
+    shapes = ", ".join(f"{name} {tuple(p.shape)}" for name, p in part.named_parameters(recurse=False))
+    return f"{type(part).__name__}({', '.join(filter(None, (part.extra_repr(), shapes)))})"
 
 
 def weights_of(model: Hyperprior) -> dict[str, Tensor]:

@@ -74,7 +74,7 @@ def text_mask(
         raise InputError(f"a mask is an array, the path of a file or an image of Pillow, not {type(mask).__name__}")
     if detector == "none":
         return np.ones(size, bool), "text everywhere"
-    if model is not None and model.spec.get("prior") != "text+structure":
+    if model is not None and not model.sees_mask:
         return np.ones(size, bool), "not used by this model"
     from sccore.text import masks  # with OpenCV, which nothing else of coding needs
     from sccore.text.craft_weights import COMMAND

@@ -9,13 +9,13 @@ from sccore.gains import GainUnits
 from sccore.hyperprior import Hyperprior
 from sccore.presets import LAMBDAS, PRESETS
 from sccore.priors import LAPLACIANS, PRIORS
-from sccore.sftip import SFTIP
+from sccore.sftip import SEMS, SFTIP
 from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 
 MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
-SWITCHES = {  # of SFTIP alone; the first of each is the paper's
-    "sem": ("nesft", "sft"),
+SWITCHES = {  # of the classes that name them; the first of each is the paper's
+    "sem": tuple(SEMS),
     "prior": PRIORS,
     "laplacian": LAPLACIANS,
 }
@@ -39,11 +39,10 @@ def build(
     for key, value in {"name": name, "preset": preset, **switches, "rate": rate, "context": context}.items():
         if value not in known[key]:
             raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
-    if name != "sftip":
-        for key, value in switches.items():
-            if value != SWITCHES[key][0]:
-                raise InputError(f"{key} {value!r} is a switch of sftip; {name} has no {key}")
-        switches = {}
+    for key in switches.keys() - set(MODELS[name].switches):
+        if (value := switches.pop(key)) != SWITCHES[key][0]:
+            owner = next(other for other, model in MODELS.items() if key in model.switches)
+            raise InputError(f"{key} {value!r} is a switch of {owner}; {name} has no {key}")
     model = MODELS[name](PRESETS[preset], LAMBDAS if rate == "variable" else None, **switches)
     if rate == "tuned":
         model.gain_y, model.gain_z = GainUnits(model.y_ch, [1.0]), GainUnits(model.z_ch, [1.0])

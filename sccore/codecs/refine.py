@@ -145,7 +145,13 @@ def bits(
 
     x_hat = model.synthesis(model.decode_parts(model, z_hat, residual), z_hat)
     output = {"x_hat": x_hat[..., : x.shape[-2], : x.shape[-1]], "likelihoods": {"y": torch.cat(likelihoods, dim=1)}}
-    return rate_distortion(output, x, mask, lmbda, model.meta.get("metric", "wmse"))["loss"] * x[0, 0].numel()
+    return rate_distortion(output, x, mask, lmbda, metric_of(model))["loss"] * x[0, 0].numel()
+
+
+def metric_of(model: Hyperprior) -> str:
+    """The distortion that its transforms were trained by, of its last stage that says so."""
+    stages = (model.meta, *reversed(model.meta.get("history", [])))
+    return next((stage["recipe"]["metric"] for stage in stages if "metric" in (stage.get("recipe") or {})), "wmse")
 
 
 def soften(r: Tensor, temperature: float) -> Tensor:

@@ -61,7 +61,7 @@ def architecture(model: SliceEntropyModel) -> Figure:
     ends = {name: (places[path[0].name], places[path[-1].name]) for name, path in paths.items()}
     flows(page, ends, places["slices"], height, f"{model.entropy_bottleneck.channels} channels, bits of z")
     if steered:
-        prior_inputs(page, stages, places, ends["g_s"][0].x, PRIORS[model.prior], short(model.fem))
+        prior_inputs(page, stages, places, ends["g_s"][0].x, PRIORS.get(model.prior, model.prior), short(model.fem))
     return page.figure
 
 

@@ -9,6 +9,7 @@ from models import lively
 
 import sccore
 from sccore.codecs import checkpoint, checkpoint_files, starts
+from sccore.training.recipe import check
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
@@ -325,6 +326,52 @@ def test_a_model_that_was_trained_on_or_took_other_weights_is_no_longer_its_chec
     assert other.checkpoint_hash is None
     with pytest.raises(RuntimeError, match="call update"):
         other.compress(x, lmbda=0.0067)
+
+
+@pytest.mark.parametrize("put_in", ["averaged", "in place of .data", "through half precision"])
+def test_weights_that_are_put_in_unseen_by_pytorch_s_count_are_seen(put_in):
+    model = sccore.load_model("wacnn")
+    if put_in == "averaged":
+        vector = torch.nn.utils.parameters_to_vector(model.parameters())
+        torch.nn.utils.vector_to_parameters(1.01 * vector, model.parameters())
+    elif put_in == "in place of .data":
+        for p in model.parameters():
+            p.data.mul_(1.01)
+    else:
+        model.half().float()
+    assert model.checkpoint_hash is None
+    with pytest.raises(RuntimeError, match="call update"):
+        model.compress(torch.rand(1, 3, 64, 64), lmbda=0.0067)
+
+
+def test_a_copy_that_is_trained_on_wants_update_and_update_makes_all_tables_anew():
+    model, x = lively("wacnn"), torch.rand(1, 3, 64, 64)
+    model.update()
+    was, twin = model.entropy_bottleneck.quantized_cdf.clone(), copy.deepcopy(model)
+    with torch.no_grad():
+        twin.entropy_bottleneck.quantiles.mul_(3)  # fewer changes than the first one had seen
+    with pytest.raises(RuntimeError, match="call update"):
+        twin.compress(x, lmbda=0.0067)
+    twin.update()
+    assert twin.entropy_bottleneck.quantized_cdf.shape != was.shape and twin.compress(x, lmbda=0.0067)["strings"]
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda model: model.g_s.__setitem__(2, torch.nn.LeakyReLU()), "g_s.2 is LeakyReLU(.*), in a sftip it is GDN"),
+        (lambda model: model.g_a.append(torch.nn.Conv2d(320, 320, 1)), "g_a.9 is Conv2d.*, in a sftip it is missing"),
+        (lambda model: setattr(model, "prior", "uniform"), "prior is uniform, in a sftip it is text.structure"),
+        (lambda model: model.set_context(), "gaussian_conditional is ShiftedGaussian.*, in a sftip it is GaussianConditional"),
+    ],
+)
+def test_a_model_that_is_no_longer_what_it_says_is_neither_trained_nor_saved(change, said, tmp_path):
+    model = sccore.create_model("sftip")
+    change(model)
+    for use in (lambda: sccore.save_model(model, tmp_path / "x.safetensors"), lambda: check(model, 0.0067, sccore.Recipe())):
+        with pytest.raises(InputError, match=said):
+            use()
+    assert not list(tmp_path.iterdir())
 
 
 def test_sides_that_do_not_fit_are_one_line():

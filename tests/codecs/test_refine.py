@@ -12,6 +12,7 @@ import sccore.codecs.pillow_plugin  # noqa: F401  registers
 from sccore.cli import command_line
 from sccore.codecs import container, refine, sci, search, tensors
 from sccore.context import LATTICE
+from sccore.loss import rate_distortion
 
 LMBDA = 0.013
 
@@ -127,3 +128,24 @@ def test_one_rate_and_adapters(saved, screen):
     assert cost(image, found, model, 0.0035) <= cost(image, plain, model, 0.0035)
     both = sci.encode(image, model, effort=1, adapter_steps=1)
     assert np.array_equal(sci.decode(both, model).shape, image.shape)
+
+
+@pytest.mark.parametrize(
+    "meta, metric",
+    [
+        ({}, "wmse"),
+        ({"recipe": {"metric": "mse"}}, "mse"),
+        (
+            {"recipe": {"crops": 9}, "history": [{"recipe": {"metric": "wmse"}}, {"recipe": {"metric": "mse"}}]},
+            "mse",
+        ),  # a context behind it
+        ({"recipe": None, "history": [{}]}, "wmse"),
+    ],
+)
+def test_the_search_asks_for_what_the_transforms_were_trained_for(meta, metric, model, picture, monkeypatch):
+    asked = set()
+    monkeypatch.setattr(model, "meta", meta)
+    monkeypatch.setattr(refine, "rate_distortion", lambda *a: asked.add(a[-1]) or rate_distortion(*a))
+    monkeypatch.setattr(refine, "steps_of", lambda *a: 1)
+    sci.encode(picture[0][:64, :64], model, LMBDA, picture[1][:64, :64], effort=1)
+    assert asked == {metric}

@@ -96,3 +96,25 @@ def test_weights_that_could_lose_bits_are_refused():
             fixed_point(conv)
     with pytest.raises(TypeError, match="Tanh"):
         fixed_point(nn.Tanh())
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(2, 2, 3, padding=1, dilation=2),
+        nn.Conv2d(2, 2, 3, padding="same"),
+        nn.Conv2d(2, 2, 3, groups=2),
+        nn.ConvTranspose2d(2, 2, 3, groups=2),
+        type("MaskedConv2d", (nn.Conv2d,), {})(2, 2, 3, padding=1),
+        nn.Sequential(nn.Conv2d(2, 2, 1), nn.SiLU()),
+    ],
+)
+def test_layers_that_would_be_computed_otherwise_are_refused(layer):
+    with pytest.raises(TypeError, match="no fixed-point form of"):
+        fixed_point(layer)
+
+
+def test_no_bias_is_a_bias_of_zero_and_gelu_may_come_first():
+    net, x = nn.Sequential(nn.GELU(), nn.Conv2d(3, 4, 3, padding=1, bias=False)), to_grid(torch.randn(1, 3, 9, 9))
+    assert torch.allclose(fixed_point(net)(x).float(), net(x.float()), atol=2e-3)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sccore.loss import lagrange_map, rate, rate_distortion, worth_of_mask
+from sccore.loss import METRICS, lagrange_map, rate, rate_distortion, worth_of_mask
 from sccore.utils.errors import InputError
 
 LMBDA = 0.0067
@@ -97,3 +97,12 @@ def test_unknown_metrics_and_masks_of_another_form_are_refused():
         rate_distortion(output, x, None, 0.01, "MSE")
     with pytest.raises(InputError, match="a mask is .B, 1, H, W., this one .2, 64, 64."):
         rate_distortion(output, x, torch.ones(2, 64, 64), 0.01)
+    with pytest.raises(InputError, match="a mask is .B, 1, H, W., this one .2, 1, 32, 32. for images .2, 3, 64, 64."):
+        rate_distortion(output, x, torch.ones(2, 1, 32, 32), 0.01)
+
+
+def test_a_distortion_of_ones_own_is_added_to_the_metrics(monkeypatch):
+    monkeypatch.setitem(METRICS, "mae", lambda x, x_hat, mask, lmbda: (255 * lmbda * (x - x_hat).abs()).mean())
+    x = torch.rand(2, 3, 64, 64)
+    output = {"x_hat": x + 0.5, "likelihoods": {"y": torch.ones(2, 1, 4, 4)}}
+    assert rate_distortion(output, x, None, 0.01, "mae")["loss"].item() == pytest.approx(255 * 0.01 * 0.5, rel=1e-5)

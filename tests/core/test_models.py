@@ -7,6 +7,7 @@ import pytest
 import torch
 from compressai.models import Cheng2020Attention
 from models import lively
+from torch import nn
 
 import sccore
 from sccore.codecs.models import MODELS, RATES
@@ -14,6 +15,7 @@ from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 from sccore.data.images import read_image
 from sccore.presets import LAMBDAS
+from sccore.sftip import steer
 from sccore.symbols import scale_indexes
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -211,3 +213,23 @@ def test_indexes_are_the_librarys_for_scales_half_a_step_smaller():
     edges = [torch.nextafter(table * half, torch.tensor(to, dtype=torch.float64)) for to in (0, 1e9)]
     scales = torch.cat([*edges, table * half, table, torch.tensor([-1.0, 0, 1e9]), torch.randn(1000).double().exp()])
     assert scale_indexes(model.gaussian_conditional, scales).tolist() == model.gaussian_conditional.build_indexes(scales / half).tolist()
+
+
+def test_steering_says_which_site_has_no_layer():
+    net, sites = nn.Sequential(nn.Identity()), nn.ModuleDict({"0": nn.Bilinear(1, 1, 1), "7": nn.Bilinear(1, 1, 1)})
+    x = torch.ones(2, 1)
+    assert steer(net, x, sites, [x, None]).shape == x.shape
+    with pytest.raises(ValueError, match="no layer is named 7"):
+        steer(net, x, sites, [None, x])
+    with pytest.raises(ValueError, match="shorter"):
+        steer(net, x, sites, [x])
+
+
+def test_a_class_of_ones_own_with_switches_is_made_by_its_name(monkeypatch):
+    own = type("Own", (MODELS["sftip"],), {"switches": ("prior",)})
+    monkeypatch.setitem(MODELS, "own", own)
+    model = create_model("own", prior="structure")
+    assert model.spec == {"name": "own", "preset": "companion", "prior": "structure", "rate": "fixed"} and not model.sees_mask
+    assert create_model("own").sees_mask and not create_model("wacnn").sees_mask
+    with pytest.raises(InputError, match="sem 'sft' is a switch of sftip; own has no sem"):
+        create_model("own", sem="sft")

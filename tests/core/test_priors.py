@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from sccore.presets import PRESETS
 from sccore.priors import external_prior, laplacian
+from sccore.sftip import SFTIP
+from sccore.utils.errors import InputError
 
 EDGE = torch.cat([torch.zeros(1, 3, 8, 4), torch.ones(1, 3, 8, 4)], dim=3)  # black left, white right
 
@@ -48,3 +51,19 @@ def test_ablations():
     assert torch.equal(external_prior(x, mask, prior="structure"), laplacian(x))
     assert torch.equal(external_prior(x, mask, prior="uniform"), torch.ones_like(x))
     assert (external_prior(x, mask, kind="signed") < 0).any()
+
+
+@pytest.mark.parametrize(
+    "options, said", [({"prior": "struture"}, "unknown prior"), ({"kind": "sobel"}, "unknown laplacian 'sobel'; known: mag")]
+)
+def test_typing_errors_and_masks_of_another_form_are_refused(options, said):
+    x = torch.rand(3, 3, 8, 8)
+    with pytest.raises(InputError, match=said):
+        external_prior(x, **options)
+    for shape in ((3, 8, 8), (3, 3, 8, 8), (3, 1, 4, 4), (2, 1, 8, 8)):
+        with pytest.raises(InputError, match="a mask is .B, 1, H, W., this one"):
+            external_prior(x, torch.ones(shape))
+    assert external_prior(x, torch.ones(1, 1, 8, 8)).shape == x.shape  # one for all
+    for switch in ("sem", "prior", "laplacian"):
+        with pytest.raises(InputError, match=f"unknown {switch} 'x'"):
+            SFTIP(PRESETS["companion"], **{switch: "x"})
