@@ -46,7 +46,7 @@ class Hyperprior(nn.Module, ABC):
     """
 
     stride = 64  # height and width are multiples of it: z is at H/64
-    predictors: tuple[str, ...]  # names of the networks that predict y part by part
+    predictors: tuple[str, ...] = ()  # names of the networks that predict y part by part
     drivers: tuple[str, ...]  # of all that drive the entropy coder
     switches: tuple[str, ...] = ()  # further arguments of the class, of sccore.codecs.models.SWITCHES
     sees_mask = False  # whether the analysis looks at the text mask

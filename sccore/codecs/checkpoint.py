@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from sccore import __version__
 from sccore.codecs.checkpoint_files import FORMAT, base_of, file_of, read_header
-from sccore.codecs.models import build
+from sccore.codecs.models import MODELS, build
 from sccore.context import tables_in
 from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
@@ -166,6 +166,8 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     path = file_of(path)
     header = read_header(path)
     base = base_of(path, header)
+    if (name := header["spec"].get("name")) not in MODELS:
+        raise InputError(f"{path}: of a codec {name!r}, which is not known here; its class belongs into sccore.codecs.models.MODELS first")
     try:
         content = Beside(lambda: unpack(tensors(path, base)))
         with Unfilled():

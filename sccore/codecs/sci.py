@@ -80,6 +80,8 @@ def learned(
     steps = steps_of(effort, model)
     if model.checkpoint_hash is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
+    if model.y_ch < LEAST_CHANNELS:
+        raise InputError(f"a file takes a y of {LEAST_CHANNELS} channels or more, this model's has {model.y_ch}")
     height, width = image.shape[:2]
     if not (0 < height <= container.LARGEST and 0 < width <= container.LARGEST and height * width <= LARGEST_AREA):
         raise InputError(f"image is {width}x{height}; possible are sides up to {container.LARGEST} and {LARGEST_AREA} pixels")
