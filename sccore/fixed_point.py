@@ -76,14 +76,15 @@ class Convolution(nn.Module):
     def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d):
         super().__init__()
         plain = conv.groups == 1 and conv.dilation == (1, 1) and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
-        if not plain or type(conv) not in (nn.Conv2d, nn.ConvTranspose2d):  # a subclass may do more
+        if not plain:
             raise TypeError(f"no fixed-point form of {conv}")
         self.activation: nn.Module | None = None  # that follows
         transposed = isinstance(conv, nn.ConvTranspose2d)
         self.function = F.conv_transpose2d if transposed else F.conv2d
         self.options = {"stride": conv.stride, "padding": conv.padding}
         self.options |= {"output_padding": conv.output_padding} if transposed else {}
-        self.weight = (conv.weight.detach().double() * WEIGHT).round() / WEIGHT
+        weight = conv.weight.detach().double() * getattr(conv, "mask", 1)  # CompressAI's MaskedConv2d applies it in its forward alone
+        self.weight = (weight * WEIGHT).round() / WEIGHT
         bias = self.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().double()
         self.bias = (bias * ACT * WEIGHT).round() / (ACT * WEIGHT)
         inputs = (0, 2, 3) if transposed else (1, 2, 3)  # dimensions that an output sums over

@@ -2,8 +2,12 @@
 
 import math
 
+import sccore.utils.late_compressai  # noqa: F401
+
+# isort: split
 import pytest
 import torch
+from compressai.layers import MaskedConv2d
 from torch import nn
 
 import sccore.fixed_point
@@ -106,7 +110,6 @@ def test_weights_that_could_lose_bits_are_refused():
         nn.Conv2d(2, 2, 3, padding="same"),
         nn.Conv2d(2, 2, 3, groups=2),
         nn.ConvTranspose2d(2, 2, 3, groups=2),
-        type("MaskedConv2d", (nn.Conv2d,), {})(2, 2, 3, padding=1),
         nn.Sequential(nn.Conv2d(2, 2, 1), nn.SiLU()),
     ],
 )
@@ -118,3 +121,9 @@ def test_layers_that_would_be_computed_otherwise_are_refused(layer):
 def test_no_bias_is_a_bias_of_zero_and_gelu_may_come_first():
     net, x = nn.Sequential(nn.GELU(), nn.Conv2d(3, 4, 3, padding=1, bias=False)), to_grid(torch.randn(1, 3, 9, 9))
     assert torch.allclose(fixed_point(net)(x).float(), net(x.float()), atol=2e-3)
+
+
+def test_a_masked_convolution_is_masked_before_it_has_run():
+    conv, x = MaskedConv2d(3, 4, 3, padding=1), to_grid(torch.randn(1, 3, 9, 9))
+    exact = fixed_point(conv)(x)  # its forward puts zeros into the weights
+    assert torch.allclose(exact.float(), conv(x.float()), atol=2e-3) and (conv.weight[:, :, 2] == 0).all()
