@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from PIL import Image
 
-from sccore.data.images import Picture, read_mask, read_picture
+from sccore.data.images import Picture, as_mask, read_mask, read_picture
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
 
@@ -44,14 +44,15 @@ def text_mask(
     Args:
         image: as for :func:`sccore.codecs.coding.encode`.
         model: that will encode it; None is one that looks at the mask.
-        mask: bool (H, W), or the path of an image of this size, or one of Pillow.
+        mask: bool (H, W), or other numbers as :func:`sccore.data.images.as_mask` takes them, or the path of an image of this size,
+            or one of Pillow.
         detector: a name of :data:`sccore.text.masks.DETECTORS`, or "none" for text everywhere.
 
     Returns:
         the mask, bool (H, W), and a label: of the detector, the name of the mask's file, or why there is text everywhere.
 
     Raises:
-        InputError: mask and detector together, a mask of another size, or a detector that cannot run.
+        InputError: mask and detector together, a mask of another size or type, or a detector that cannot run.
 
     Example:
         >>> mask, label = sccore.text_mask(np.zeros((32, 32, 3), np.uint8), detector="none")
@@ -63,9 +64,7 @@ def text_mask(
     if mask is not None and detector:
         raise InputError("a mask and a detector exclude each other")
     if isinstance(mask, np.ndarray):
-        if mask.shape != size:
-            raise InputError(f"mask is {'x'.join(map(str, mask.shape[::-1]))}, its image {size[1]}x{size[0]}")
-        return mask.astype(bool), "given"
+        return as_mask(mask, size), "given"
     if isinstance(mask, Image.Image):
         return read_mask(mask, size, "mask"), "given"
     if isinstance(mask, (str, Path)):

@@ -61,15 +61,16 @@ def entries(source: Path, alone: bool = False) -> list[Entry]:
     """What a folder or shard holds, sorted by name; no image is read yet.
 
     Args:
-        source: with `images` and `masks` inside, or with images; a shard may have a folder around that.
+        source: with `images` and, if there are any, `masks` inside, or with images; a shard may have a folder around that.
         alone: leave masks aside.
 
     Raises:
         InputError: no such folder or shard, one that cannot be read, no images in it, an image without its mask.
     """
     if source.is_dir():
-        images, masks = (source / "images", source / "masks") if (source / "images").is_dir() else (source, None)
-        return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(images, None if alone else masks)]
+        images = folder if (folder := source / "images").is_dir() else source
+        masks = source / "masks" if images == folder and (source / "masks").is_dir() and not alone else None
+        return [Entry(stem, Piece(image), Piece(mask) if mask else None) for stem, image, mask in pair(images, masks)]
     if not source.is_file():
         raise InputError(f"{source}: no such folder or shard")
     return _shard(source, alone)
@@ -84,6 +85,8 @@ def _shard(path: Path, alone: bool) -> list[Entry]:
     top = top.parent if top.name == "images" else top
     inside = lambda folder: [picture for picture in pictures if picture.parent == folder]
     images, masks = inside(top / "images"), None if alone else inside(top / "masks")
+    if not masks and not cut:  # of a shard that ends too early they may be what is lost
+        masks = None
     if not images:
         images, masks = inside(top), None
     try:

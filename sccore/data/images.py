@@ -102,6 +102,38 @@ def read_mask(source: Source, size: tuple[int, int], name: str | None = None) ->
         return _text(values, white, name)
 
 
+def as_mask(values: np.ndarray, size: tuple[int, int], name: str = "mask") -> np.ndarray:
+    """A text mask in memory, bool (H, W), by the rule of :func:`read_mask`: the same pixels mean the same in a file and here.
+
+    Args:
+        values: (H, W), bool, or numbers from 0 on; of more than two values, uint8, uint16, or floats of 0 to 1, such as probabilities.
+        size: the image's (H, W), pixels.
+
+    Raises:
+        InputError: another size or another type, numbers that are not finite or below 0, floats above 1 of more than two values.
+
+    Example:
+        >>> as_mask(np.array([[0.0, 255.0]]), (1, 2)).tolist()
+        [[False, True]]
+    """
+    values = np.asarray(values)
+    if values.ndim != 2 or values.dtype.kind not in "buif":
+        raise InputError(f"{name}: a mask is (H, W) of bool or numbers, this array {values.dtype} {values.shape}")
+    if values.shape != size:
+        raise InputError(f"{name} is {values.shape[1]}x{values.shape[0]}, its image {size[1]}x{size[0]}")
+    if values.dtype == bool or not values.size:
+        return values.astype(bool, copy=False)
+    if not np.isfinite(values).all() or values.min() < 0:
+        raise InputError(f"{name}: has numbers that are not finite, or below 0")
+    white = 1 if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    known = values.dtype in (np.uint8, np.uint16) or values.dtype.kind == "f" and values.max() <= 1
+    if not known and ((values != values.min()) & (values != values.max())).any():
+        raise InputError(
+            f"{name}: of more than two values a mask is uint8, uint16 or floats of 0 to 1, not {values.dtype} up to {values.max()}"
+        )
+    return _text(values, white, name)
+
+
 def _text(values, white, name):
     """What is text of grey levels (H, W), of which `white` is the largest possible."""
     low, high = values.min(), values.max()

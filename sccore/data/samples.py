@@ -14,9 +14,11 @@ from tqdm import tqdm
 
 from sccore.data.crops import Crops, extend
 from sccore.data.entries import Entry, entries
-from sccore.data.images import read_image
+from sccore.data.images import as_mask, read_image
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
+
+Item = tuple[str, np.ndarray, np.ndarray | None]
 
 
 @dataclass
@@ -35,8 +37,29 @@ class Samples:
     _there: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]], failed: dict[str, str] | None = None, sha256: str = "") -> "Samples":
-        """From (name, uint8 (H, W, 3) image, bool (H, W) mask), each packed as it comes: no more than one is in memory twice."""
+    def of(cls, items: Iterable[Item], failed: dict[str, str] | None = None, sha256: str = "") -> "Samples":
+        """From names, images, uint8 (H, W, 3), and their masks; each is packed as it comes: no more than one is in memory twice.
+
+        Args:
+            items: (name, image, mask); a mask is bool (H, W), or has two values, of which the larger is text; None is 1 everywhere.
+            failed: what could not be read, and why.
+            sha256: what tells these images from others when a training goes on; of their pixels unless given.
+
+        Raises:
+            InputError: no images, or an image or mask that is something else; names it.
+
+        Example:
+            >>> screen = np.full((80, 96, 3), 255, np.uint8)
+            >>> len(Samples.of([("blank", screen, None)]))
+            1
+        """
+        samples = cls._packed((name, *_checked(name, image, mask)) for name, image, mask in items)
+        if not len(samples):
+            raise InputError("no images to train on")
+        return replace(samples, failed=failed or {}, sha256=sha256 or samples._pixels_hash())
+
+    @classmethod
+    def _packed(cls, items: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> "Samples":
         names, sizes, end = [], [], 0
         pixels = np.empty((1, 4), np.uint8)
         for name, image, mask in items:
@@ -47,7 +70,12 @@ class Samples:
             names.append(name)
             sizes.append(mask.shape)
         pixels.resize((end, 4), refcheck=False)
-        return cls(names, sizes, pixels, failed or {}, sha256)
+        return cls(names, sizes, pixels, {}, "")
+
+    def _pixels_hash(self) -> str:
+        digest = hashlib.sha256(repr(self.sizes).encode())
+        digest.update(self.pixels.data)
+        return digest.hexdigest()
 
     def part(self, chosen: list[int]) -> "Samples":
         """Some of the images, of the same files.
@@ -89,7 +117,7 @@ class Samples:
 def load(*sources: Path | str, progress: bool = True) -> Samples:
     """Reads tar shards (images/STEM.*, masks/STEM.png) and folders into memory.
 
-    A folder with `images` and `masks` inside is taken as such. Images without masks get a mask of 1 everywhere. What cannot
+    A folder with `images` inside is taken with `masks` beside them. Images without masks get a mask of 1 everywhere. What cannot
     be read, image or mask, is reported and left out; an image that has no mask where others have one is an error.
     """
     failed, digest = {}, hashlib.sha256()
@@ -112,10 +140,24 @@ def load(*sources: Path | str, progress: bool = True) -> Samples:
                         else:
                             yield entry.name, *item
 
-    samples = Samples.of(items(), failed)
+    samples = Samples._packed(items())
     if not len(samples):
         raise nothing_in(sources, failed)
-    return replace(samples, sha256=digest.hexdigest())
+    return replace(samples, failed=failed, sha256=digest.hexdigest())
+
+
+def _checked(name, image, mask):
+    """An image and its mask, bool, as :class:`Samples` keeps them."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise InputError(f"{name}: an image is uint8 (H, W, 3), not {what}")
+    if mask is None:
+        return image, np.ones(image.shape[:2], bool)
+    if not isinstance(mask, np.ndarray):
+        raise InputError(f"mask of {name}: a mask is an array (H, W) or None, not {type(mask).__name__}")
+    if mask.dtype != bool and len(np.unique(mask)) > 2:
+        raise InputError(f"mask of {name}: has more than two values; give it as bool, such as mask > 127")
+    return image, as_mask(mask, image.shape[:2], f"mask of {name}")
 
 
 def decoded(entry: Entry) -> tuple[list[bytes], tuple[np.ndarray, np.ndarray] | InputError]:
@@ -133,7 +175,7 @@ def nothing_in(sources: Iterable, failed: dict[str, str]) -> InputError:
     return InputError(f"no readable image in {', '.join(map(str, sources))}" + "".join(f": {why}" for why in list(failed.values())[:1]))
 
 
-def centre_crops(samples: Samples, size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
+def centre_crops(samples: Iterable[tuple[np.ndarray, np.ndarray]], size: int, batch: int) -> list[tuple[Tensor, Tensor]]:
     """The central crop of every sample, in batches of (x, mask) as :class:`sccore.data.crops.Crops` gives them."""
     pairs = []
     for image, mask in samples:

@@ -55,6 +55,9 @@ class Stream:
             raise item
         return item
 
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return (self[i] for i in range(len(self)))
+
     def batches(self, *args, **kwargs) -> "StreamedCrops":
         return StreamedCrops(self, *args, **kwargs)
 

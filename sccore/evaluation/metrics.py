@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sccore.data.images import as_mask
 from sccore.evaluation import ocr
 from sccore.evaluation.text_ssim import SIDE, ms_ssim_text
 from sccore.utils.errors import InputError
@@ -24,11 +25,9 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def psnr_text(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float | None:
-    """PSNR in dB over the pixels where `mask` is true; None when there are none."""
+    """PSNR in dB over the pixels where `mask`, as of :func:`sccore.data.images.as_mask`, is text; None when there are none."""
     check(a, b)
-    if mask.shape != a.shape[:2]:
-        raise InputError(f"the mask is {_size(mask)}, the image {_size(a)}")
-    mask = mask.astype(bool)
+    mask = as_mask(mask, a.shape[:2])
     return _psnr(a[mask], b[mask]) if mask.any() else None  # (n, 3) each
 
 
@@ -119,6 +118,7 @@ class Metric:
         self, original: np.ndarray, decoded: np.ndarray, mask: np.ndarray | None = None, words: list[dict] | None = None
     ) -> float | None:
         check(original, decoded)
+        mask = None if mask is None else as_mask(mask, original.shape[:2])
         return self.function(original, decoded, mask, *([words] if self.words else []))
 
 
@@ -156,13 +156,13 @@ METRICS = {
 ALWAYS = ("psnr", "psnr_text", "ms_ssim")  # in every record
 
 
-def further(names: Sequence[str] | None) -> list[str]:
-    """The metrics of these names that records do not have anyway, in the order of the table.
+def further(names: Sequence[str] | str | None) -> list[str]:
+    """The metrics of these names, or of one, that records do not have anyway, in the order of the table.
 
     Raises:
         InputError: an unknown name, with those that there are; or one that cannot be used here, with what it lacks.
     """
-    names = set(names or ())
+    names = {names} if isinstance(names, str) else set(names or ())
     if unknown := sorted(names - set(METRICS)):
         raise InputError(f"unknown metric {', '.join(unknown)}; known: {', '.join(METRICS)} (`--also list` describes them)")
     chosen = [name for name in METRICS if name in names and name not in ALWAYS]

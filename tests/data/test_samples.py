@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sccore.data.crops import Crops
-from sccore.data.images import pair, read_image
+from sccore.data.images import as_mask, pair, read_image, read_mask
 from sccore.data.samples import Samples, load
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
@@ -125,10 +125,79 @@ def test_shards_hold_the_same_as_folders(tmp_path):
     assert np.array_equal(image, RGB) and np.array_equal(mask, RGB[..., 0] > 127)
     assert len(load(shard(tmp_path / "z.tar", ["BZhang/images/a.png", "BZhang/masks/a.png"]), progress=False)) == 1  # begins like bzip2
     with pytest.raises(InputError, match="u.tar/images/b.webp: no mask b.png"):
-        load(shard(tmp_path / "u.tar", ["images/b.webp"]), progress=False)
+        load(shard(tmp_path / "u.tar", ["images/a.webp", "images/b.webp", "masks/a.png"]), progress=False)
     (tmp_path / "v.tar").write_bytes(b"no tar")
     with pytest.raises(InputError, match="v.tar: not a readable tar"):
         load(tmp_path / "v.tar", progress=False)
+
+
+def test_images_without_any_masks_are_text_everywhere(tmp_path):
+    write(tmp_path / "images" / "a.png")
+    assert load(tmp_path, progress=False)[0][1].all()
+    path = shard(tmp_path / "t.tar", ["images/a.webp", "images/b.webp"])
+    assert load(path, progress=False)[0][1].all()
+    path.write_bytes(path.read_bytes()[:4000])  # what followed the first image is lost: perhaps the masks
+    with pytest.raises(InputError, match="no mask a.png"):
+        load(path, progress=False)
+
+
+GREY = np.random.default_rng(1).integers(0, 256, (20, 30), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "levels", [GREY, GREY.astype(np.uint16) * 257, (GREY / 255).astype(np.float32)], ids=["8 bits", "16 bits", "share"]
+)
+def test_a_grey_mask_means_the_same_as_an_array_and_as_a_file(tmp_path, levels):
+    path = write(tmp_path / "mask.tif", levels)
+    with pytest.warns(UserWarning, match="brighter than half"):
+        found = as_mask(levels, (20, 30))
+    with pytest.warns(UserWarning, match="brighter than half"):
+        assert np.array_equal(found, read_mask(path, (20, 30))) and np.array_equal(found, GREY > 127)
+
+
+@pytest.mark.parametrize(
+    "mask, message",
+    [
+        (np.where(GREY > 3, GREY / 255, np.nan), "not finite"),
+        (GREY.astype(float), "floats of 0 to 1, not float64 up to 255.0"),
+        (GREY.astype(int), "floats of 0 to 1, not int64"),
+        (GREY[..., None], r"a mask is \(H, W\) .* this array uint8 \(20, 30, 1\)"),
+        (GREY.astype(str), r"a mask is \(H, W\) of bool or numbers"),
+        (-(GREY > 127).astype(int), "below 0"),
+    ],
+)
+def test_an_array_that_is_no_mask_is_refused(mask, message):
+    with pytest.raises(InputError, match=f"^mask: .*{message}"):
+        as_mask(mask, (20, 30))
+
+
+def test_arrays_are_trained_on_as_files_are():
+    text = GREY > 127
+    for mask in (text, text.astype(np.uint8), text * np.uint8(255), text * 1.0):
+        x, m = Samples.of([("x", RGB, mask)]).batches(16, 4)(0)
+        assert 0.5 < x.max() <= 1 and set(m.unique().tolist()) == {0.0, 1.0}
+    everywhere = Samples.of([("x", RGB, None)])
+    assert everywhere[0][1].all() and everywhere.sha256 == Samples.of([("x", RGB, np.ones((20, 30)))]).sha256
+    others = Samples.of([("x", RGB, text)]), Samples.of([("x", 255 - RGB, None)]), Samples.of([("x", RGB.reshape(30, 20, 3), None)])
+    assert len({everywhere.sha256, *(other.sha256 for other in others)}) == 4 and Samples.of([("x", RGB, None)], sha256="0").sha256 == "0"
+
+
+@pytest.mark.parametrize(
+    "image, mask, message",
+    [
+        (RGB / 255, None, r"x: an image is uint8 \(H, W, 3\), not float64"),
+        (RGB.transpose(2, 0, 1), None, r"not uint8 \(3, 20, 30\)"),
+        (torch.zeros(20, 30, 3), None, "not Tensor"),
+        (RGB, GREY, "mask of x: has more than two values"),
+        (RGB, GREY[:-1] > 127, "mask of x is 30x19, its image 30x20"),
+        (RGB, "masks/x.png", "mask of x: a mask is an array"),
+    ],
+)
+def test_arrays_that_cannot_be_trained_on_are_refused(image, mask, message):
+    with pytest.raises(InputError, match=message):
+        Samples.of([("x", image, mask)])
+    with pytest.raises(InputError, match="no images"):
+        Samples.of([])
 
 
 @pytest.fixture(scope="module")

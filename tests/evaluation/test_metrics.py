@@ -71,6 +71,17 @@ def test_psnr_text_of_an_empty_and_of_a_full_mask(pair):
     assert metrics.psnr_text(*pair, np.ones(size, bool)) == metrics.psnr(*pair)
 
 
+def test_the_mask_of_a_metric_is_read_as_that_of_a_file_is(pair):
+    grey = pair[0][..., 0]
+    for mask in (grey, grey / 255):
+        with pytest.warns(UserWarning, match="brighter than half"):
+            assert metrics.psnr_text(*pair, mask) == metrics.psnr_text(*pair, grey > 127)
+        with pytest.warns(UserWarning, match="brighter than half"):
+            assert metrics.METRICS["ms_ssim_text"](*pair, mask) == metrics.METRICS["ms_ssim_text"](*pair, grey > 127)
+    with pytest.raises(InputError, match=r"a mask is \(H, W\) .* \(170, 190, 1\)"):
+        metrics.psnr_text(*pair, grey[..., None])
+
+
 def test_ms_ssim_limits_and_order(pair):
     a, noisy = pair
     noisier = np.clip(a + np.random.default_rng(1).normal(0, 60, a.shape), 0, 255).astype(np.uint8)
@@ -155,7 +166,7 @@ def test_ms_ssim_of_text_looks_at_the_text_alone(screen):
 def test_names_are_checked_and_listed(monkeypatch):
     with pytest.raises(InputError, match="unknown metric beauty; known: psnr, .*cer.*--also list"):
         metrics.further(["beauty"])
-    assert metrics.further(["ms_ssim_text", "psnr"]) == ["ms_ssim_text"] and metrics.further(None) == []
+    assert metrics.further(["ms_ssim_text", "psnr"]) == metrics.further("ms_ssim_text") == ["ms_ssim_text"] and metrics.further(None) == []
     monkeypatch.setattr("pytesseract.pytesseract.tesseract_cmd", "no-such-program")
     pytest.importorskip("rapidfuzz")
     with pytest.raises(InputError, match="^cer: tesseract is not installed: apt install tesseract-ocr"):
