@@ -22,6 +22,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.rans import check_tables
 from sccore.sem import PARTS
 from sccore.utils.beside import Beside, side_by_side
+from sccore.utils.device import chosen
 from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import file_hash, replacing
 
@@ -68,7 +69,7 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
             state[FURTHER] = state.pop(TABLE)[len(there[TABLE]) :].clone()
         state = {name: v for name, v in state.items() if name not in there or not torch.equal(v, there[name])}
     with replacing(path) as part:
-        part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header)}))
+        part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header, default=_plain)}))
     return path
 
 
@@ -103,6 +104,13 @@ def described(part: nn.Module | None) -> str:
         return "missing"
     shapes = ", ".join(f"{name} {tuple(p.shape)}" for name, p in part.named_parameters(recurse=False))
     return f"{type(part).__name__}({', '.join(filter(None, (part.extra_repr(), shapes)))})"
+
+
+def _plain(value):
+    """Numbers of numpy and torch as JSON holds them."""
+    if not hasattr(value, "tolist"):
+        raise InputError(f"a checkpoint holds what JSON can hold, not {type(value).__name__}: {value!r}")
+    return value.tolist()
 
 
 def weights_of(model: Hyperprior) -> dict[str, Tensor]:
@@ -157,13 +165,13 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
         device: where its weights are put, "cpu" or "cuda".
 
     Raises:
-        InputError: missing, damaged or foreign file, or weights that do not fit what the file says it is.
+        InputError: missing, damaged or foreign file, weights that do not fit what the file says it is, or a device that is not here.
 
     Example:
         >>> sccore.load_model().lambdas
         (0.0018, 0.0035, 0.0067, 0.013, 0.025)
     """
-    path = file_of(path)
+    path, device = file_of(path), chosen(device)
     header = read_header(path)
     base = base_of(path, header)
     if (name := header["spec"].get("name")) not in MODELS:

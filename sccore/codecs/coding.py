@@ -17,6 +17,7 @@ from sccore.codecs.inputs import ImageLike, Mask, Weights, as_picture, default_l
 from sccore.data.alpha import with_hidden_filled
 from sccore.data.images import Picture
 from sccore.utils.errors import InputError
+from sccore.utils.values import cast
 
 BARGAIN = 64  # bytes that an exact picture may be larger than a learned one
 
@@ -71,6 +72,8 @@ def encode(
     from sccore.utils.device import native_bf16
 
     steps_of(effort)  # refuses what is no level
+    wishes = {"lmbda": lmbda, "size": size, "bpp": bpp, "psnr": psnr}
+    lmbda, size, bpp, psnr = (wish if wish is None else cast(name, wish, float) for name, wish in wishes.items())
     if sum(wish is not None for wish in (lmbda, size, bpp, psnr)) > 1 or adapter_steps and (size or bpp or psnr):
         raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
     if any(wish is not None and not wish > 0 for wish in (size, bpp, psnr)):

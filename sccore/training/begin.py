@@ -8,14 +8,40 @@ from sccore import klt
 from sccore.codecs import starts
 from sccore.codecs.checkpoint import load_model
 from sccore.codecs.zoo import create_model
-from sccore.data.samples import Samples
+from sccore.data.samples import Samples, load
 from sccore.data.streaming import Stream
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
 from sccore.training.recipe import Recipe, check
 from sccore.utils.errors import InputError
+from sccore.utils.values import cast
 
 Data = Samples | Stream
+Sources = Path | str | list[Path | str]  # folders and shards, which are read into memory
+
+
+def images(given: Data | Sources, what: str, progress: bool = True) -> Data:
+    """Images with their masks: as they are, or read from their folders and shards.
+
+    Raises:
+        InputError: neither of the two, or they cannot be read; `what` says which are meant.
+    """
+    if isinstance(given, Data):
+        return given
+    sources = [given] if isinstance(given, (str, Path)) else given
+    if not isinstance(sources, (list, tuple)) or not sources or not all(isinstance(source, (str, Path)) for source in sources):
+        of = f" of {type(sources[0]).__name__}" if isinstance(sources, (list, tuple)) and sources else ""
+        raise InputError(f"{what} is a path, or a list of paths, or what Samples.of makes of arrays, not {type(given).__name__}{of}")
+    return load(*sources, progress=progress)
+
+
+def check_given(model: Hyperprior, lmbda: float | None, recipe: Recipe):
+    """As :func:`sccore.training.recipe.check`, of what may be no model, no number and no recipe at all."""
+    if not isinstance(model, Hyperprior):
+        raise InputError(f"a model of create_model or load_model is trained, and changed by it; not {model!r:.100}")
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe is a sccore.Recipe, not {type(recipe).__name__}; sccore.Recipe(steps=1000, batch=4) makes one")
+    check(model, lmbda if lmbda is None else cast("lmbda", lmbda, float), recipe)
 
 
 def begin(

@@ -3,15 +3,15 @@
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sccore.codecs.checkpoint import save_model
-from sccore.data.samples import Samples, centre_crops, load
+from sccore.data.samples import centre_crops
 from sccore.hyperprior import Hyperprior
-from sccore.training.begin import Data
+from sccore.training.begin import Data, Sources, check_given, images
 from sccore.training.ending import ENDED
 from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
@@ -19,9 +19,10 @@ from sccore.training.recipe import Recipe, check
 from sccore.training.run import Run
 from sccore.utils import files
 from sccore.utils.allocator import keep_memory
-from sccore.utils.device import trains_in_bf16
+from sccore.utils.device import chosen, trains_in_bf16
 from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import replacing
+from sccore.utils.values import cast
 
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 FIRST = 15.0  # seconds until the first checkpoint
@@ -29,18 +30,18 @@ LOG_EVERY = 10  # steps; and all of the first ten
 
 
 def fit(
-    model: Hyperprior, data: Data | Path | str, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options
+    model: Hyperprior, data: Data | Sources, out: Path | str, *, minutes: float | None = None, pause: float | None = None, **options
 ) -> dict:
     """Trains `model` until the recipe's last step or for `minutes`, whichever comes first; killed, it goes on (Section 4.1).
 
     Args:
         model: of :func:`sccore.codecs.zoo.create_model`; trained in place.
         data: images and masks, in memory (:class:`sccore.data.samples.Samples`) or read ahead (:class:`sccore.data.streaming.Stream`),
-            or a folder or tar shard of them, which is read into memory.
+            or a folder or tar shard of them, or a list of such, which are read into memory.
         out: folder of the run: last.pt (to resume from), log.csv, and model.safetensors at every stop.
         minutes: of the whole run, earlier calls included; the learning rate's schedule ends with them.
         pause: minutes after which this call stops, to be gone on with; the schedule does not know of them.
-        options: of :class:`Training`: `recipe`, `lmbda` (of a model of one rate), `validation`, `device` and others.
+        options: of :class:`Training`: `recipe`, `lmbda` (of a model of one rate), `validation` (as `data`), `device` and others.
 
     Returns:
         summary: step, finished, skipped (steps left out for NaN or Inf), seconds, first and last validation.
@@ -53,9 +54,12 @@ def fit(
         >>> sccore.fit(model, "screens", "run", lmbda=0.0067, recipe=recipe, progress=False)["step"]
         1
     """
-    if isinstance(data, (str, Path)):
-        data = load(data, progress=options.get("progress", True))
-    with alone(out, options.get("ranks", ALONE)):
+    check_given(model, options.get("lmbda"), options.get("recipe", Recipe()))
+    ranks, progress = options.get("ranks", ALONE), options.get("progress", True)
+    data = images(data, "data", progress)
+    if options.get("validation") is not None and ranks.first:
+        options["validation"] = images(options["validation"], "validation", progress)
+    with alone(out, ranks):
         return together([Training(model, data, out, minutes=minutes, **options)], pause)[0]
 
 
@@ -108,7 +112,7 @@ class Training:
         *,
         lmbda: float | None = None,
         recipe: Recipe = Recipe(),
-        validation: Samples | None = None,
+        validation: Data | None = None,
         minutes: float | None = None,
         resume: bool = True,
         save_every: float = 120.0,
@@ -119,6 +123,8 @@ class Training:
         position: int = 0,
         desc: str | None = None,
     ):
+        lmbda, recipe = lmbda if lmbda is None else cast("lmbda", lmbda, float), replace(recipe)  # numbers that files can hold
+        device = chosen(device)
         self.model, self.data, self.out, self.lmbda, self.recipe, self.ranks = model, data, Path(out), lmbda, recipe, ranks
         self.minutes, self.save_every = minutes, save_every
         self.out.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
 """Recipes: how a model is trained, the paper's (Section 4.1) and the companion's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sccore.presets import LAMBDAS
 from sccore.utils.errors import InputError
+from sccore.utils.values import cast
 
 if TYPE_CHECKING:  # plans and records are read without torch
     from sccore.hyperprior import Hyperprior
@@ -38,6 +39,10 @@ class Recipe:
     invert: float = 0.0  # share of the crops that are inverted: dark screens are rare
     seed: int = 0
     validate_every: int = 1000
+
+    def __post_init__(self):
+        for field in fields(self):  # numbers of numpy, too, become Python's, which files can hold
+            setattr(self, field.name, cast(field.name, getattr(self, field.name), type(field.default)))
 
 
 # The companion's, with the steps that a GPU did in the minutes there were: a backbone from the start of sccore.klt, and

@@ -15,7 +15,7 @@ def best() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def chosen(asked: str | None) -> str:
+def chosen(asked: str | torch.device | None) -> str:
     """The device that was asked for, or the best one.
 
     Raises:
@@ -23,11 +23,15 @@ def chosen(asked: str | None) -> str:
     """
     if asked is None:
         return best()
-    if asked.split(":")[0] not in ("cpu", "cuda"):
-        raise InputError(f"unknown device {asked!r}; known: cpu, cuda")
-    if asked != "cpu" and not torch.cuda.is_available():
-        raise InputError(f"{asked}: no GPU that this torch can use; leave --device out, or give cpu")
-    return asked
+    try:
+        device = torch.device(asked)
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise InputError(f"unknown device {str(asked)!r}; known: cpu, cuda")
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise InputError(f"{asked}: no GPU that this torch can use; give cpu, or leave the device out")
+    return str(device)
 
 
 def cores() -> int:

@@ -1,6 +1,9 @@
 """The one error type of bad input, and notes on what is done with input that is odd."""
 
+import re
 import warnings
+
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~])?")  # that colour a terminal
 
 
 class InputError(ValueError):
@@ -20,8 +23,8 @@ class OtherRun(InputError):
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says in one line, its kind if it says nothing."""
-    return f"{(str(error).strip().splitlines() or [type(error).__name__])[0]:.200}"
+    """What a library's error says in one line, without colours of a terminal; its kind if it says nothing."""
+    return f"{(ESCAPES.sub('', str(error)).strip().splitlines() or [type(error).__name__])[0]:.200}"
 
 
 def note(text: str):

@@ -43,6 +43,21 @@ def test_round_trip_keeps_spec_meta_weights_and_tables(saved):
     assert again.aux_loss() < 0.01 * lively("sftip", rate="variable").aux_loss()  # quantiles are exact in the file
 
 
+def test_numbers_of_numpy_are_kept_and_what_is_no_number_is_one_line(tmp_path):
+    model = sccore.create_model("wacnn")
+    path = sccore.save_model(model, tmp_path / "mine.safetensors", lmbda=np.float32(0.5), steps=np.int64(3), rates=np.arange(2))
+    meta = sccore.load_model(path).meta
+    assert (meta["lmbda"], meta["steps"], meta["rates"]) == (0.5, 3, [0, 1])
+    with pytest.raises(InputError, match="what JSON can hold, not Generator"):
+        sccore.save_model(model, path, rng=np.random.default_rng())
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_none_or_not_here_is_one_line(device):
+    with pytest.raises(InputError, match=f"^(unknown device '{device}'; known: cpu, cuda|{device}: no GPU)"):
+        sccore.load_model(device=device)
+
+
 def test_a_compact_file_is_less_than_half_as_large_and_keeps_bounds(saved, tmp_path):
     model, path = saved("wacnn", "fixed")
     full = checkpoint.save_model(model, tmp_path / "full.safetensors", compact=False)

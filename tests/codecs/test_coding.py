@@ -72,6 +72,8 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
         (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((8, 8), bool), "detector": "craft"}, "exclude each other"),
         (np.zeros((8, 8, 3), np.uint8), {"detector": "other"}, "unknown detector 'other'"),
         (np.zeros((8, 8, 3), np.uint8), {"detector": "none", "lmbda": 3.0}, "outside"),
+        (np.zeros((8, 8, 3), np.uint8), {"size": "50k"}, "size is a number, not '50k'"),
+        (np.zeros((8, 8, 3), np.uint8), {"mask": np.full((8, 8), np.nan)}, "mask: has numbers that are not finite"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(image, options, message):
@@ -113,6 +115,8 @@ def test_a_mask_may_be_an_image_of_pillow_and_nothing_odd(screen):
     half.paste(1, (0, 0, 48, 64))
     mask, label = text_mask(image, mask=half)
     assert mask[:, :48].all() and not mask[:, 48:].any() and label == "given"
+    with pytest.warns(UserWarning, match="brighter than half"):
+        assert np.array_equal(text_mask(image, mask=np.linspace(0, 1, image[..., 0].size).reshape(64, 96))[0][:, 0], np.arange(64) >= 32)
     with pytest.raises(InputError, match="a mask is an array, the path of a file or an image of Pillow, not int"):
         text_mask(image, mask=3)
 

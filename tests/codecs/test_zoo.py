@@ -19,6 +19,11 @@ def test_weights_that_are_not_shipped_are_refused_and_those_that_are_named(asked
         sccore.create_model(**asked, pretrained=True)
 
 
+def test_a_name_is_a_word():
+    with pytest.raises(InputError, match=r"name is a word, not \['sftip'\]"):
+        sccore.create_model(["sftip"])
+
+
 def test_a_model_made_by_hand_computes_but_is_neither_saved_nor_trained(tmp_path):
     model = sccore.SFTIP(sccore.PRESETS["companion"])
     for refused in (

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from programs import Program
@@ -217,11 +218,28 @@ def test_first_stage_sees_masks_of_ones(samples, tmp_path):
         (dict(recipe=Recipe(validate_every=0)), "validate_every must be at least 1, not 0"),
         (dict(recipe=Recipe(min_lr=float("nan"))), "min_lr must be at least 0, not nan"),
         (dict(recipe=Recipe(seed=-1)), "seed must be at least 0, not -1"),
+        (dict(recipe={"steps": 1}), "recipe is a sccore.Recipe, not dict"),
+        (dict(model="sftip"), "a model of create_model or load_model is trained, .* not 'sftip'"),
+        (dict(data=[torch.zeros(3)]), "data is a path, or a list of paths, or what Samples.of makes of arrays, not list of Tensor"),
+        (dict(validation=3), "validation is a path, .* not int"),
+        (dict(device="gpu"), "unknown device 'gpu'"),
+        (dict(lmbda="small"), "lmbda is a number, not 'small'"),
     ],
 )
 def test_impossible_training_is_refused_at_once(samples, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
-        fit(fresh(), samples, tmp_path, **change)
+        fit(**{"model": fresh(), "data": samples, "out": tmp_path, **change})
+
+
+def test_numbers_of_numpy_and_paths_make_a_run_that_goes_on(parts, tmp_path):
+    recipe = Recipe(steps=np.int64(2), batch=np.int32(1), crop=64, lr="1e-4", clip=np.float32(1))
+    assert (recipe.steps, recipe.lr, type(recipe.batch), type(recipe.clip)) == (2, 1e-4, int, float)
+    recipe.seed = np.int64(3)
+    options = dict(lmbda=np.float32(0.0067), recipe=recipe, validation=str(parts), progress=False)
+    for pause in (0, None):
+        summary = fit(fresh(rate="fixed"), [parts, str(parts)], tmp_path, pause=pause, **options)
+    assert summary["finished"] and len(summary["first"]) == 1
+    assert sccore.load_model(tmp_path / "model.safetensors").meta["images"] == 4
 
 
 def test_a_folder_belongs_to_one_run(samples, tmp_path):

@@ -91,6 +91,11 @@ def test_an_error_that_says_nothing_is_named(tmp_path):
         raise RuntimeError
 
 
+def test_what_colours_a_terminal_stays_out_of_a_message(tmp_path):
+    with pytest.raises(InputError, match="last.pt: damaged .two ways, do these. only"), files.restoring(tmp_path / "last.pt"):
+        raise RuntimeError("two ways, \x1b[1mdo these\x1b[0m. only\nmore")
+
+
 def test_a_link_to_a_file_that_may_only_be_read_can_be_put_in_place(tmp_path, monkeypatch):
     def refusing(path, mode="r", **options):  # as for who is not root
         if "r" != mode.strip("b") and not os.stat(path).st_mode & 0o200:
