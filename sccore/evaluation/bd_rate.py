@@ -8,19 +8,16 @@ The thousand resamples behind an interval are integrated at once, by the same ru
 A frame is a table of one codec's measurements as `records.load_dataset` returns them for all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from sccore.evaluation.records import of_codec, settings
+from sccore.evaluation.curve_checks import MIN_POINTS, Curve, fault, measurements, points, tables
+from sccore.evaluation.records import of_codec
 from sccore.utils.errors import InputError
 
-Curve: TypeAlias = pd.DataFrame | Mapping[str, Sequence[float]]
-
-MIN_POINTS = 4  # of a curve, as in Bjontegaard's proposal
 MIN_OVERLAP = 0.5  # of the narrower range of quality
 MIN_DB = 1.0  # that both curves reach, where quality is in dB
 MIN_IMAGES = 5  # of an interval: of fewer, the bootstrap's is far too narrow
@@ -32,7 +29,7 @@ def curve(frame: pd.DataFrame, metric: str = "psnr") -> pd.DataFrame:
 
     Images without this metric (no text, too small) are left out; all others must be there at every lambda.
     """
-    rates, qualities = _tables(frame, metric)
+    rates, qualities = tables(frame, metric)
     return pd.DataFrame({"bpp": rates.mean(), metric: qualities.mean()}).sort_values("bpp")
 
 
@@ -41,7 +38,7 @@ def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp")
 
     Args:
         anchor, test: rates and qualities of at least 4 points each, rate ascending: a table of :func:`curve`, or a dict of lists.
-        metric, rate: the columns' names; any quality that rises with the rate, and any unit of rate.
+        metric, rate: the columns' names; any quality that rises with the rate, and any unit of rate. Where less is better, negate it.
 
     Returns:
         percent; negative if `test` needs fewer bits.
@@ -56,9 +53,10 @@ def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp")
     """
     import bjontegaard
 
-    for which, points in (("anchor", anchor), ("test", test)):
-        if fault := _fault(points[rate], points[metric]):
-            raise InputError(f"no BD-rate: the {which} curve {fault}")
+    anchor, test = points(anchor, "anchor", rate, metric), points(test, "test", rate, metric)
+    for which, curve in (("anchor", anchor), ("test", test)):
+        if why := fault(curve[rate], curve[metric]):
+            raise InputError(f"no BD-rate: the {which} curve {why}")
     share = overlap(anchor, test, metric)
     if share < MIN_OVERLAP:
         need = f"{MIN_OVERLAP:.0%} are needed"
@@ -66,8 +64,8 @@ def bd_rate(anchor: Curve, test: Curve, metric: str = "psnr", rate: str = "bpp")
     low, high = common(anchor, test, metric)
     if high - low < least(metric):
         raise InputError(f"no BD-rate: the curves share {high - low:.1f} dB, {least(metric):.0f} is needed")
-    points = (points[column] for points in (anchor, test) for column in (rate, metric))
-    return float(bjontegaard.bd_rate(*points, method="pchip", require_matching_points=False, min_overlap=0))
+    columns = (curve[column] for curve in (anchor, test) for column in (rate, metric))
+    return float(bjontegaard.bd_rate(*columns, method="pchip", require_matching_points=False, min_overlap=0))
 
 
 def bd_rates(anchors: np.ndarray, tests: np.ndarray, metric: str = "psnr") -> np.ndarray:
@@ -114,8 +112,8 @@ def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr") -> float
     """The rate at which a curve has a quality, between its points as in BD-rate (PCHIP of the logarithm of rate)."""
     from scipy.interpolate import PchipInterpolator
 
-    if fault := _fault(points["bpp"], points[metric]):
-        raise InputError(f"no rate at {quality:.2f}: the curve {fault}")
+    if why := fault(points["bpp"], points[metric]):
+        raise InputError(f"no rate at {quality:.2f}: the curve {why}")
     low, high = points[metric].min(), points[metric].max()
     if not low <= quality <= high:
         raise InputError(f"no rate at {quality:.2f}: the curve goes from {low:.2f} to {high:.2f}")
@@ -152,12 +150,12 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         per_image_low, per_image_high: that mean's interval over the images which have one;
         refused: {name: reason} of images that have none.
     """
-    tables = [_tables(frame, metric) for frame in (anchor_frame, test_frame)]
-    names = tables[0][0].index
-    if unmatched := names.symmetric_difference(tables[1][0].index).tolist():
+    both = [tables(frame, metric) for frame in (anchor_frame, test_frame)]
+    names = both[0][0].index
+    if unmatched := names.symmetric_difference(both[1][0].index).tolist():
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
         raise InputError(f"not measured with both codecs: {few}")
-    values = (np.stack(pair).astype(np.float64).tobytes() for pair in tables)  # (2, images, points) each: rates, qualities
+    values = (np.stack(pair).astype(np.float64).tobytes() for pair in both)  # (2, images, points) each: rates, qualities
     return _compare(tuple(names), *values, metric, resamples, seed) | {}
 
 
@@ -217,32 +215,12 @@ def bootstrap(
 
 
 def between(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:
-    """:func:`compare` of two codecs of one table of measurements."""
+    """:func:`compare` of two codecs of one table of measurements.
+
+    Raises:
+        InputError: as of :func:`compare`, or a codec that is not in the table; says which are.
+    """
+    there = set(measurements(frame)["codec"])
+    if unknown := [name for name in (codec, anchor) if name not in there]:
+        raise InputError(f"no measurements of {unknown[0]!r}; there are: {', '.join(sorted(map(str, there))) or 'none'}")
     return compare(of_codec(frame, anchor), of_codec(frame, codec), metric)
-
-
-def _tables(frame, metric):
-    """Rates and qualities, a table (images, points) each."""
-    codecs = ", ".join(sorted(set(frame["codec"])))
-    if "," in codecs:
-        raise InputError(f"a curve belongs to one codec, these measurements to {codecs}")
-    measured = frame if metric == "psnr" else frame.dropna(subset=[metric])  # which every image has, but exact ones
-    if measured.empty:
-        raise InputError(f"{codecs}: no image has {metric}")
-    rates, qualities = (measured.pivot(index="name", columns=settings(frame), values=value) for value in ("bpp", metric))
-    if gaps := qualities.index[qualities.isna().any(axis=1)].tolist():
-        raise InputError(
-            f"{codecs}: not measured at every point of the curve: {', '.join(gaps)} (the PSNR of an exact picture is infinite)"
-        )
-    return rates, qualities
-
-
-def _fault(rates, qualities):
-    """Why these points, rate ascending, are no curve to integrate; empty if they are one."""
-    if len(rates) < MIN_POINTS:
-        return f"has {len(rates)} of the {MIN_POINTS} points that are needed"
-    if not np.isfinite([rates, qualities]).all() or min(rates) <= 0:
-        return "has a rate or quality that is not finite, or no bits at all"
-    if min(np.diff(rates)) <= 0 or min(np.diff(qualities)) <= 0:
-        return f"does not rise in quality with every step in rate: {np.round(qualities, 2).tolist()}"
-    return ""

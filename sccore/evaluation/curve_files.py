@@ -36,7 +36,7 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
         if "images" in content:
             frame = to_numbers(pd.DataFrame([{"codec": content["codec"], **row} for row in content["images"]]))
             if metric not in frame:
-                raise InputError(f"{path}: has no {metric}")
+                raise InputError(f"has no {metric}")
             return str(content["codec"]), curve(frame, metric)
         results = content.get("results", content)
         columns = {ours: next(results[name] for name in THEIRS.get(ours, (ours,)) if name in results) for ours in ("bpp", metric)}
@@ -46,9 +46,9 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
         return str(content.get("name", Path(path).stem)), table.sort_values("bpp", ignore_index=True)
     except StopIteration:
         raise InputError(f"{path}: has no bpp or no {metric}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (TypeError, ValueError, AttributeError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: neither a record nor results of CompressAI's form ({error})") from None
 
 

@@ -12,13 +12,17 @@ from time import perf_counter
 import numpy as np
 
 from sccore.codecs import container, dec_adapter, sci
+from sccore.codecs.checkpoint import load_model
+from sccore.data import datasets
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import metrics
 from sccore.evaluation.provenance import provenance, surroundings
 from sccore.evaluation.records import resume, sweep
+from sccore.hyperprior import Hyperprior
 from sccore.presets import LAMBDAS
 from sccore.text import altered_masks
 from sccore.utils.errors import InputError
+from sccore.utils.values import cast
 
 SUBJECT = (
     "codec",
@@ -37,10 +41,10 @@ SUBJECT = (
 
 
 def evaluate(
-    model,
+    model: Hyperprior | Path | str,
     images_dir: Path | str,
     masks_dir: Path | str | None = None,
-    lmbdas: Sequence[float] | None = None,
+    lmbdas: Sequence[float] | float | None = None,
     out: Path | str | None = None,
     progress: bool = True,
     name: str | None = None,
@@ -48,15 +52,16 @@ def evaluate(
     position: int = 0,
     adapter_steps: int = 0,
     coded_with: str | None = None,
-    also: Sequence[str] | None = None,
+    also: Sequence[str] | str | None = None,
 ) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
     Args:
-        model: as `load_model` returns it.
+        model: as `load_model` returns it, or what that takes.
+        images_dir: a folder of images, or one with `images` and perhaps `masks` inside, or a data set, as `--images` takes it.
         masks_dir: text masks paired with the images by stem; without them the model codes with its default mask
             and there is no text-region PSNR.
-        lmbdas: points of a variable-rate model (all five of the paper unless given); a fixed-rate model has one.
+        lmbdas: points of a variable-rate model (all five of the paper unless given), one or several; a fixed-rate model has one.
         out: JSON file, written after every image. If it holds a record of the same weights, images, masks,
             lambdas, code and machine, what is in it is not measured again; any other record in it is replaced.
         name: the codec's name in figures, :func:`sccore.codecs.zoo.codec_name` unless given.
@@ -66,7 +71,7 @@ def evaluate(
             :mod:`sccore.codecs.dec_adapter`.
         coded_with: a name of :mod:`sccore.text.altered_masks`: the model is told another mask than that of `masks_dir`, under
             which the text region is measured all the same.
-        also: names of :mod:`sccore.evaluation.metrics`, a column more each.
+        also: names of :mod:`sccore.evaluation.metrics`, or one, a column more each.
 
     Returns:
         the record, as :mod:`sccore.evaluation.records` describes it.
@@ -79,14 +84,18 @@ def evaluate(
         >>> [row["name"] for row in record["images"]]
         ['one.png']
     """
-    lmbdas = _points(model, lmbdas)
+    model = load_model(model) if isinstance(model, (str, Path)) else model
+    if not isinstance(model, Hyperprior):
+        raise InputError(f"a model of load_model is measured, or a checkpoint by its name or path, not {type(model).__name__}")
+    points = _points(model, lmbdas)
+    images_dir, masks_dir = datasets.place(images_dir, masks_dir)
     if model.checkpoint_hash is None:
         raise InputError("only weights from a checkpoint are measured; save the model and load it")
     record = provenance(model, images_dir, command, masks_dir)
     if adapter_steps:
         dec_adapter.shapes(model)  # refuses models that cannot have them
         record |= {"codec": dec_adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
-    record |= {"codec": name or record["codec"], "lmbdas": lmbdas}
+    record |= {"codec": name or record["codec"], "lmbdas": [point["lmbda"] for point in points]}
     encoder_mask = lambda image, mask: mask
     if coded_with:
         encoder_mask, record["coded_with"] = altered_masks.remasker(coded_with)
@@ -96,7 +105,7 @@ def evaluate(
         for point in missing:
             yield measure(model, image, mask, point["lmbda"], latents, adapter_steps)
 
-    return _fill(record, images_dir, masks_dir, [{"lmbda": lmbda} for lmbda in lmbdas], rows, out, also, progress, position)
+    return _fill(record, images_dir, masks_dir, points, rows, out, also, progress, position)
 
 
 def evaluate_classical(
@@ -108,7 +117,7 @@ def evaluate_classical(
     progress: bool = True,
     ms_ssim: bool = True,
     command: str | None = None,
-    also: Sequence[str] | None = None,
+    also: Sequence[str] | str | None = None,
 ) -> dict:
     """Measure a codec of :mod:`sccore.codecs.classical` as `evaluate` does a model; what it cannot code is under "failed" too.
 
@@ -119,6 +128,7 @@ def evaluate_classical(
         also: names of :mod:`sccore.evaluation.metrics`, a column more each.
     """
     qualities = list(qualities or codec.qualities)
+    images_dir, masks_dir = datasets.place(images_dir, masks_dir)
     record = {"codec": codec.name, "settings": codec.settings} | surroundings(images_dir, command, masks_dir)
     record["versions"] |= codec.versions()
     record |= {"with_ms_ssim": ms_ssim, "qualities": qualities}
@@ -137,7 +147,7 @@ def _fill(
     points: list[dict],
     rows: Callable[..., Iterable[tuple[dict, np.ndarray]]],
     out: Path | str | None,
-    also: Sequence[str] | None,
+    also: Sequence[str] | str | None,
     progress: bool,
     position: int = 0,
 ) -> dict:
@@ -227,12 +237,14 @@ def _score(image, mask, decoded, stream, ms_ssim=True):
 
 
 def _points(model, lmbdas):
-    """The lambdas to measure: of a fixed-rate model the one it was trained for (None if it was not trained)."""
+    """The lambdas to measure, [{"lmbda": ...}]: of a fixed-rate model the one it was trained for (None if it was not trained)."""
+    if lmbdas is not None:
+        lmbdas = [cast("lmbdas", lmbda, float) for lmbda in np.ravel(np.asarray(lmbdas, object))]
     if model.spec["rate"] == "variable":
         for lmbda in lmbdas or ():
             model.level(lmbda)  # refuses what is outside
-        return list(lmbdas or LAMBDAS)
+        return [{"lmbda": lmbda} for lmbda in lmbdas or LAMBDAS]
     own = model.meta.get("lmbda")
-    if lmbdas and list(lmbdas) != [own]:
+    if lmbdas and lmbdas != [own]:
         raise InputError(f"this model has one rate, lmbda {own}, and none for {', '.join(map(str, lmbdas))}")
-    return [own]
+    return [{"lmbda": own}]

@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,9 +177,10 @@ def load_dataset(name: str | Path) -> pd.DataFrame:
 
 
 def to_numbers(frame: pd.DataFrame, *words: str) -> pd.DataFrame:
-    """A table of rows whose columns are numbers, but for codec, name and these."""
-    numbers = frame.columns.difference(["codec", "name", *words])
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    """A table of rows whose columns are numbers, but for codec, name and these; columns of anything else are left as they are."""
+    for column in frame.columns.difference(["codec", "name", *words]):
+        with suppress(TypeError, ValueError):  # words, or a list
+            frame[column] = pd.to_numeric(frame[column])
     return frame
 
 

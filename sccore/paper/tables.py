@@ -65,6 +65,17 @@ def compared(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr")
         return str(error)
 
 
+def anchor_among(codecs: list[str], asked: str = "") -> str:
+    """The codec that BD-rates refer to: the one that is asked for, else the baseline, or the first where that is not recorded.
+
+    Raises:
+        InputError: what is asked for is not among the codecs; says which are.
+    """
+    if asked and codecs and asked not in codecs:
+        raise InputError(f"no codec {asked!r} is recorded on all images; there are: {', '.join(codecs)}")
+    return asked or (BASELINE if BASELINE in codecs or not codecs else codecs[0])
+
+
 def interval(found: dict, key: str = "") -> str:
     """The 95 % interval of a dict of :func:`sccore.evaluation.bd_rate.compare`, "−4.0 to −2.2", or why there is none.
 

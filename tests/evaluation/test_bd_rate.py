@@ -113,6 +113,44 @@ def test_curves_that_have_no_bd_rate_are_refused(test, reason):
         bd_rate.bd_rate(points(), test)
 
 
+JPEG = {"bpp": [0.2, 0.4, 0.8, 1.6], "psnr": [30, 33, 36, 39]}
+
+
+@pytest.mark.parametrize(
+    "test, reason",
+    [
+        ({**JPEG, "psnr": [30, 33, 36]}, "the test curve differ in length: 4 of bpp and 3 of psnr"),
+        ({**JPEG, "psnr": ["30", "33", "36", "39"]}, "psnr of the test curve is no list of numbers"),
+        ({**JPEG, "psnr": [30, None, 36, 39]}, "psnr of the test curve is no list of numbers: .30, None"),
+        ({**JPEG, "bpp": 0.2}, "bpp of the test curve is no list of numbers"),
+        ({"bpp": JPEG["bpp"], "psnr-rgb": JPEG["psnr"]}, "the test curve has no 'psnr'; it has: bpp, psnr-rgb"),
+        ({"codec": "a", "images": []}, r"the test is a record, .*curve_files.read"),
+        ("webp.json", r"the test is a str, .*curve_files.read"),
+        (("webp", JPEG), "the test is a tuple"),
+        ({**JPEG, "psnr": [0.4, 0.3, 0.2, 0.1]}, "of which less is better is compared by its negative"),
+    ],
+)
+def test_what_is_no_curve_is_refused(test, reason):
+    with pytest.raises(InputError, match=reason):
+        bd_rate.bd_rate(JPEG, test)
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        (lambda both: both, "no measurements of 'sftpi'; there are: a, b"),
+        (lambda both: pd.concat([both, both]).replace("b", "sftpi"), "a: measured twice at the same point: 0.png, 1.png, 2.png$"),
+        (lambda both: both.drop(columns="lmbda").replace("b", "sftpi"), "a: its rows have neither lmbda nor quality"),
+        (lambda both: both.drop(columns="psnr").replace("b", "sftpi"), "the measurements have no 'psnr'; they have: codec, name"),
+        (lambda both: both.assign(psnr="good").replace("b", "sftpi"), "a: psnr is not a number in every row"),
+        (lambda both: both.to_dict("records"), "measurements are a table, .* not list"),
+    ],
+)
+def test_measurements_that_make_no_curve_are_refused(change, reason):
+    with pytest.raises(InputError, match=reason):
+        bd_rate.between(change(pd.concat([frame("a"), frame("b")])), "sftpi", "a")
+
+
 def test_overlap_at_its_limits():
     assert bd_rate.overlap(points(), points()) == 1
     assert bd_rate.overlap(points(), points(psnrs=PSNRS + 10)) == 0

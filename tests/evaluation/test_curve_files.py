@@ -60,6 +60,19 @@ def test_what_is_exported_is_read_by_compressai(tmp_path, capsys):
     assert run("export", out) == 1 and "not a record" in capsys.readouterr().err
 
 
+def test_records_of_one_s_own_are_read_or_told_what_they_lack(tmp_path, capsys):
+    rows = [
+        {"name": name, "lmbda": i, "bpp": 0.1 * i, "psnr": 30 + i, "note": "by hand"} for name in ("x.png", "y.png") for i in range(1, 5)
+    ]
+    paths = [tmp_path / "whole.json", tmp_path / "no-points.json", tmp_path / "twice.json"]
+    for path, images in zip(paths, (rows, [{k: v for k, v in row.items() if k != "lmbda"} for row in rows], rows + rows)):
+        path.write_text(json.dumps({"codec": "mine", "images": images}), encoding="utf-8")
+    assert read(paths[0])[1]["psnr"].tolist() == [31, 32, 33, 34]
+    assert run("bd-rate", paths[0], paths[1]) == 1
+    assert "no-points.json: mine: its rows have neither lmbda nor quality" in capsys.readouterr().err
+    assert run("bd-rate", paths[0], paths[2]) == 1 and "twice.json: mine: measured twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "content", ["[]", "{}", '{"bpp": [1]}', '{"bpp": [1, 2], "psnr": [1]}', '{"bpp": ["x"], "psnr": [1]}', '{"images": [1]}']
 )

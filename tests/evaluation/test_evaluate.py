@@ -170,6 +170,20 @@ def test_a_fixed_rate_model_is_measured_at_its_own_rate(load, folders, measured)
         evaluate(fixed, *folders, LAMBDAS, progress=False)
 
 
+def test_a_name_a_folder_around_the_images_and_one_lambda_will_do(model, load, folders, measured, tmp_path):
+    named = save_model(load(), tmp_path / "mine.safetensors")
+    record = evaluate(str(named), folders[0].parent, lmbdas=np.float32(0.0035), out=tmp_path / "x.json", progress=False)
+    assert [row["name"] for row in record["images"]] == ["a.png", "b.png"] and record["lmbdas"] == [pytest.approx(0.0035)]
+    assert record["dataset"]["masks_sha256"] and load_record(tmp_path / "x.json") == record
+    for first, lmbdas, message in (
+        ("nosuch", None, "nosuch: no such checkpoint; shipped: "),
+        (7, None, "a checkpoint by its name or path, not int"),
+        (model, "small", "lmbdas is a number, not 'small'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(first, folders[0], lmbdas=lmbdas, progress=False)
+
+
 def test_progress_can_be_seen_and_silenced(model, folders, measured, capfd):
     evaluate(model, *folders, LAMBDAS[:1], progress=False)
     assert capfd.readouterr().err == ""
