@@ -45,7 +45,11 @@ def bd_rate(a) -> int:
     from sccore.evaluation.curve_files import read, read_all
 
     name, anchor = read(a.anchor, a.metric)
-    savings = {codec: round(bd_rate(anchor, points, a.metric), 2) for codec, points in read_all(a.test, a.metric).items()}
+    tests = read_all(a.test, a.metric)
+    for codec, points in tests.items():
+        if anchor.attrs and points.attrs and anchor.attrs != points.attrs:
+            raise InputError(f"{codec} and {name} were measured on different images; their mean curves cannot be compared")
+    savings = {codec: round(bd_rate(anchor, points, a.metric), 2) for codec, points in tests.items()}
     print(json.dumps({"anchor": name, "metric": a.metric, "bd_rate": savings}, indent=2))
 
 

@@ -1,6 +1,7 @@
 """The learned codecs by name, and the switches that make their ablations: one function builds them all."""
 
 from collections.abc import Collection
+from typing import Any
 
 from sccore.codecs.cheng2020 import Cheng2020
 from sccore.codecs.ms2020 import MS2020
@@ -13,7 +14,12 @@ from sccore.sftip import SEMS, SFTIP
 from sccore.utils.errors import InputError
 from sccore.wacnn import WACNN
 
-MODELS = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
+MODELS: dict[str, Any] = {
+    "wacnn": WACNN,
+    "sftip": SFTIP,
+    "cheng2020": Cheng2020,
+    "ms2020": MS2020,
+}  # classes of (widths, lambdas, switches)
 SWITCHES = {  # of the classes that name them; the first of each is the paper's
     "sem": tuple(SEMS),
     "prior": PRIORS,

@@ -22,7 +22,7 @@ THEIRS = {
 
 
 def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
-    """The codec's name and its curve, a table (points, [bpp, metric]), rate ascending.
+    """The codec's name and its curve, a table (points, [bpp, metric]), rate ascending; of a record its `attrs` have the images.
 
     Args:
         path: a record, which gives means over its images, or a file of CompressAI's form.
@@ -37,7 +37,9 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
             frame = to_numbers(pd.DataFrame([{"codec": content["codec"], **row} for row in content["images"]]))
             if metric not in frame:
                 raise InputError(f"has no {metric}")
-            return str(content["codec"]), curve(frame, metric)
+            points = curve(frame, metric)
+            points.attrs["images"] = sorted(set(frame.dropna(subset=[metric])["name"]))
+            return str(content["codec"]), points
         results = content.get("results", content)
         columns = {ours: next(results[name] for name in THEIRS.get(ours, (ours,)) if name in results) for ours in ("bpp", metric)}
         table = pd.DataFrame({name: [float(value) for value in values] for name, values in columns.items()})

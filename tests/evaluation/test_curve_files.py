@@ -42,6 +42,9 @@ def test_bd_rate_and_plot(theirs, tmp_path, capsys):
     assert run("bd-rate", *RECORDS) == 0
     found, expected = json.loads(capsys.readouterr().out), bd_rate.bd_rate(read(RECORDS[0])[1], read(RECORDS[1])[1])
     assert found == {"anchor": "jpeg", "metric": "psnr", "bd_rate": {"webp": round(expected, 2)}} and expected < -10
+    assert run("bd-rate", RECORDS[0], theirs) == 0 and '"mine"' in capsys.readouterr().out  # whose images nobody knows
+    assert run("bd-rate", RECORDS[0], RESULTS / "samples" / "webp.json") == 1
+    assert "webp and jpeg were measured on different images" in capsys.readouterr().err
     assert run("plot", *RECORDS, theirs, "--out", tmp_path / "x.svg") == 0 and "mine" in (tmp_path / "x.svg").read_text(encoding="utf-8")
     assert run("plot", theirs, "--out", tmp_path / "x.xyz") == 1 and "unknown format of a figure" in capsys.readouterr().err
 

@@ -104,7 +104,8 @@ def test_trainings_alike_say_what_they_were(monkeypatch):
     }
     for made, (steps, batch, crop, (codec, anchor)) in recipes.items():
         shown = made()
-        assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end: `{codec}")
+        assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end")
+        assert f": `{codec}` " in shown.splitlines()[0]
         folder = paths.RESULTS / ("masks" if made is short_trainings.masks else "scratch")
         of_both = sum((folder / path.name.replace(codec, anchor)).exists() for path in folder.glob(f"{codec}-seed*.json"))
         assert (
