@@ -174,7 +174,7 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     path, device = file_of(path), chosen(device)
     header = read_header(path)
     base = base_of(path, header)
-    if (name := header["spec"].get("name")) not in MODELS:
+    if (name := str(header["spec"].get("name"))) not in MODELS:
         raise InputError(f"{path}: of a codec {name!r}, which is not known here; its class belongs into sccore.codecs.models.MODELS first")
     try:
         content = Beside(lambda: unpack(tensors(path, base)))

@@ -189,6 +189,13 @@ def test_hostile_headers_are_one_line(saved, tmp_path, header):
     assert "\n" not in str(caught.value)
 
 
+def test_a_codec_that_is_not_registered_is_named(saved, tmp_path):
+    header = '{"format": "sccore-3", "spec": {"name": "own"}, "meta": {}}'
+    path = rewritten(saved("wacnn", "fixed")[1], tmp_path / "x.safetensors", lambda s: {}, header)
+    with pytest.raises(InputError, match="of a codec 'own', which is not known here; its class belongs into sccore.codecs.models.MODELS"):
+        sccore.load_model(path)
+
+
 def test_a_header_s_length_is_not_believed(saved, tmp_path):
     for length in (2**63 - 1, 2**40, 99_000_000, 0):
         (tmp_path / "x.safetensors").write_bytes(length.to_bytes(8, "little") + saved("wacnn", "fixed")[1].read_bytes()[8:])

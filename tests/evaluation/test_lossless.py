@@ -51,7 +51,7 @@ def test_what_changes_a_pixel_is_refused(monkeypatch):
 
 def test_the_shipped_record_is_a_table_and_a_line(monkeypatch, tmp_path):
     shown = results.beside_lossless()
-    assert shown.count("\n| ") == 2 + 10 and "**all images together**" in shown and "JPEG XL" in shown
+    assert shown.count("\n| ") == 2 + 10 and "**mean rates**" in shown and "JPEG XL" in shown
     rates = lossless.sizes()
     assert (rates["WEBP"] <= rates["PNG"]).all()
     frame = results.measured("samples")
