@@ -80,7 +80,7 @@ def interval(found: dict, key: str = "") -> str:
     """The 95 % interval of a dict of :func:`sccore.evaluation.bd_rate.compare`, "−4.0 to −2.2", or why there is none.
 
     Args:
-        key: "per_image_" for that of the mean of the images' own BD-rates.
+        key: ``per_image_`` for that of the mean of the images' own BD-rates.
     """
     low, high = found[f"{key}low"], found[f"{key}high"]
     if low == low:
