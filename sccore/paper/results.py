@@ -84,7 +84,8 @@ def beside_lossless(dataset: str = "samples") -> str:
     rates = own.pivot(index="name", columns="lmbda", values="bpp")
     share = rates.div(exact["WEBP"], axis=0).dropna()
     row = lambda name, values: [name, *(f"{100 * value:.0f} %" for value in values)]
-    rows = [[f"{name}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
+    called = lambda name: name.rpartition(".")[0].replace("__", ": ")  # where a line can be broken
+    rows = [[f"{called(name)}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
     rows.append(row("**mean rates**", (rates.mean() / exact["WEBP"].mean())))
     means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
     return (

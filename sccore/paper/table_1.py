@@ -150,8 +150,9 @@ def with_interval(value: dict, key: str = "") -> str:
     whole = value[key + "mean" if key else "bd_rate"]
     if whole != whole:
         return "none: no image has a BD-rate of its own"
-    some = f", {len(value['per_image'])} of {value['images']} images" if key and value["refused"] else ""
-    return f"{number(whole)}\n{interval(value, key)}{some}"
+    brief = interval(value, key).replace(" the resamples have a BD-rate", " resamples").replace(": ", ":\n")  # cells are narrow
+    some = f"\n{len(value['per_image'])} of {value['images']} images" if key and value["refused"] else ""
+    return f"{number(whole)}\n{brief}{some}"
 
 
 def basis(value: dict, key: str, images: str) -> str:
