@@ -77,21 +77,19 @@ def standing(frame: pd.DataFrame) -> str:
 
 
 def beside_lossless(dataset: str = "samples") -> str:
-    """What the codec's files take of lossless WebP's: each image at each lambda, and the mean rates of three lossless formats."""
+    """What the codec's files take of lossless WebP's at each lambda: each image, or each project if there are several images of one."""
     own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
     if own.empty or exact.empty:
         return MISSING
     rates = own.pivot(index="name", columns="lmbda", values="bpp")
-    share = rates.div(exact["WEBP"], axis=0).dropna()
+    project = rates.index.str.partition("__").get_level_values(0)
+    bar, own = exact["WEBP"].reindex(rates.index).groupby(project).mean(), rates.groupby(project)
     row = lambda name, values: [name, *(f"{100 * value:.0f} %" for value in values)]
-    called = lambda name: name.rpartition(".")[0].replace("__", ": ")  # where a line can be broken
-    rows = [[f"{called(name)}, {exact['WEBP'][name]:.2f} bpp", *row(name, values)[1:]] for name, values in zip(share.index, share.to_numpy())]
+    counts = {name: f", {count} images" * (count > 1) for name, count in own.size().items()}
+    rows = [row(f"{name}{counts[name]}, {bar[name]:.2f} bpp", values) for name, values in own.mean().div(bar, axis=0).iterrows()]
     rows.append(row("**mean rates**", (rates.mean() / exact["WEBP"].mean())))
     means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
-    return (
-        table(["image, lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows)
-        + f"\n\nLossless formats, mean bits per pixel: {means}."
-    )
+    return table(["lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows) + f"\n\nLossless formats, mean bits per pixel: {means}."
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:
