@@ -117,7 +117,7 @@ def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str 
 
 def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
     """Table 6: BD-rate of one codec against another by each metric; every number opens the records behind it."""
-    head = ["metric", "better", "mean curve", "mean of images", "images with a BD-rate of their own", "the paper"]
+    head = ["metric", "better", "mean curve", "mean of images", "the paper"]
     theirs = next(row for row in paper_numbers()["ablations"]["rows"] if row["part"].startswith(PAPER))
     claim = trace(number(theirs["bd_rate"]), [], f"The paper's {theirs['where']}: {theirs['part']}, on SIQAD.")
     sources = [record for c in dict.fromkeys([codec, against]) for record in found.records.get(c, [])]
@@ -126,11 +126,10 @@ def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:
         value = compare(found.frame, metric.name, codec, against)
         paper = claim if metric.name == "asiqe_r" and (codec, against) == (WEIGHTED, PLAIN) else None
         if isinstance(value, str):
-            cells, note = [trace("none", sources), None, None], f"No BD-rate: {value}."
+            cells, note = [trace("none", sources), None], f"No BD-rate: {value}."
         else:
-            images = f"{len(value['per_image']) + len(value['refused'])} images"
-            cells = [trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, images)) for key in ("", "per_image_")]
-            cells, note = [*cells, f"{len(value['per_image'])} of {images}"], ""
+            shown = lambda key: trace(table_1.with_interval(value, key), sources, table_1.basis(value, key, f"{value['images']} images"))
+            cells, note = [shown(""), shown("per_image_")], ""
         lines.append([f"{escape(metric.label)}<br><small><code>{metric.name}</code></small>", metric.better, *cells, paper])
         notes.append(escape(" ".join(filter(None, [OURS.get(metric.name), note]))))
     return traced_table(
