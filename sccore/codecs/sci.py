@@ -78,7 +78,7 @@ def learned(
         bf16: of the analysis.
     """
     steps = steps_of(effort, model)
-    if model.checkpoint_hash is None:
+    if (sha256 := model.checkpoint_hash) is None:
         raise InputError("a file can only be written with weights from a checkpoint; save the model and load it")
     if model.y_ch < LEAST_CHANNELS:
         raise InputError(f"a file takes a y of {LEAST_CHANNELS} channels or more, this model's has {model.y_ch}")
@@ -89,7 +89,7 @@ def learned(
     with memory_for(width, height):
         latents = latents or analyse(image, model, mask, bf16)
         level = level_of(model, lmbda, latents[0].device)
-        identity = bytes.fromhex(model.checkpoint_hash)[: container.IDENTITY]
+        identity = bytes.fromhex(sha256)[: container.IDENTITY]
 
         def coded(y: Tensor, z: Tensor) -> container.File:
             y_string, z_string = model.encode_latents(y, z, level)

@@ -92,7 +92,8 @@ def by_region(codecs: tuple[str, str], part: str = "all") -> str:
 def _mean(values, sign=""):
     values = np.asarray(values)
     low, high, _ = bootstrap(lambda draws: values[draws].mean(1), len(values), resamples=10_000)
-    return "{} ({} to {})".format(*(number(round(value, 1) + 0.0, f"{sign}.1f") for value in (values.mean(), low, high)))  # never -0.0
+    mean, *ends = (number(round(value, 1) + 0.0, f"{sign}.1f") for value in (values.mean(), low, high))  # never -0.0
+    return f"{mean} ({' to '.join(ends) if low == low else 'no interval'})"
 
 
 def described(codecs: tuple[str, str]) -> str:

@@ -124,8 +124,8 @@ def correlation(table: pd.DataFrame, x: str) -> str:
             return pearsonr(*np.moveaxis(rankdata(values[draws], axis=1), 2, 0), axis=1).statistic
 
     low, high, _ = bootstrap(spearman, len(values), 2000)
-    whole, low, high = (number(value, "+.2f") for value in (spearman(np.arange(len(values))[None])[0], low, high))
-    return f"rank correlation {whole} ({low} to {high}), {len(table)} images"
+    whole, *ends = (number(value, "+.2f") for value in (spearman(np.arange(len(values))[None])[0], low, high))
+    return f"rank correlation {whole} ({' to '.join(ends) if low == low else 'no interval'}), {len(table)} images"
 
 
 @style.styled

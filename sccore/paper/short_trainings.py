@@ -52,10 +52,13 @@ def held_out(dataset: str, codec: str, seeds: list[str]) -> float:
     return float(np.mean([load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"][-1] for seed in seeds]))
 
 
-def averaged(frame: pd.DataFrame, codec: str, seeds: list[str]) -> pd.DataFrame:
-    """One codec's measurements, means over its runs with these seeds."""
-    own = frame[frame["codec"].isin([f"{codec}-seed{seed}" for seed in seeds])]
-    return own.groupby(["name", "lmbda"], as_index=False)[["bpp", *METRICS]].mean().assign(codec=codec)
+def averages(frame: pd.DataFrame, *codecs: str) -> pd.DataFrame:
+    """Measurements of some codecs, of each the mean over its runs with the seeds that all of them have."""
+    shared, made = seeds_of(frame, *codecs), []
+    for codec in codecs:
+        own = frame[frame["codec"].isin([f"{codec}-seed{seed}" for seed in shared])]
+        made.append(own.groupby(["name", "lmbda"], as_index=False)[["bpp", *METRICS]].mean().assign(codec=codec))
+    return pd.concat(made)
 
 
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:
@@ -67,8 +70,7 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -
     Raises:
         InputError: mean curves that cannot be compared.
     """
-    shared = seeds_of(frame, codec, anchor)
-    found = between(pd.concat([averaged(frame, name, shared) for name in (codec, anchor)]), codec, anchor, metric)
+    shared, found = seeds_of(frame, codec, anchor), between(averages(frame, codec, anchor), codec, anchor, metric)
     return found | {"seeds": [between(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric)["bd_rate"] for seed in shared]}
 
 
@@ -91,7 +93,8 @@ def by_seed(frame: pd.DataFrame) -> str:
         for seed in seeds_of(frame, FULL, CONTROL)
     ]
     if rows:
-        rows.append(["mean of the seeds", *(pooled_cell(frame, FULL, CONTROL, metric).split(";")[0] + ")" for metric in METRICS)])
+        mean = averages(frame, FULL, CONTROL)
+        rows.append(["mean of the seeds", *(bd_rate_cell(mean, FULL, CONTROL, metric) for metric in METRICS)])
     return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, FULL, CONTROL))))
 
 

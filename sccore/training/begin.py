@@ -6,11 +6,12 @@ import torch
 
 from sccore import klt
 from sccore.codecs import starts
-from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint import alike, load_model
 from sccore.codecs.zoo import create_model
 from sccore.data.samples import Samples, load
 from sccore.data.streaming import Stream
 from sccore.entropy import SliceEntropyModel
+from sccore.fixed_point import fixed_point
 from sccore.hyperprior import Hyperprior
 from sccore.training.recipe import Recipe, check
 from sccore.utils.errors import InputError
@@ -36,11 +37,17 @@ def images(given: Data | Sources, what: str, progress: bool = True) -> Data:
 
 
 def check_given(model: Hyperprior, lmbda: float | None, recipe: Recipe):
-    """As :func:`sccore.training.recipe.check`, of what may be no model, no number and no recipe at all."""
+    """As :func:`sccore.training.recipe.check`, of what may be no model, no number and no recipe at all, or could not be saved and coded with."""
     if not isinstance(model, Hyperprior):
         raise InputError(f"a model of create_model or load_model is trained, and changed by it; not {model!r:.100}")
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe is a sccore.Recipe, not {type(recipe).__name__}; sccore.Recipe(steps=1000, batch=4) makes one")
+    alike(model)
+    try:
+        for name in model.drivers:
+            fixed_point(getattr(model, name))
+    except TypeError as error:
+        raise InputError(f"{model.spec['name']}: {error}") from None
     check(model, lmbda if lmbda is None else cast("lmbda", lmbda, float), recipe)
 
 

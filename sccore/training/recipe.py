@@ -76,17 +76,9 @@ def lambda_of(rate: str, lmbda: float) -> float | None:
 
 
 def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):
-    """Refuses what cannot be trained, or not be saved and coded with afterwards, before any time is spent."""
-    from sccore.codecs.checkpoint import alike
-    from sccore.fixed_point import fixed_point
+    """Refuses what cannot be trained, before any time is spent."""
     from sccore.loss import METRICS
 
-    alike(model)
-    try:
-        for name in model.drivers:
-            fixed_point(getattr(model, name))
-    except TypeError as error:
-        raise InputError(f"{model.spec['name']}: {error}") from None
     if model.lambdas is None and not (lmbda is not None and lmbda > 0):
         raise InputError(f"a fixed-rate model needs a positive lmbda, got {lmbda}")
     if model.lambdas is not None and lmbda is not None:

@@ -9,7 +9,7 @@ from models import lively
 
 import sccore
 from sccore.codecs import checkpoint, checkpoint_files, starts
-from sccore.training.recipe import check
+from sccore.training.begin import check_given
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
@@ -390,7 +390,7 @@ def test_a_copy_that_is_trained_on_wants_update_and_update_makes_all_tables_anew
 def test_a_model_that_is_no_longer_what_it_says_is_neither_trained_nor_saved(change, said, tmp_path):
     model = sccore.create_model("sftip")
     change(model)
-    for use in (lambda: sccore.save_model(model, tmp_path / "x.safetensors"), lambda: check(model, 0.0067, sccore.Recipe())):
+    for use in (lambda: sccore.save_model(model, tmp_path / "x.safetensors"), lambda: check_given(model, 0.0067, sccore.Recipe())):
         with pytest.raises(InputError, match=said):
             use()
     assert not list(tmp_path.iterdir())
