@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sccore.priors import check_mask, require
+from sccore.priors import check_mask
+from sccore.utils.errors import require
 
 
 def lagrange_map(mask: Tensor, lmbda: Tensor | float) -> Tensor:

@@ -1,12 +1,10 @@
 """External prior guidance (Section 3.2): what the encoder knows of structure and text before it starts."""
 
-from collections.abc import Collection
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 
 EPSILON = 2.0  # Eq. 6: text weighs 1, everything else 2/3
 LAPLACIANS = ("magnitude", "signed")
@@ -66,12 +64,6 @@ def external_prior(x: Tensor, mask: Tensor | None = None, prior: str = "text+str
     if prior == "structure" or mask is None:
         return g
     return (mask + EPSILON) * g / (EPSILON + 1)
-
-
-def require(what: str, value: str, known: Collection[str]):
-    """Refuses a name that is not among the known ones."""
-    if value not in known:
-        raise InputError(f"unknown {what} {value!r}; known: {', '.join(known)}")
 
 
 def check_mask(mask: Tensor | None, x: Tensor):

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from sccore.presets import PRESETS, Preset
-from sccore.priors import LAPLACIANS, PRIORS, WITHOUT_TEXT, external_prior, require
+from sccore.priors import LAPLACIANS, PRIORS, WITHOUT_TEXT, external_prior
 from sccore.sem import FEM, NESFT, SFT, ConditionBlock, TransformBlock, octaves
 from sccore.utils.beside import in_strips
+from sccore.utils.errors import require
 from sccore.wacnn import WACNN
 
 SEMS = {"nesft": (FEM, NESFT), "sft": (ConditionBlock, SFT)}  # what makes prior features, and what acts at a site

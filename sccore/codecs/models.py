@@ -11,7 +11,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.presets import LAMBDAS, PRESETS
 from sccore.priors import LAPLACIANS, PRIORS
 from sccore.sftip import SEMS, SFTIP
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 from sccore.wacnn import WACNN
 
 MODELS: dict[str, Any] = {
@@ -43,8 +43,7 @@ def build(
     switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
     known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES, "context": CONTEXTS}
     for key, value in {"name": name, "preset": preset, **switches, "rate": rate, "context": context}.items():
-        if value not in known[key]:
-            raise InputError(f"unknown {key} {value!r}; known: {', '.join(known[key])}")
+        require(key, value, known[key])
     for key in switches.keys() - set(MODELS[name].switches):
         if (value := switches.pop(key)) != SWITCHES[key][0]:
             owner = next(other for other, model in MODELS.items() if key in model.switches)

@@ -26,7 +26,7 @@ from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
 from sccore.utils.beside import one_thread, side_by_side
 from sccore.utils.device import native_bf16
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 
 LARGEST_AREA = 2**27  # pixels that are encoded
 LEAST_CHANNELS = 64  # of y, in any model; a position of them is 16x16 pixels
@@ -137,8 +137,7 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None, 
     Raises:
         InputError: damaged, or other weights needed; says which. Or no such precision.
     """
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+    require("precision", precision, PRECISIONS)
     model, (width, height) = weights_for(file, model), (file.width, file.height)
     shape = shape_of_z(file, model)
     lmbda = file.lmbda if model.lambdas else None

@@ -8,7 +8,6 @@ from sccore.codecs.checkpoint_files import shipped
 from sccore.codecs.models import CONTEXTS, SWITCHES, build
 from sccore.hyperprior import Hyperprior
 from sccore.utils.errors import InputError
-from sccore.utils.values import cast
 
 DEFAULTS = {
     "preset": "companion",
@@ -51,8 +50,6 @@ def create_model(
         >>> sccore.create_model("sftip", pretrained=True).spec["rate"]
         'variable'
     """
-    for key, word in dict(name=name, preset=preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "", context=context).items():
-        cast(key, word, str)
     model = build(name, preset, sem=sem, prior=prior, laplacian=laplacian, rate=rate or "fixed", context=context)
     if not pretrained:
         return model

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sccore.utils import paths
-from sccore.utils.errors import InputError, note
+from sccore.utils.errors import InputError, note, require
 
 
 def lies(name: Path | str) -> Path:
@@ -144,8 +144,7 @@ def known(name: str) -> Dataset:
     Raises:
         InputError: there is none; says which there are.
     """
-    if name not in DATASETS:
-        raise InputError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}")
+    require("data set", name, DATASETS)
     return DATASETS[name]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 
 SHIFT, GROW = 24, 8  # pixels: more than a line of text; about half of one
 
@@ -67,7 +67,6 @@ def remasker(name: str) -> tuple[Remask, dict]:
             return WRONG[name](image, mask)
 
         return altered, {"mask": name}
-    if name not in masks.DETECTORS:
-        raise InputError(f"unknown mask {name!r}; known: {', '.join((*WRONG, *masks.DETECTORS))}")
+    require("mask", name, (*WRONG, *masks.DETECTORS))
     detector = masks.load(name)
     return lambda image, mask: masks.mask(image, detector), {"mask": name, "weights": detector.weights}

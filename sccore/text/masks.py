@@ -18,7 +18,7 @@ from sccore.data.decoding import LARGEST
 from sccore.text import craft_weights
 from sccore.text.ppocr import PPOCR
 from sccore.text.quads import fill
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 
 TEXT, LINK, LOW_TEXT = 0.7, 0.4, 0.4  # CRAFT's published thresholds
 
@@ -196,8 +196,7 @@ def load(name: str, weights: Path | str | None = None):
     Raises:
         InputError: an unknown name, or weights or a package that are not there; says how to get them.
     """
-    if name not in DETECTORS:
-        raise InputError(f"unknown detector {name!r}; known: {', '.join(DETECTORS)}")
+    require("detector", name, DETECTORS)
     return DETECTORS[name](weights)
 
 

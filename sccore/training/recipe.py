@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sccore.presets import LAMBDAS
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 from sccore.utils.values import cast
 
 if TYPE_CHECKING:  # plans and records are read without torch
@@ -66,8 +66,7 @@ def lambda_of(rate: str, lmbda: float) -> float | None:
     Raises:
         InputError: another rate, or a lambda that is none of a variable-rate model's.
     """
-    if rate not in ("fixed", "variable"):
-        raise InputError(f"unknown rate {rate!r}; known: fixed, variable")
+    require("rate", rate, ("fixed", "variable"))
     if rate == "fixed":
         return lmbda
     if not LAMBDAS[0] <= lmbda <= LAMBDAS[-1]:
@@ -91,8 +90,7 @@ def check(model: "Hyperprior", lmbda: float | None, recipe: Recipe):
         ("schedule", ("plateau", "decay")),
         ("optimizer", ("adam", "muon")),
     ):
-        if getattr(recipe, name) not in known:
-            raise InputError(f"unknown {name} {getattr(recipe, name)!r}; known: {', '.join(known)}")
+        require(name, getattr(recipe, name), known)
     for least, names in ((1, ("steps", "batch", "validate_every")), (0, ("warmup", "seed", "min_lr"))):
         if wrong := [name for name in names if not least <= getattr(recipe, name) < float("inf")]:
             raise InputError(f"{wrong[0]} must be at least {least}, not {getattr(recipe, wrong[0]):g}")

@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~])?")  # that colour a terminal
 
@@ -20,6 +22,12 @@ class InputError(ValueError):
 
 class OtherRun(InputError):
     """A folder holds another training run than the one that was asked for."""
+
+
+def require(what: str, value: Any, known: Iterable[str]):
+    """Refuses a word that is not among the known ones; says which these are."""
+    if value not in (words := list(known)):
+        raise InputError(f"unknown {what} {value!r}; known: {', '.join(words)}")
 
 
 def first_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ def test_weights_that_are_not_shipped_are_refused_and_those_that_are_named(asked
 
 
 def test_a_name_is_a_word():
-    with pytest.raises(InputError, match=r"name is a word, not \['sftip'\]"):
+    with pytest.raises(InputError, match=r"unknown name \['sftip'\]; known: wacnn, sftip"):
         sccore.create_model(["sftip"])
 
 
