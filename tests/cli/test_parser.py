@@ -200,3 +200,27 @@ def test_a_lively_model_differs_from_a_fresh_one():
     """The models of these tests code something: their latents are not all zero."""
     x = torch.rand(1, 3, 64, 64)
     assert lively("wacnn").g_a(x).round().abs().sum() > 0
+
+
+@pytest.mark.parametrize("more, lr", [((), 3e-4), (("--lr", "0.001"), 1e-3), (("--recipe", "paper"), 1e-4)])
+def test_a_processor_trains_on_from_trained_weights_with_smaller_steps(more, lr, tmp_path, monkeypatch):
+    from sccore.training import ending, fit
+
+    seen = []
+    monkeypatch.setattr(ending, "end_at_signals", lambda: None)
+    monkeypatch.setattr(fit, "fit", lambda *_, recipe, **__: seen.append(recipe) or {})
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    words = [
+        "train",
+        "--model",
+        "wacnn",
+        "--warm-start",
+        "wacnn",
+        "--data",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "run"),
+        "--device",
+        "cpu",
+    ]
+    assert command_line.main([*words, *more]) == 0 and seen[0].lr == lr
