@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sccore import hyperprior, sftip
+from sccore import exact_coding, sftip
 from sccore.codecs import checkpoint, checkpoint_files, classical, container, preview, sci
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image
@@ -39,9 +39,9 @@ LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
 PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
     (sftip.SFTIP, "analysis", "analysis"),
     (Convolution, "forward", "exact networks"),
-    (hyperprior, "tables_for", "indexes"),
-    (hyperprior.BufferedRansEncoder, "encode_with_indexes", "rANS"),
-    (hyperprior.RansDecoder, "decode_stream", "rANS"),
+    (exact_coding, "tables_for", "indexes"),
+    (exact_coding.BufferedRansEncoder, "encode_with_indexes", "rANS"),
+    (exact_coding.RansDecoder, "decode_stream", "rANS"),
     (sftip.SFTIP, "synthesis", "synthesis"),
 )
 OTHERS = {"avif": 24, "webp": 55, "jxl": 50}  # their qualities, in the middle of their sweeps

@@ -6,7 +6,7 @@ import torch
 from sccore.codecs.starts import warm_start
 from sccore.codecs.zoo import create_model
 from sccore.context import FRACTIONS, LATTICE, NEAREST, ShiftedGaussian, between, passes
-from sccore.hyperprior import SCALES
+from sccore.exact_coding import SCALES
 from sccore.symbols import decode_z, encode_z, tables_of
 from sccore.utils.errors import InputError
 
