@@ -39,7 +39,7 @@ def verdicts(dataset: str = "samples") -> list[str]:
 
 def extent(frame: pd.DataFrame, dataset: str, side: int | None) -> str:
     """Which pictures a record is of, and how much of them."""
-    count = f"{frame['name'].nunique()} of the {dataset}"
+    count = f"{frame['name'].nunique()} {dataset}"
     largest = (8 * frame["bytes"] / frame["bpp"]).max() / 1e6
     return f"the {side} × {side} pixels with most detail of {count}" if side else f"{count}, whole, of up to {largest:.1f} megapixels"
 

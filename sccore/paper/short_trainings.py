@@ -13,6 +13,7 @@ from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import complete, load_record, measured
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, interval, number, table
 from sccore.paper.tables_2_5 import CONTROL, FULL, chosen
+from sccore.presets import LAMBDAS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -188,7 +189,8 @@ def fixed() -> str:
         for name in models
         for seed in seeds_of(frame, name, name + ONE)
     )
-    what = f"{described(FIXED)} All begin with the finished weights of their model. Held-out loss of those for all λ: {losses}."
+    what = f"{described(FIXED)} All begin with the finished weights of their model. A run for one λ spends all its steps on it, a run for all shares "
+    what += f"them among {len(LAMBDAS)}. Held-out loss of those for all λ: {losses}."
     what += f" BD-rate of one for each λ against one for all, on {pictures(frame)}, intervals over images:"
     rows = [[f"`{name}`", *(pooled_cell(frame, name + ONE, name, metric) for metric in METRICS)] for name in models]
     return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"
