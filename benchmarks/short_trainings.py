@@ -30,8 +30,7 @@ from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, SCRATCH
 from sccore.presets import LAMBDAS
 from sccore.text.mask_folder import remask
 from sccore.training.begin import begin
-from sccore.training.ending import end_at_signals
-from sccore.training.fit import fit
+from sccore.training.fit import end_at_signals, fit
 from sccore.training.plan import BASE
 from sccore.training.recipe import COMPANION, FROM_KLT, GENTLE, short
 from sccore.training.suite import named

@@ -48,9 +48,8 @@ class SwinAttention(nn.Module):
         down, right = (place[:, None] - place[None] + window - 1).unbind(2)  # (positions, positions)
         index = (down * (2 * window - 1) + right).flatten()
         self.register_buffer("relative_position_index", index)
-        self.register_buffer(
-            "chosen", F.one_hot(index, (2 * window - 1) ** 2).float(), persistent=False
-        )  # (positions^2, rows of the table)
+        chosen = F.one_hot(index, (2 * window - 1) ** 2).float()  # (positions^2, rows of the table)
+        self.register_buffer("chosen", chosen, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, h, w, channels), h and w multiples of `window`; the same shape."""
@@ -71,9 +70,8 @@ class SwinAttention(nn.Module):
 
     def attend(self, x: Tensor, region: Tensor | None) -> Tensor:
         """Each window by itself: x (windows, positions, channels), and where it is shifted `region` (windows, positions)."""
-        q, k, v = (
-            self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        )  # (windows, heads, positions, channels / heads)
+        # (windows, heads, positions, channels / heads) each
+        q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         attention = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.bias()
         if region is not None:
             attention = attention + self.apart(region, x)[:, None]

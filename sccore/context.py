@@ -14,7 +14,7 @@ It can therefore be trained behind any finished model.
 import sccore.utils.late_compressai  # noqa: F401
 
 # isort: split
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from types import SimpleNamespace
 
@@ -107,26 +107,22 @@ def passes(h: int, w: int, device: torch.device, lattice: int = LATTICE) -> tupl
     `kind` is None for the first lattice, 0 for centres, 1 for sides. Positions are (rows, columns), each (P,), those around
     (12, P), the four nearest first. `lattice` is the distance of the first pass's positions, a power of 2.
     """
-    move = lambda t: tuple(map(move, t)) if isinstance(t, tuple) else t.to(device) if isinstance(t, Tensor) else t
-    return move(tuple(lattices(h, w, lattice)))
-
-
-def lattices(h: int, w: int, step: int) -> Iterator[tuple]:
-    """What :func:`passes` keeps."""
-    every = lambda top, left, step: torch.cartesian_prod(torch.arange(h)[top::step], torch.arange(w)[left::step]).T
+    down, along = torch.arange(h, device=device), torch.arange(w, device=device)
+    every = lambda top, left, step: torch.cartesian_prod(down[top::step], along[left::step]).T
     centre = NEAREST + RING
     side = tuple(((a + b) // 2, (a - b) // 2) for a, b in centre)  # the same figure, turned by 45 degrees
-    yield None, tuple(every(0, 0, step)), (None, None), None
+    found, step = [(None, tuple(every(0, 0, lattice)), (None, None), None)], lattice
     while step > 1:
         half = step // 2
         for kind, corners, figure in ((0, [(half, half)], centre), (1, [(0, half), (half, 0)], side)):
             rows, columns = torch.cat([every(*corner, step) for corner in corners], 1)
             if len(rows):
-                down, right = half * torch.tensor(figure).T[..., None]
-                y, x = rows + down, columns + right
+                below, right = half * torch.tensor(figure, device=device).T[..., None]
+                y, x = rows + below, columns + right
                 inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
-                yield kind, (rows, columns), (y.clamp(0, h - 1), x.clamp(0, w - 1)), inside
+                found.append((kind, (rows, columns), (y.clamp(0, h - 1), x.clamp(0, w - 1)), inside))
         step = half
+    return tuple(found)
 
 
 class ShiftedGaussian(GaussianConditional):

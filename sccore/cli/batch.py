@@ -80,7 +80,6 @@ def run(work: Work, a: Namespace, files: list[tuple[Path, Path]], say: Callable[
         return [], 1
     from tqdm import tqdm
 
-    files[0][1].parent.mkdir(parents=True, exist_ok=True)
     failed, done = [], len(files) - len(todo)
     with tqdm(total=len(files), initial=done, unit="file") as bar:
         for target, line, error in _results(work, a, todo):
@@ -121,15 +120,11 @@ def _results(work, a, todo) -> Iterator[tuple[Path, str, str]]:
 
 def _begin(jobs):
     """In each process: notes as in the first, its share of the cores, and a quiet end with Ctrl-C or with the first process."""
-    import torch
-
-    from sccore.utils.device import cores
-    from sccore.utils.processes import end_with_parent
+    from sccore.utils.device import work_for_another
 
     show_notes()
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    end_with_parent()
-    torch.set_num_threads(max(1, cores() // jobs))
+    work_for_another(jobs)
 
 
 def _one(work, a, source, target):

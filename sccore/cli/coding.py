@@ -24,11 +24,8 @@ def info(a) -> int:
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 
-    model = (
-        load_model(a.checkpoint)
-        if a.checkpoint
-        else create_model(a.model, a.preset, sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)
-    )
+    switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian, rate=a.rate)
+    model = load_model(a.checkpoint) if a.checkpoint else create_model(a.model, a.preset, **switches)
     report = {"model": model.spec, "parameters": count_parameters(model), "kmac_per_pixel": kmac_per_pixel(model)}
     if a.checkpoint:
         report |= {"meta": model.meta, "sha256": model.checkpoint_hash}

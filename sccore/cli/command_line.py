@@ -35,11 +35,9 @@ def run(argv: list[str] | None) -> int:
     """The exit code of a command, once it is done or has ended in one line on stderr."""
     try:
         arguments = parser().parse_args(argv)
-        if not (pixels := getattr(arguments, "max_pixels", None)):
-            return arguments.run(arguments) or 0
         from sccore.data.decoding import allowing
 
-        with allowing(pixels):
+        with allowing(getattr(arguments, "max_pixels", None)):
             return arguments.run(arguments) or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)

@@ -7,13 +7,6 @@ import json
 import sys
 
 from sccore.cli.batch import left_out
-from sccore.cli.coding import decode as decode
-from sccore.cli.coding import encode as encode
-from sccore.cli.coding import info as info
-from sccore.cli.training import suite as suite
-from sccore.cli.training import train as train
-from sccore.cli.training import train_asiqe as train_asiqe
-from sccore.cli.training import train_detector as train_detector
 from sccore.utils.errors import InputError
 
 
@@ -24,17 +17,14 @@ def evaluate(a) -> int:
         raise InputError("--images is needed, or `--also list`")
     distinct("--lmbda", a.lmbda)
     from sccore.codecs import checkpoint, checkpoint_files
-    from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate
     from sccore.training.plan import codec_of
 
-    folders = datasets.place(a.images, a.masks)
     path = a.checkpoint or checkpoint_files.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
     model = checkpoint.load_model(path)
     name = a.name or (None if a.adapter_steps else codec_of(path))
-    record = evaluate(
-        model, *folders, lmbdas=a.lmbda, out=a.out, name=name, adapter_steps=a.adapter_steps, coded_with=a.coded_with, also=a.also
-    )
+    options = dict(lmbdas=a.lmbda, adapter_steps=a.adapter_steps, coded_with=a.coded_with, also=a.also)
+    record = evaluate(model, a.images, a.masks, out=a.out, name=name, **options)
     if not a.out:
         print(json.dumps(record, indent=2))
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
@@ -159,12 +149,12 @@ def anchors(a) -> int:
         raise InputError("--quality is in the scale of one codec; name it with --codec")
     distinct("--quality", a.quality)
     check_qualities(a.codec, a.quality)
-    from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate_classical
 
-    place, failed, done = datasets.place(a.images, a.masks), [], 0
+    failed, done = [], 0
     for codec in codecs:
-        record = evaluate_classical(codec, *place, a.quality, a.out / f"{codec.name}.json", ms_ssim=not a.no_ms_ssim, also=a.also)
+        options = dict(qualities=a.quality, ms_ssim=not a.no_ms_ssim, also=a.also)
+        record = evaluate_classical(codec, a.images, a.masks, out=a.out / f"{codec.name}.json", **options)
         failed += [f"{codec.name}: {failure['error']}" for failure in record["failed"]]
         done += len(record["images"])
     for line in skipped:

@@ -14,7 +14,7 @@ from sccore.cli import streams
 from sccore.cli.values import STANDARD
 from sccore.codecs import container
 from sccore.data.alpha import on_white
-from sccore.data.decoding import RUNS_PROGRAMS, note
+from sccore.data.decoding import RUNS_PROGRAMS, encoded, note
 from sccore.utils.errors import InputError, first_line
 from sccore.utils.files import replacing
 
@@ -108,10 +108,10 @@ def picture(image: np.ndarray, format: str, path: Path, exif: bytes = b"", xmp: 
         image = on_white(image[..., :3], image[..., 3])
     options: dict = {"WEBP": {"lossless": True, "exact": True}, "PNG": {"compress_level": PNG_LEVEL}}.get(format, {})
     try:
-        file = _saved(image, format, options | _metadata(format, exif, xmp, path))
+        file = encoded(image, format, **options | _metadata(format, exif, xmp, path))
         if format == "PNG":
-            return file.getvalue()
-        with Image.open(file, formats=[format]) as again:
+            return file
+        with Image.open(io.BytesIO(file), formats=[format]) as again:
             kept = np.asarray(again.convert("RGBA" if image.shape[2] == 4 else "RGB"))
     except Exception as error:  # encoders raise what they like
         size = f"{image.shape[1]}x{image.shape[0]}"
@@ -120,12 +120,6 @@ def picture(image: np.ndarray, format: str, path: Path, exif: bytes = b"", xmp: 
         raise InputError(f"{path}: {format} would change the size to {kept.shape[1]}x{kept.shape[0]}; name it .png")
     if worst := int(np.abs(kept.astype(np.int16) - image).max()):
         note(f"{path}: {format} is lossy here, pixels differ by up to {worst} of 255; .png keeps them")
-    return file.getvalue()
-
-
-def _saved(image, format, options):
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, format, **options)
     return file
 
 

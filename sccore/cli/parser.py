@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sccore import __version__
-from sccore.cli import commands, training
+from sccore.cli import coding, commands, training
 from sccore.cli.values import count, effort, natural, new_file, new_folder, positive, seed, size
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.utils.errors import InputError
@@ -37,7 +37,7 @@ def parser() -> Parser:
 
     def command(name, help):
         sub = subparsers.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=getattr(commands, name.replace("-", "_")))
+        sub.set_defaults(run=(vars(coding) | vars(training) | vars(commands))[name.replace("-", "_")])
         if name not in ("info", "render", "decode", "bd-rate", "plot", "export"):
             sub.add_argument("--max-pixels", type=count, metavar="N", help="of an image that is read; default 2^27")
         return sub

@@ -22,7 +22,6 @@ def train(a) -> int:
     from sccore.data.streaming import stream
     from sccore.training import fit
     from sccore.training.begin import begin, from_images
-    from sccore.training.ending import end_at_signals
     from sccore.training.ranks import join
     from sccore.training.recipe import COMPANION, CPU_BATCH, FROM_KLT, GENTLE, Recipe
     from sccore.utils.device import chosen
@@ -34,7 +33,7 @@ def train(a) -> int:
     recipe = replace(usual, **({} if a.recipe == "paper" or device != "cpu" else small) | given)
     switches = dict(sem=a.sem, prior=a.prior, laplacian=a.laplacian)
     if threading.current_thread() is threading.main_thread():
-        end_at_signals()
+        fit.end_at_signals()
     model = begin(a.model, a.preset, None, recipe, a.lmbda, a.warm_start, a.out, device, **switches)
     with fit.alone(a.out, ranks):  # what cannot be trained, or not here, is refused before anything is read
         pass
@@ -43,18 +42,8 @@ def train(a) -> int:
         samples = stream(*a.data, progress=ranks.first) if a.stream else load(*a.data, progress=ranks.first)
     if a.initial == "klt":
         from_images(model, samples, recipe, a.lmbda, a.out, device, progress=ranks.first)
-    summary = fit.fit(
-        model,
-        samples,
-        a.out,
-        lmbda=a.lmbda,
-        recipe=recipe,
-        validation=validation,
-        minutes=a.minutes,
-        device=device,
-        bf16=False if a.float32 else None,
-        ranks=ranks,
-    )
+    options = dict(lmbda=a.lmbda, recipe=recipe, validation=validation, minutes=a.minutes, device=device, ranks=ranks)
+    summary = fit.fit(model, samples, a.out, bf16=False if a.float32 else None, **options)
     if ranks.first:
         print(json.dumps(summary))
         return left_out([*samples.failed.values(), *(validation.failed.values() if validation else ())], True)
@@ -82,8 +71,7 @@ def train_asiqe(a) -> int:
 def suite(a) -> int:
     from sccore.data.samples import load
     from sccore.training.plan import RUNS
-    from sccore.training.status import status
-    from sccore.training.suite import Suite, recorded_as
+    from sccore.training.suite import Suite, recorded_as, status
     from sccore.training.workers import run_suite
     from sccore.utils import paths
     from sccore.utils.device import chosen, jobs

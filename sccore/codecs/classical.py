@@ -14,16 +14,18 @@ What a codec cannot do (a side too long, a program that fails) is an InputError.
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module, metadata
 
 import numpy as np
 from PIL import Image, ImageFile, features
 
 from sccore.codecs.programs import BPG, VTM
+from sccore.data.decoding import encoded
 from sccore.utils.errors import InputError
 
 EXTRA = "pip install -e '.[codecs]'"
+AOM = {"codec": "aom", "subsampling": "4:4:4", "speed": 6, "max_threads": 1}
 
 
 def _library(name: str) -> Callable[[], dict]:
@@ -53,7 +55,7 @@ class PillowCodec:
     libraries: Callable[[], dict]  # versions of what does the work
     hint: str = "the wheels of Pillow 11.3 and later have it"
     plugin: str | None = None
-    needs: tuple[str, ...] = field(default=())  # encoders that libheif must have
+    needs: tuple[str, ...] = ()  # encoders that libheif must have
     scale: tuple[int, int] = (0, 100)  # of qualities
 
     def missing(self) -> str:
@@ -73,13 +75,11 @@ class PillowCodec:
         return {"pillow": metadata.version("pillow")} | self.libraries()
 
     def encode(self, image: np.ndarray, quality: int) -> bytes:
-        file = io.BytesIO()
         ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 2 * image.size)  # an optimised JPEG must fit into one block
         try:
-            Image.fromarray(image).save(file, self.format, quality=quality, **self.options)
+            return encoded(image, self.format, quality=quality, **self.options)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"{self.name} cannot code {image.shape[1]}x{image.shape[0]}: {error}") from None
-        return file.getvalue()
 
     def decode(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
         try:
@@ -127,7 +127,7 @@ CODECS = {
             "AVIF",
             "aom, speed 6, YCbCr 4:4:4, tune=psnr, tune-content=screen, one thread",
             (1, 6, 14, 24, 36, 50),
-            {"codec": "aom", "subsampling": "4:4:4", "speed": 6, "max_threads": 1, "advanced": {"tune": "psnr", "tune-content": "screen"}},
+            AOM | {"advanced": {"tune": "psnr", "tune-content": "screen"}},
             _avif_versions,
         ),
         PillowCodec(
@@ -135,13 +135,7 @@ CODECS = {
             "AVIF",
             "as avif, without tools for screens: no palettes, no copies of what was seen before",
             (1, 6, 14, 24, 36, 50),
-            {
-                "codec": "aom",
-                "subsampling": "4:4:4",
-                "speed": 6,
-                "max_threads": 1,
-                "advanced": {"tune": "psnr", "enable-palette": "0", "enable-intrabc": "0"},
-            },
+            AOM | {"advanced": {"tune": "psnr", "enable-palette": "0", "enable-intrabc": "0"}},
             _avif_versions,
         ),
         PillowCodec(

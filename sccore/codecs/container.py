@@ -99,7 +99,8 @@ def unpack(data: bytes, max_pixels: int | None = None) -> File:
     if data[:4] != MAGIC:
         raise InputError("not a .sci file")
     if len(data) > 4 and data[4] != VERSION:
-        raise InputError(_other_version(data[4]))
+        reads = f"sccore {READ_BY[data[4]]} reads it" if data[4] in READ_BY else "a later sccore may read it"
+        raise InputError(f".sci version {data[4]}, this decoder reads version {VERSION}; {reads}")
     if len(data) < 12:
         raise InputError("damaged: the file ends within its header")
     if zlib.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
@@ -195,8 +196,3 @@ def _kind(lmbda: float) -> int:
 
 def _float32(value: float) -> float:
     return float(np.float32(value))
-
-
-def _other_version(version: int) -> str:
-    reads = f"sccore {READ_BY[version]} reads it" if version in READ_BY else "a later sccore may read it"
-    return f".sci version {version}, this decoder reads version {VERSION}; {reads}"

@@ -14,33 +14,16 @@ from sccore.sftip import SEMS, SFTIP
 from sccore.utils.errors import InputError, require
 from sccore.wacnn import WACNN
 
-MODELS: dict[str, Any] = {
-    "wacnn": WACNN,
-    "sftip": SFTIP,
-    "cheng2020": Cheng2020,
-    "ms2020": MS2020,
-}  # classes of (widths, lambdas, switches)
-SWITCHES = {  # of the classes that name them; the first of each is the paper's
-    "sem": tuple(SEMS),
-    "prior": PRIORS,
-    "laplacian": LAPLACIANS,
-}
+# classes of (widths, lambdas, switches); switches of the classes that name them, the first of each is the paper's
+MODELS: dict[str, Any] = {"wacnn": WACNN, "sftip": SFTIP, "cheng2020": Cheng2020, "ms2020": MS2020}
+SWITCHES = {"sem": tuple(SEMS), "prior": PRIORS, "laplacian": LAPLACIANS}
 RATES = ("fixed", "variable", "tuned")
 CONTEXTS = ("slices", "interlaced")  # of the entropy model: the paper's, and what the codec uses
 
 
-def build(
-    name: str,
-    preset: str = "companion",
-    *,
-    sem: str = "nesft",
-    prior: str = "text+structure",
-    laplacian: str = "magnitude",
-    rate: str = "fixed",
-    context: str = "slices",
-) -> Hyperprior:
+def build(name: str, preset: str = "companion", *, rate: str = "fixed", context: str = "slices", **switches: str) -> Hyperprior:
     """An untrained model; its `spec` holds what was asked for. The arguments are those of :func:`sccore.codecs.zoo.create_model`."""
-    switches = {"sem": sem, "prior": prior, "laplacian": laplacian}
+    switches = {key: values[0] for key, values in SWITCHES.items()} | switches
     known: dict[str, Collection[str]] = {"name": MODELS, "preset": PRESETS, **SWITCHES, "rate": RATES, "context": CONTEXTS}
     for key, value in {"name": name, "preset": preset, **switches, "rate": rate, "context": context}.items():
         require(key, value, known[key])

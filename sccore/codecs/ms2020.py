@@ -44,15 +44,7 @@ class MS2020(SliceEntropyModel):
         a, b, c = widths.hyper[::2]  # 320, 256, 192 as published
         h_s = lambda: nn.Sequential(deconv(c, c), nn.ReLU(), deconv(c, b), nn.ReLU(), conv3x3(b, a))
         super().__init__(M, c, a, h_s, lambda seen, slice_ch: slice_net(seen, *widths.cc[::2], slice_ch), lambdas, widths.centred)
-        self.g_a = nn.Sequential(
-            conv(3, N),
-            GDN(N),  # 0  (B, N, H/2, W/2)
-            conv(N, N),
-            GDN(N),  # 2
-            conv(N, N),
-            GDN(N),  # 4
-            conv(N, M),  # 6  (B, M, H/16, W/16)
-        )
+        self.g_a = nn.Sequential(conv(3, N), GDN(N), conv(N, N), GDN(N), conv(N, N), GDN(N), conv(N, M))  # (B, M, H/16, W/16)
         self.g_s = synthesis_transform(M, N, 3)  # (B, 3, H, W)
         self.g_seg = synthesis_transform(M, N, 1)  # (B, 1, H, W), logits of "natural"
         self.h_a = nn.Sequential(conv3x3(M, a), nn.ReLU(), conv(a, b), nn.ReLU(), conv(b, c))  # (B, c, H/64, W/64)

@@ -18,7 +18,7 @@ class SciImageFile(ImageFile.ImageFile):
     format, format_description = "SCI", "sccore, learned compression of screen content"
 
     def _open(self):
-        self._sci = container.unpack(self.fp.read(), _most())
+        self._sci = container.unpack(self.fp.read(), Image.MAX_IMAGE_PIXELS or container.MOST_PIXELS)  # Pillow's own limit
         self._size, self._mode = (self._sci.width, self._sci.height), "RGBA" if self._sci.has_alpha else "RGB"
         kept = {"exif": self._sci.exif, "xmp": self._sci.xmp, "lmbda": None if self._sci.lossless else self._sci.lmbda}
         self.info |= {"lossless": bool(self._sci.lossless)} | {name: value for name, value in kept.items() if value}
@@ -54,10 +54,6 @@ class SciImageFile(ImageFile.ImageFile):
         """Nothing to do: the pixels lie in memory. Where this is not defined Pillow maps the file itself, as if it were raw pixels."""
 
 
-def accept(prefix: bytes) -> bool:
-    return prefix[:4] == container.MAGIC
-
-
 def open_file(fp, filename=""):
     """As Pillow calls it; a damaged file is an OSError that says what is wrong."""
     try:
@@ -75,12 +71,7 @@ def save(image: Image.Image, fp, filename):
     fp.write(coding.encode(image, **image.encoderinfo))
 
 
-def _most():
-    """Pillow's own limit, at which it would refuse a picture, or sccore's where it has none."""
-    return Image.MAX_IMAGE_PIXELS or container.MOST_PIXELS
-
-
-Image.register_open("SCI", open_file, accept)
+Image.register_open("SCI", open_file, lambda prefix: prefix[:4] == container.MAGIC)
 Image.register_save("SCI", save)
 Image.register_extension("SCI", ".sci")
 Image.register_mime("SCI", "image/x-sci")

@@ -101,30 +101,9 @@ class VTM:
             source, target = Path(folder, "image.yuv"), Path(folder, "image.vvc")
             source.write_bytes(np.ascontiguousarray(planes.transpose(2, 0, 1)).tobytes())  # (3, H, W)
             files = [word for file in self.configurations for word in ("-c", Path(os.environ["SCCORE_VTM"], file))]
-            _run(
-                self._program("Encoder"),
-                *files,
-                "-i",
-                source,
-                "-b",
-                target,
-                "-o",
-                os.devnull,
-                "-q",
-                quality,
-                "-wdt",
-                width,
-                "-hgt",
-                height,
-                "-f",
-                1,
-                "-fr",
-                1,
-                "--InputChromaFormat=444",
-                "--InputBitDepth=8",
-                "--ConformanceWindowMode=1",
-                *(GBR if self.rgb else ()),
-            )
+            picture = f"-wdt {width} -hgt {height} -f 1 -fr 1 --InputChromaFormat=444 --InputBitDepth=8 --ConformanceWindowMode=1".split()
+            places = "-i", source, "-b", target, "-o", os.devnull
+            _run(self._program("Encoder"), *files, *places, "-q", quality, *picture, *(GBR if self.rgb else ()))
             return _read(target, "EncoderAppStatic")
 
     def decode(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
@@ -146,17 +125,18 @@ def to_ycbcr(image: np.ndarray) -> np.ndarray:
     """RGB to YCbCr, BT.709, full range, both uint8 (H, W, 3), rounded to the nearest."""
     r, g, b = np.moveaxis(image.astype(np.float64), 2, 0)
     y = KR * r + (1 - KR - KB) * g + KB * b
-    return _to_8_bits(np.stack([y, (b - y) / (2 - 2 * KB) + 128, (r - y) / (2 - 2 * KR) + 128], axis=2))
+    return to_bytes(np.stack([y, (b - y) / (2 - 2 * KB) + 128, (r - y) / (2 - 2 * KR) + 128], axis=2))
 
 
 def from_ycbcr(planes: np.ndarray) -> np.ndarray:
     """The inverse of :func:`to_ycbcr`, up to its rounding."""
     y, cb, cr = np.moveaxis(planes.astype(np.float64), 2, 0)
     r, b = y + (2 - 2 * KR) * (cr - 128), y + (2 - 2 * KB) * (cb - 128)
-    return _to_8_bits(np.stack([r, (y - KR * r - KB * b) / (1 - KR - KB), b], axis=2))
+    return to_bytes(np.stack([r, (y - KR * r - KB * b) / (1 - KR - KB), b], axis=2))
 
 
-def _to_8_bits(values):
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Rounded and clipped, uint8."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

@@ -90,7 +90,7 @@ def refine(
         raise InputError("effort needs a positive lmbda to weigh bits against distortion")
     y, z = latents[0].clone(), latents[1]
     pixels, deep = x.shape[-1] // y.shape[-1], y.shape[-1] // z.shape[-1]  # of a position of y; of its positions one of z
-    level = model.level(lmbda if model.lambdas else None, y.device)
+    level = model.level(lmbda, y.device)
     gain = model.gain_y(level)[0].to(y.dtype)
     tiles = list(product(*map(spans, y.shape[-2:])))
     with frozen(model), tqdm(total=steps * len(tiles), desc="effort", unit="step", disable=None if progress else True, leave=False) as bar:

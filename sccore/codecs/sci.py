@@ -88,7 +88,7 @@ def learned(
     lmbda = pick_lmbda(model, lmbda)
     with memory_for(width, height):
         latents = latents or analyse(image, model, mask, bf16)
-        level = level_of(model, lmbda, latents[0].device)
+        level = model.level(lmbda, latents[0].device)
         identity = bytes.fromhex(sha256)[: container.IDENTITY]
 
         def coded(y: Tensor, z: Tensor) -> container.File:
@@ -111,15 +111,13 @@ def learned(
     return file
 
 
-def decode(
-    data: bytes, model: Hyperprior | Path | str | None = None, max_pixels: int = container.MOST_PIXELS, precision: str = "float32"
-) -> np.ndarray:
+def decode(data: bytes, model: Hyperprior | Path | str | None = None, precision: str = "float32") -> np.ndarray:
     """The learned picture of a .sci file, as :func:`picture` gives it.
 
     Raises:
         InputError: as of :func:`sccore.codecs.container.unpack`; it holds a lossless picture.
     """
-    file = container.unpack(data, max_pixels)
+    file = container.unpack(data, container.MOST_PIXELS)
     if file.lossless:
         raise InputError("holds a lossless picture, not a learned one")
     return picture(file, model, precision)
@@ -140,9 +138,8 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None, 
     require("precision", precision, PRECISIONS)
     model, (width, height) = weights_for(file, model), (file.width, file.height)
     shape = shape_of_z(file, model)
-    lmbda = file.lmbda if model.lambdas else None
     with memory_for(width, height):
-        output = model.decompress([[file.y], [file.z]], shape, lmbda, synthesis(model, file.adapters, precision))
+        output = model.decompress([[file.y], [file.z]], shape, file.lmbda, synthesis(model, file.adapters, precision))
         return to_image(output["x_hat"], height, width)
 
 
@@ -153,7 +150,7 @@ def first_slices(file: container.File, model: SliceEntropyModel, slices: int) ->
     Raises:
         InputError: as of :func:`picture`.
     """
-    level = level_of(model, file.lmbda, next(model.parameters()).device)
+    level = model.level(file.lmbda, next(model.parameters()).device)
     with memory_for(file.width, file.height), side_by_side():
         return model.decode_latents([file.y, file.z], shape_of_z(file, model), level, slices=slices)[0]
 
@@ -223,13 +220,8 @@ def estimate(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, m
 def estimated_bits(latents: tuple[Tensor, Tensor], model: Hyperprior, lmbda: float | None = None) -> float:
     """The bits of :func:`estimate` alone, for an image that was analysed before."""
     model.eval()
-    level = level_of(model, pick_lmbda(model, lmbda), latents[0].device)
+    level = model.level(pick_lmbda(model, lmbda), latents[0].device)
     return rate(model.code_latents(*latents, level)[2], 1).item()
-
-
-def level_of(model: Hyperprior, lmbda: float, device) -> Tensor:
-    """The model's level for a picked lambda; a fixed-rate model has one level, whatever the lambda."""
-    return model.level(lmbda if model.lambdas else None, device)
 
 
 def pick_lmbda(model: Hyperprior, lmbda: float | None) -> float:

@@ -9,7 +9,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from sccore.data.decoding import LARGEST, allowing
+from sccore.data.decoding import LARGEST, allowing, encoded
 from sccore.utils.errors import InputError, first_line
 
 SIGNATURE, SIDE = 0x2F, 2**14 - 1  # first byte of a stream; pixels a side that Pillow's encoder takes
@@ -25,12 +25,10 @@ def encode(image: np.ndarray, quick: bool = False) -> bytes | None:
     """
     if max(image.shape[:2]) > SIDE:
         return None
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "WEBP", lossless=True, quality=75 if quick else 100, method=6)
-    data, at = file.getbuffer(), 12
+    data, at = encoded(image, "WEBP", lossless=True, quality=75 if quick else 100, method=6), 12
     while data[at : at + 4] != b"VP8L":
         at += 8 + (length := struct.unpack_from("<I", data, at + 4)[0]) + length % 2
-    return bytes(data[at + 8 : at + 8 + struct.unpack_from("<I", data, at + 4)[0]])
+    return data[at + 8 : at + 8 + struct.unpack_from("<I", data, at + 4)[0]]
 
 
 def header(stream: bytes) -> tuple[int, int, bool]:

@@ -9,12 +9,8 @@ from sccore.codecs.models import CONTEXTS, SWITCHES, build
 from sccore.hyperprior import Hyperprior
 from sccore.utils.errors import InputError
 
-DEFAULTS = {
-    "preset": "companion",
-    **{key: values[0] for key, values in SWITCHES.items()},
-    "rate": "variable",
-    "context": CONTEXTS[0],
-}  # unsaid in names
+# unsaid in names
+DEFAULTS = {"preset": "companion", **{key: values[0] for key, values in SWITCHES.items()}, "rate": "variable", "context": CONTEXTS[0]}
 
 
 def create_model(

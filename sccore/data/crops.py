@@ -43,9 +43,7 @@ class Crops(Batches):
         part: of the batch that this process takes, as a slice; all of it.
     """
 
-    def __init__(
-        self, samples, size: int = 256, batch: int = 8, seed: int = 0, device: str = "cpu", invert: float = 0.0, part: slice = slice(None)
-    ):
+    def __init__(self, samples, size: int, batch: int, seed: int = 0, device: str = "cpu", invert: float = 0.0, part: slice = slice(None)):
         self.choice = Choice(np.array(samples.sizes), size, batch, seed, invert, part)
         self.starts, self.device = samples.starts, device
         self.pixels = samples.on(device)  # (pixels of all images,)

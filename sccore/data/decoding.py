@@ -66,7 +66,11 @@ def picture(source: Source, name: str, as_stored: bool = False) -> tuple[Image.I
     """
     if isinstance(source, Image.Image):
         return _loaded(source, name, as_stored)
-    with Image.open(_regular(source, name), formats=_formats()) as image:
+    if isinstance(source, (str, Path)):
+        if os.path.isdir(source):
+            raise InputError(f"{name}: is a folder, not an image")
+        regular(source, name)  # a pipe may never end, nor a device
+    with Image.open(source, formats=_formats()) as image:
         if image.width * image.height > _most:
             raise Image.DecompressionBombError
         found = _loaded(image, name, as_stored)
@@ -126,6 +130,13 @@ def metadata(image: Image.Image, name: str) -> tuple[bytes, bytes]:
     return content, xmp.encode() if isinstance(xmp, str) else xmp
 
 
+def encoded(image: np.ndarray, kind: str, **options) -> bytes:
+    """The file of an array, of a kind that Pillow knows; `options` are those of its `save`."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, kind, **options)
+    return file.getvalue()
+
+
 def is_deep(image: Image.Image) -> bool:
     """Whether its pixels are one number of more than 8 bits."""
     return image.mode.startswith(("I", "F"))
@@ -150,15 +161,6 @@ def numbers(image: Image.Image, layout: str, name: str) -> tuple[np.ndarray, flo
     if not 0 <= values.min() <= values.max() <= 65535:
         raise InputError(f"{name}: integers from {values.min()} to {values.max()}; 0 to 65535 stand for black to white")
     return values, 4095 if "12" in layout else 65535
-
-
-def _regular(source, name):
-    """The source, if it is in memory or a file that can be read anywhere; a pipe may never end, nor a device."""
-    if isinstance(source, (str, Path)):
-        if os.path.isdir(source):
-            raise InputError(f"{name}: is a folder, not an image")
-        regular(source, name)
-    return source
 
 
 def _formats():

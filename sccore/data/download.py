@@ -24,8 +24,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.data import datasets
-from sccore.data.decoding import faults
-from sccore.data.images import SUFFIXES, image_files, read_image, read_mask
+from sccore.data.decoding import encoded, faults
+from sccore.data.images import image_files, is_image, read_image, read_mask
 from sccore.utils.errors import InputError
 from sccore.utils.files import replacing
 
@@ -84,11 +84,7 @@ def take(folder: Path | str, out: Path | str, name: str | None = None, progress:
     found = [
         p
         for p in sorted(folder.rglob("*"))
-        if p.is_file()
-        and p.suffix.lower() in SUFFIXES
-        and not p.name.startswith(".")
-        and others.isdisjoint(p.parents)
-        and pattern.fullmatch(p.name)
+        if is_image(p.name) and p.is_file() and others.isdisjoint(p.parents) and pattern.fullmatch(p.name)
     ]
     if not found:
         named = f" named as those of {name} ({dataset.pattern})" if dataset else ""
@@ -140,12 +136,12 @@ def _one(out: Path, stem: str, suffix: str, read: Callable[[], bytes], files: tu
     image, as_it_is = _decoded(content, stem + suffix, as_stored=row is not None)
     if lossy:
         picture, size = Image.fromarray(image), (int(row["width"]), int(row["height"]))
-        content = _saved(picture if picture.size == size else picture.resize(size, Image.LANCZOS), "WEBP", quality=95)
+        content = encoded(image if picture.size == size else np.asarray(picture.resize(size, Image.LANCZOS)), "WEBP", quality=95)
         image, target = read_image(io.BytesIO(content), stem), places[0]
     elif as_it_is:
         target = places[0]
     else:
-        content, target = _saved(Image.fromarray(image), "PNG", optimize=True), places[-1]
+        content, target = encoded(image, "PNG", optimize=True), places[-1]
     exact = _check(image, row, lossy)
     source, mask = files or (None, None)
     if mask:
@@ -189,12 +185,6 @@ def put(target: Path, content: bytes, source: Path | None) -> bool:
         except OSError:  # another disk, or no source
             part.write_bytes(content)
     return True
-
-
-def _saved(picture: Image.Image, kind: str, **options) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
 
 
 def download(address: str) -> bytes:

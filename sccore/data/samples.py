@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from sccore.data.images import as_mask, read_image
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 
+AHEAD = 4  # batches, or files, that each thread has ready; no more than these are in memory twice
 Item = tuple[str, np.ndarray, np.ndarray | None]
 
 
@@ -125,25 +127,34 @@ def load(*sources: Path | str, progress: bool = True) -> Samples:
 
     def items():
         for source, found in listed.items():
-            with (
-                ThreadPoolExecutor(workers := cores()) as pool,
-                tqdm(total=len(found), desc=f"reading {Path(source).name}", unit="image", disable=not progress) as bar,
-            ):
-                for start in range(0, len(found), 4 * workers):  # no more than that is in memory twice
-                    for entry, (contents, item) in zip(part := found[start : start + 4 * workers], pool.map(decoded, part)):
-                        for content in contents:
-                            digest.update(content)
-                        bar.update()
-                        if isinstance(item, InputError):
-                            failed[entry.name] = str(item)
-                            tqdm.write(f"left out: {item}")
-                        else:
-                            yield entry.name, *item
+            read = zip(found, in_order(decoded, found, cores()))
+            for entry, (contents, item) in tqdm(read, f"reading {Path(source).name}", len(found), unit="image", disable=not progress):
+                for content in contents:
+                    digest.update(content)
+                if isinstance(item, InputError):
+                    failed[entry.name] = str(item)
+                    tqdm.write(f"left out: {item}")
+                else:
+                    yield entry.name, *item
 
     samples = Samples._packed(items())
     if not len(samples):
         raise nothing_in(sources, failed)
     return replace(samples, failed=failed, sha256=digest.hexdigest())
+
+
+def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
+    """Results of `work`, in the order of the items, a few of them ahead of what is asked for; Pillow decodes without the GIL."""
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _checked(name, image, mask):

@@ -7,11 +7,8 @@ do in memory, and threads read and decode ahead of the training. Batches are the
 import hashlib
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +18,10 @@ from tqdm import tqdm
 
 from sccore.data.crops import Batches, Choice, extend, unpack
 from sccore.data.entries import Entry, Piece, entries
-from sccore.data.samples import decoded, nothing_in
+from sccore.data.samples import decoded, in_order, nothing_in
 from sccore.utils.device import cores
 from sccore.utils.errors import InputError
 from sccore.utils.files import cached, replacing
-
-AHEAD = 4  # batches, or files of an index, that each thread has ready
 
 
 @dataclass
@@ -110,12 +105,8 @@ def make_index(found: list[Entry], progress: bool) -> dict:
         rows.append(((number(entry.image), number(entry.mask)), spans, size))
     meta = {"places": list(numbers), "failed": failed, "sha256": digest.hexdigest()}
     files, spans, sizes = zip(*rows) if rows else ((), (), ())
-    return {
-        "files": np.array(files, np.int32),
-        "spans": np.array(spans, np.int64),
-        "sizes": np.array(sizes, np.int64),
-        "meta": json.dumps(meta),
-    }
+    arrays = {"files": np.array(files, np.int32), "spans": np.array(spans, np.int64), "sizes": np.array(sizes, np.int64)}
+    return arrays | {"meta": json.dumps(meta)}
 
 
 def decoded_size(entry: Entry) -> tuple[list[bytes], tuple[int, int] | InputError]:
@@ -124,34 +115,11 @@ def decoded_size(entry: Entry) -> tuple[list[bytes], tuple[int, int] | InputErro
     return contents, item if isinstance(item, InputError) else item[1].shape
 
 
-def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
-    """Results of `work`, in the order of the items, a few of them ahead of what is asked for; Pillow decodes without the GIL."""
-    pool, waiting = ThreadPoolExecutor(threads), deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 class StreamedCrops(Batches):
     """Crops as :class:`sccore.data.crops.Crops` draws them, read ahead by threads; one a core, less this one."""
 
-    def __init__(
-        self,
-        stream: Stream,
-        size: int = 256,
-        batch: int = 8,
-        seed: int = 0,
-        device: str = "cpu",
-        invert: float = 0.0,
-        part: slice = slice(None),
-    ):
-        self.reader, self.device = Reader(stream, Choice(stream.sizes, size, batch, seed, invert, part)), device
+    def __init__(self, stream: Stream, size: int, batch: int, seed: int = 0, device="cpu", invert: float = 0.0, part: slice = slice(None)):
+        self.stream, self.choice, self.device = stream, Choice(stream.sizes, size, batch, seed, invert, part), device
         self.threads = max(1, cores() - 1)
         self.ahead: Iterator[Tensor] | None = None
         self.next = -1
@@ -159,27 +127,18 @@ class StreamedCrops(Batches):
     def draw(self, step: int) -> Tensor:
         """uint8 (B, size, size, 4); steps in their order are read ahead, a jump begins there anew."""
         if step != self.next or self.ahead is None:
-            self.ahead = in_order(self.reader, range(step, 2**62), self.threads)
+            self.ahead = in_order(self.read, range(step, 2**62), self.threads)
         self.next = step + 1
         return next(self.ahead)
 
-    def cut(self, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        return unpack(drawn)
+    cut = staticmethod(unpack)
 
+    def read(self, step: int) -> Tensor:
+        """The batch of a step, uint8 (B, size, size, 4): red, green, blue and mask."""
+        return torch.from_numpy(np.stack([self.crop(*one) for one in zip(*vars(self.choice(step)).values())]))
 
-@dataclass
-class Reader:
-    """Batches by their step, uint8 (B, size, size, 4): red, green, blue and mask."""
-
-    stream: Stream
-    choice: Choice
-
-    def __call__(self, step: int) -> Tensor:
-        chosen = self.choice(step)
-        crop = partial(self.crop, self.choice.size)
-        return torch.from_numpy(np.stack([crop(*one) for one in zip(*vars(chosen).values())]))
-
-    def crop(self, size: int, index: int, _, corner: np.ndarray, flip: np.ndarray, inverted: bool) -> np.ndarray:
+    def crop(self, index: int, _, corner: np.ndarray, flip: np.ndarray, inverted: bool) -> np.ndarray:
+        size = self.choice.size
         image, mask = extend(*self.stream[index], size)
         window = tuple(slice(c, c + size) for c in corner)
         turned = tuple(slice(None, None, -1 if f else 1) for f in flip)

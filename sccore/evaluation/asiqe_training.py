@@ -1,6 +1,7 @@
 """Training and evaluation of ASIQE-R from a table of :mod:`sccore.evaluation.asiqe_training_set`; needs scikit-learn (extra `asiqe`)."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -51,17 +52,9 @@ def fit(table: pd.DataFrame, label: str = LABEL, use: Iterable[int] = range(COUN
     scale = Weights(alpha, beta, low, high, empty, empty, empty, empty, {})
     regression = Regression(**SVR).fit(scale.scaled(raw), LABELS[label](table[label].to_numpy()))
     vectors = regression.support_vectors_.astype(np.float32).astype(np.float64)  # as a file holds them
-    return Weights(
-        alpha,
-        beta,
-        low,
-        high,
-        vectors,
-        regression.dual_coef_[0],
-        np.array(SVR["gamma"]),
-        regression.intercept_[0],
-        {"format": index.FORMAT, "step": index.STEP} | (meta or {}),
-    )
+    meta = {"format": index.FORMAT, "step": index.STEP} | (meta or {})
+    found = dict(dual=regression.dual_coef_[0], gamma=np.array(SVR["gamma"]), intercept=regression.intercept_[0])
+    return replace(scale, vectors=vectors, meta=meta, **found)
 
 
 def correlations(truth: np.ndarray, score: np.ndarray) -> dict:
@@ -160,29 +153,12 @@ def train(
         "types": {name: int(n) for name, n in table["type"].value_counts(sort=False).items()},
         "table_sha256": file_hash(work),
     }
-    meta = {
-        "name": "ASIQE-R (reconstructed, re-trained)",
-        "label": "SQMS-like",
-        "svr": SVR,
-        "sklearn": version,
-        "data": data,
-        "held_out_scenes": found["held_out_scenes"],
-    }
+    meta = {"name": "ASIQE-R (reconstructed, re-trained)", "label": "SQMS-like", "svr": SVR, "sklearn": version}
+    meta |= {"data": data, "held_out_scenes": found["held_out_scenes"]}
     weights = fit(table, meta=meta)
     index.save(weights, out)
-    made = {
-        "index": meta["name"],
-        "weights": file_hash(out),
-        "vectors": len(weights.dual),
-        "svr": SVR,
-        "folds": FOLDS,
-        "step": index.STEP,
-        "data": data,
-        "versions": provenance.versions() | {"scikit-learn": version},
-        "machine": provenance.machine(),
-        "date": provenance.now(),
-        "command": provenance.command_line(),
-        "evaluation": found,
-    }
+    made = {"index": meta["name"], "weights": file_hash(out), "vectors": len(weights.dual)}
+    made |= {"svr": SVR, "folds": FOLDS, "step": index.STEP, "data": data, "versions": provenance.versions() | {"scikit-learn": version}}
+    made |= {"machine": provenance.machine(), "date": provenance.now(), "command": provenance.command_line(), "evaluation": found}
     save_record(record, made)
     return made

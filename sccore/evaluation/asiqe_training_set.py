@@ -17,6 +17,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from sccore.codecs import classical
+from sccore.codecs.programs import to_bytes
+from sccore.data.decoding import encoded
 from sccore.evaluation.asiqe import edges, full_reference
 from sccore.evaluation.asiqe.index import features
 from sccore.utils import paths
@@ -39,9 +41,8 @@ def compressed(name):
 
 def jpeg2000(image, level, rng):
     """At 10:1 to 200:1."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG2000", quality_mode="rates", quality_layers=[10 * 20**level], irreversible=True)
-    return np.array(Image.open(file).convert("RGB"))
+    file = encoded(image, "JPEG2000", quality_mode="rates", quality_layers=[10 * 20**level], irreversible=True)
+    return np.array(Image.open(io.BytesIO(file)).convert("RGB"))
 
 
 def blur(image, level, rng):
@@ -85,11 +86,6 @@ DISTORTIONS = {  # type: (image, level 0 mild to 1 strong, rng) -> image, how ma
 }
 LEARNED = "wacnn", "sftip"  # names of checkpoints and of types
 PRISTINE = "pristine"
-
-
-def to_bytes(values: np.ndarray) -> np.ndarray:
-    """Rounded and clipped, uint8."""
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
 
 
 def scenes(sources: list[Path], seed: int = 0) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -211,7 +207,6 @@ def _write(work, lines):
 
 def _begun(work, identity):
     """(source, scene) -> rows of a run that was stopped; a last line that a kill cut short is dropped."""
-    work.parent.mkdir(parents=True, exist_ok=True)
     if not work.exists():
         _write(work, [json.dumps(identity) + "\n"])
     head, *lines = work.read_text(encoding="utf-8").splitlines(keepends=True) or [""]

@@ -108,16 +108,16 @@ def _area(x, y, low, high):
     return up_to(high) - up_to(low)
 
 
-def rate_at(points: pd.DataFrame, quality: float, metric: str = "psnr") -> float:
+def rate_at(points: pd.DataFrame, quality: float) -> float:
     """The rate at which a curve has a quality, between its points as in BD-rate (PCHIP of the logarithm of rate)."""
     from scipy.interpolate import PchipInterpolator
 
-    if why := fault(points["bpp"], points[metric]):
+    if why := fault(points["bpp"], points["psnr"]):
         raise InputError(f"no rate at {quality:.2f}: the curve {why}")
-    low, high = points[metric].min(), points[metric].max()
+    low, high = points["psnr"].min(), points["psnr"].max()
     if not low <= quality <= high:
         raise InputError(f"no rate at {quality:.2f}: the curve goes from {low:.2f} to {high:.2f}")
-    return float(np.exp(PchipInterpolator(points[metric], np.log(points["bpp"]))(quality)))
+    return float(np.exp(PchipInterpolator(points["psnr"], np.log(points["bpp"]))(quality)))
 
 
 def overlap(anchor: pd.DataFrame, test: pd.DataFrame, metric: str = "psnr") -> float:
@@ -140,7 +140,7 @@ def least(metric: str) -> float:
     return MIN_DB if metric in ("psnr", "psnr_text") else 0.0
 
 
-def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", resamples: int = 1000, seed: int = 0) -> dict:
+def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = "psnr", resamples: int = 1000) -> dict:
     """BD-rate of one codec against another on the same images, in percent, and how sure it is.
 
     Returns:
@@ -156,11 +156,11 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
         raise InputError(f"not measured with both codecs: {few}")
     values = (np.stack(pair).astype(np.float64).tobytes() for pair in both)  # (2, images, points) each: rates, qualities
-    return _compare(tuple(names), *values, metric, resamples, seed) | {}
+    return _compare(tuple(names), *values, metric, resamples) | {}
 
 
 @lru_cache(maxsize=512)  # a page asks for the same two curves more than once
-def _compare(names, anchor, test, metric, resamples, seed):
+def _compare(names, anchor, test, metric, resamples):
     values = [np.frombuffer(content).reshape(2, len(names), -1) for content in (anchor, test)]
 
     def means(draws):
@@ -179,27 +179,18 @@ def _compare(names, anchor, test, metric, resamples, seed):
     everyone = np.arange(len(names))
     whole = bd_rate(*curves(everyone), metric)
     each = {name: over([i]) for i, name in enumerate(names)}
-    own = np.array([value for value in each.values() if not isinstance(value, str)])
-    low, high, share = bootstrap(lambda draws: bd_rates(*means(draws), metric), len(names), resamples, seed)
-    own_low, own_high, _ = bootstrap(lambda draws: own[draws].mean(1), len(own), resamples, seed)
-    return {
-        "bd_rate": whole,
-        "low": low,
-        "high": high,
-        "overlap": overlap(*curves(everyone), metric),
-        "images": len(names),
-        "resamples": share,
-        "per_image": {name: value for name, value in each.items() if not isinstance(value, str)},
-        "per_image_mean": float(own.mean()) if len(own) else np.nan,
-        "per_image_low": own_low,
-        "per_image_high": own_high,
-        "refused": {name: value for name, value in each.items() if isinstance(value, str)},
-    }
+    refused = {name: why for name, why in each.items() if isinstance(why, str)}
+    per_image = {name: value for name, value in each.items() if name not in refused}
+    own = np.array([*per_image.values()])
+    low, high, share = bootstrap(lambda draws: bd_rates(*means(draws), metric), len(names), resamples)
+    own_low, own_high, _ = bootstrap(lambda draws: own[draws].mean(1), len(own), resamples)
+    mean, shared = float(own.mean()) if len(own) else np.nan, overlap(*curves(everyone), metric)
+    found = {"bd_rate": whole, "low": low, "high": high, "overlap": shared, "images": len(names), "resamples": share}
+    found |= {"per_image": per_image, "per_image_mean": mean, "per_image_low": own_low, "per_image_high": own_high}
+    return found | {"refused": refused}
 
 
-def bootstrap(
-    numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000, seed: int = 0
-) -> tuple[float, float, float]:
+def bootstrap(numbers: Callable[[np.ndarray], Sequence[float]], count: int, resamples: int = 1000) -> tuple[float, float, float]:
     """The 95 % interval of a number that is made of `count` images, and the share of the resamples that have the number.
 
     The ends are NaN where there is no such interval: of fewer than MIN_IMAGES, or where a share below MIN_RESAMPLES has it.
@@ -207,7 +198,7 @@ def bootstrap(
     Args:
         numbers: draws (resamples, count), indices of images drawn with replacement -> a number each; NaN, or none, where it has none.
     """
-    sample = np.asarray(numbers(np.random.default_rng(seed).integers(count, size=(resamples, count))) if count else ())
+    sample = np.asarray(numbers(np.random.default_rng(0).integers(count, size=(resamples, count))) if count else ())
     sample = sample[~np.isnan(sample)]
     sound = count >= MIN_IMAGES and len(sample) >= MIN_RESAMPLES * resamples
     low, high = np.percentile(sample, [2.5, 97.5]).tolist() if sound else (np.nan, np.nan)

@@ -23,6 +23,7 @@ from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import records
 from sccore.evaluation.provenance import provenance
 from sccore.hyperprior import Hyperprior
+from sccore.presets import LMBDA
 from sccore.priors import laplacian
 from sccore.utils import paths
 from sccore.utils.errors import InputError
@@ -31,7 +32,6 @@ REGIONS = ("text", "structure", "flat", "padding")
 STEP = 16  # pixels a side of a position
 FLAT = 2 / 255  # two grey levels: a slow gradient stays below, a picture's grain does not
 TEXT = 0.25  # share of its pixels: lines of text are seldom as high as a block
-LAMBDA = 0.0067
 COLUMNS = ("positions", "all", "loudest")
 DATASET = "regions"  # folder of the records in data/results
 
@@ -45,7 +45,7 @@ def bits(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, mask:
     """
     model.eval()
     latents = sci.analyse(image, model, mask)
-    level = sci.level_of(model, sci.pick_lmbda(model, lmbda), latents[0].device)
+    level = model.level(sci.pick_lmbda(model, lmbda), latents[0].device)
     return -torch.log2(model.code_latents(*latents, level)[2]["y"][0]).cpu().numpy()
 
 
@@ -79,7 +79,7 @@ def spent(values: np.ndarray, kinds: np.ndarray) -> dict[str, float]:
 
 
 def measure(
-    name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LAMBDA, out: Path | str | None = None, progress: bool = True
+    name: str, folder: Path | str = paths.SAMPLES, lmbda: float = LMBDA, out: Path | str | None = None, progress: bool = True
 ) -> dict:
     """The record of a checkpoint: for each image positions and bits by region, of all channels and of the loudest.
 
@@ -99,15 +99,9 @@ def measure(
         mask = read_mask(files[1], image.shape[:2])
         kinds, values = regions(image, mask, model.stride), bits(image, model, lmbda, mask)
         channel = loudest(values)
-        yield {
-            "width": image.shape[1],
-            "height": image.shape[0],
-            "channel": channel,
-            "bits": float(values.sum(dtype=np.float64)),
-            "positions": spent(np.ones(kinds.shape), kinds),
-            "all": spent(values.sum(0, dtype=np.float64), kinds),
-            "loudest": spent(values[channel], kinds),
-        }
+        parts = {"positions": np.ones(kinds.shape), "all": values.sum(0, dtype=np.float64), "loudest": values[channel]}
+        row = {"width": image.shape[1], "height": image.shape[0], "channel": channel, "bits": float(values.sum(dtype=np.float64))}
+        yield row | {name: spent(part, kinds) for name, part in parts.items()}
 
     pairs = {image.name: (image, mask) for _, image, mask in pair(folder / "images", folder / "masks")}
     records.sweep(record, pairs, [{}], rows, out, progress)

@@ -14,11 +14,8 @@ from sccore.evaluation.bd_rate import curve
 from sccore.evaluation.records import load_json, to_numbers
 from sccore.utils.errors import InputError
 
-THEIRS = {
-    "bpp": ("bpp",),
-    "psnr": ("psnr-rgb", "psnr"),
-    "ms_ssim": ("ms-ssim-rgb", "ms-ssim"),
-}  # our column: their names, the first is written
+# our column: their names, the first is written
+THEIRS = {"bpp": ("bpp",), "psnr": ("psnr-rgb", "psnr"), "ms_ssim": ("ms-ssim-rgb", "ms-ssim")}
 
 
 def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:

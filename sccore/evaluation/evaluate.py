@@ -24,20 +24,8 @@ from sccore.text import altered_masks
 from sccore.utils.errors import InputError
 from sccore.utils.values import cast
 
-SUBJECT = (
-    "codec",
-    "model",
-    "checkpoint",
-    "settings",
-    "dataset",
-    "machine",
-    "threads",
-    "coded_with",
-    "also",
-    "lmbdas",
-    "qualities",
-    "with_ms_ssim",
-)  # what agrees in a record that is gone on with
+# what agrees in a record that is gone on with
+SUBJECT = "codec model checkpoint settings dataset machine threads coded_with also lmbdas qualities with_ms_ssim".split()
 
 
 def evaluate(
@@ -116,7 +104,6 @@ def evaluate_classical(
     out: Path | str | None = None,
     progress: bool = True,
     ms_ssim: bool = True,
-    command: str | None = None,
     also: Sequence[str] | str | None = None,
 ) -> dict:
     """Measure a codec of :mod:`sccore.codecs.classical` as `evaluate` does a model; what it cannot code is under "failed" too.
@@ -129,7 +116,7 @@ def evaluate_classical(
     """
     qualities = list(qualities or codec.qualities)
     images_dir, masks_dir = datasets.place(images_dir, masks_dir)
-    record = {"codec": codec.name, "settings": codec.settings} | surroundings(images_dir, command, masks_dir)
+    record = {"codec": codec.name, "settings": codec.settings} | surroundings(images_dir, masks_dir=masks_dir)
     record["versions"] |= codec.versions()
     record |= {"with_ms_ssim": ms_ssim, "qualities": qualities}
 
@@ -199,15 +186,8 @@ def measure(
     end = perf_counter()
     adapters = len(container.unpack(stream).adapters)
     estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
-    row = (
-        {"lmbda": lmbda}
-        | _score(image, mask, decoded, stream)
-        | {
-            "bpp_estimated": estimated / (image.shape[0] * image.shape[1]),
-            "encode_s": latents.seconds + encoded - start,
-            "decode_s": end - encoded,
-        }
-    )
+    row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {"bpp_estimated": estimated / (image.shape[0] * image.shape[1])}
+    row |= {"encode_s": latents.seconds + encoded - start, "decode_s": end - encoded}
     return row | ({"adapter_bytes": adapters} if adapter_steps else {}), decoded
 
 

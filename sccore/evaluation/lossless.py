@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from sccore.codecs import webp
+from sccore.data.decoding import encoded
 from sccore.data.images import pair, read_image
 from sccore.evaluation.provenance import surroundings
 from sccore.evaluation.records import load_record, sweep
@@ -58,11 +59,10 @@ def measure(images_dir: Path | str, out: Path | str | None = None, command: str 
 
 def coded(image: np.ndarray, form: str) -> int:
     """Bytes of an image, uint8 (H, W, 3), in a file of this format, which is decoded and compared."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, form, **FORMATS[form])
-    if not np.array_equal(np.array(Image.open(file).convert("RGB")), image):
+    file = encoded(image, form, **FORMATS[form])
+    if not np.array_equal(np.array(Image.open(io.BytesIO(file)).convert("RGB")), image):
         raise InputError(f"{form} did not keep every pixel")
-    return file.getbuffer().nbytes
+    return len(file)
 
 
 def sizes(dataset: str = "samples") -> pd.DataFrame:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -53,9 +54,7 @@ class Block:
 def missing() -> str:
     """Why nothing can be read here, and the command that changes it; empty if it can."""
     for package in ("pytesseract", "rapidfuzz"):
-        try:
-            import_module(package)
-        except ImportError:
+        if find_spec(package) is None:
             return f"{package} is not installed: {EXTRA}"
     try:
         languages = import_module("pytesseract").get_languages()
@@ -137,19 +136,13 @@ def paragraphs(mask: np.ndarray) -> list[tuple[tuple[int, int, int, int], float]
     typical = float(np.median(parts[:, cv2.CC_STAT_HEIGHT]))
     kernel = np.ones((round(0.7 * typical) | 1, round(typical) | 1), np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask.astype(np.uint8), kernel), connectivity=4)
-    of_part = labels[_inside(mask, parts)]
+    rows = parts[:, cv2.CC_STAT_TOP]  # the first of each part, in which it has a pixel
+    of_part = labels[rows, [left + int(np.argmax(mask[row, left : left + width])) for row, left, width in parts[:, [1, 0, 2]]]]
     found = []
     for label in range(1, count):
         left, top, width, height = stats[label, :4].tolist()
         found.append(((left, top, left + width, top + height), float(np.median(parts[of_part == label, cv2.CC_STAT_HEIGHT]))))
     return found
-
-
-def _inside(mask, parts):
-    """A pixel of each part, as an index (rows, columns); its first row has one."""
-    rows = parts[:, cv2.CC_STAT_TOP]
-    columns = [left + int(np.argmax(mask[row, left : left + width])) for row, left, width in parts[:, [1, 0, 2]]]
-    return rows, np.array(columns)
 
 
 def lines(words: list[dict], size: tuple[int, int]) -> list[tuple[tuple[int, int, int, int], str]]:

@@ -96,10 +96,7 @@ def files_hash(files: Iterable[Path]) -> str:
 def _files(folder):
     from sccore.data.images import image_files
 
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    readable = [path for path in image_files(folder) if path.is_file() and os.access(path, os.R_OK)]  # of the others a record says so
+    readable = [path for path in image_files(Path(folder)) if path.is_file() and os.access(path, os.R_OK)]  # of the others a record says so
     return sorted(readable, key=lambda path: os.fsencode(path.name))
 
 

@@ -117,9 +117,8 @@ def sweep(
             missing = [point for point in points if not any(point.items() <= row.items() for row in own)]
             try:
                 for row in rows(image, missing) if missing else ():
-                    kept = {
-                        key: value if key in points[0] else as_recorded(value) for key, value in row.items()
-                    }  # a point is found again by its own
+                    # a point is found again by its own
+                    kept = {key: value if key in points[0] else as_recorded(value) for key, value in row.items()}
                     record["images"].append({"name": name} | kept)
                     bar.update()
             except InputError as error:

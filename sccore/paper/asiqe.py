@@ -82,19 +82,12 @@ def order_table() -> str:
     """How the score follows the rate on the samples: images on which every step up in rate is one up in score, steps, SRCC."""
     rows = []
     for codec, own in sorted(pd.DataFrame(_scores()["images"]).groupby("codec"), key=lambda item: rank(item[0])):
-        steps = [np.diff(image.sort_values("bpp")[asiqe_scores.METRIC]) for _, image in own.groupby("name")]
-        with_rate = np.mean([spearmanr(image["bpp"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
-        with_psnr = np.mean([spearmanr(image["psnr"], image[asiqe_scores.METRIC])[0] for _, image in own.groupby("name")])
-        up, every = sum((step > 0).sum() for step in steps), sum(map(len, steps))
-        rows.append(
-            [
-                title(codec),
-                f"{sum((step > 0).all() for step in steps)} of {len(steps)}",
-                f"{up} of {every}",
-                f"{with_rate:.3f}",
-                f"{with_psnr:.3f}",
-            ]
-        )
+        images = [image for _, image in own.groupby("name")]
+        steps = [np.diff(image.sort_values("bpp")[asiqe_scores.METRIC]) for image in images]
+        ranked = [np.mean([spearmanr(image[other], image[asiqe_scores.METRIC])[0] for image in images]) for other in ("bpp", "psnr")]
+        rising, up = sum((step > 0).all() for step in steps), sum((step > 0).sum() for step in steps)
+        counts = f"{rising} of {len(steps)}", f"{up} of {sum(map(len, steps))}"
+        rows.append([title(codec), *counts, *(f"{srcc:.3f}" for srcc in ranked)])
     return table(["codec", "images that rise at every step", "steps that rise", "SRCC with rate", "SRCC with PSNR"], rows)
 
 

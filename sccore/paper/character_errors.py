@@ -8,16 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from sccore.codecs.classical import CODECS
-from sccore.data import datasets
-from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import equal_rate, ocr
 from sccore.evaluation.records import common, of_codec, settings
 from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
+from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import table
 from sccore.presets import LAMBDAS
-from sccore.utils.errors import InputError
 
 
 def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -72,15 +70,9 @@ def monotone_table(found: Benchmark) -> str:
     for codec in read_codecs(found.frame):
         seen = monotone(found.frame, codec)
         rises = ", ".join(Path(name).stem for name, falls in seen["images"].items() if not falls)
-        rows.append(
-            [
-                f"`{codec}`",
-                "yes" if seen["mean"] else "**no**",
-                f"{sum(seen['images'].values())} of {len(seen['images'])}",
-                f"{seen['rises']} of {seen['steps']}",
-                rises or "none",
-            ]
-        )
+        falling = f"{sum(seen['images'].values())} of {len(seen['images'])}"
+        mean = "yes" if seen["mean"] else "**no**"
+        rows.append([f"`{codec}`", mean, falling, f"{seen['rises']} of {seen['steps']}", rises or "none"])
     return table(["codec", "all characters together", "images on which it falls", "steps that rise", "images on which it rises"], rows)
 
 
@@ -111,16 +103,10 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
     Args:
         place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
     """
-    images, masks = datasets.place(dataset)
-    name, left, top = equal_rate.parse(place)[0]
-    found = {stem: (path, mask) for stem, path, mask in pair(images, masks, strict=False)}
-    if name not in found:
-        raise InputError(f"no image {name} in {images}; there are: {', '.join(found)}")
-    image = read_image(found[name][0])
-    mask = read_mask(found[name][1], image.shape[:2]) if masks else np.zeros(image.shape[:2], bool)
+    part, where = next(iter(cut(place, f"{width}x{height}", dataset).values()))
+    where = np.zeros(part.shape[:2], bool) if where is None else where
     if codec in CODECS or not (file := table_6.weights(codec) or Path(codec)).exists():
         return style.nothing(f"no weights of {codec} here to decode a crop with")
-    part, where = (equal_rate.cut(layer, left, top, width, height) for layer in (image, mask))
     heights = [height for _, height in ocr.paragraphs(where)] or [part.shape[0]]
     whole = (ocr.block(part, (0, 0, part.shape[1], part.shape[0]), float(np.median(heights))),)
     pictures = {"original": part}

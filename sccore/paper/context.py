@@ -31,9 +31,8 @@ def order(side: int = LATTICE + 1) -> Figure:
     for (row, column), value in np.ndenumerate(number):
         axes[0, 0].text(column, row, value, ha="center", va="center", fontsize=6)
     for axis, (_, (rows, columns), (above, beside), inside), what in zip(axes[0, 1:], found[5:7], ("a centre", "a side")):
-        k = int(
-            (inside.sum(0) - 0.01 * ((rows - side // 2).abs() + (columns - side // 2).abs())).argmax()
-        )  # where most of the figure lies in the map
+        off = (rows - side // 2).abs() + (columns - side // 2).abs()
+        k = int((inside.sum(0) - 0.01 * off).argmax())  # where most of the figure lies in the map
         seen = np.full((side, side), 0.0)
         seen[above[:, k][inside[:, k]], beside[:, k][inside[:, k]]] = 0.4
         seen[above[: len(NEAREST), k], beside[: len(NEAREST), k]] = 0.8

@@ -3,7 +3,6 @@
 Everything is drawn from records of :mod:`sccore.evaluation.detectors`, or from one image and its mask.
 """
 
-import io
 from pathlib import Path
 
 import cv2
@@ -12,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 
+from sccore.data.decoding import encoded
 from sccore.evaluation.detectors import load_record, total
 from sccore.paper.drawing.style import image_axes, nothing, plain_log, styled
 from sccore.paper.tables import MISSING, table
@@ -57,14 +56,8 @@ def detector_table(dataset: str, held_back: bool = True) -> str:
             rows.append([*head, MISSING, *[None] * 5])
             continue
         t = total(own)
-        rows.append(
-            [
-                *head,
-                f"{t['pages']} of {len(names)}",
-                *(percent(t[key]) for key in ("found", "recall", "precision", "iou")),
-                f"{t['cpu_s']:.2g}",
-            ]
-        )
+        shares = (percent(t[key]) for key in ("found", "recall", "precision", "iou"))
+        rows.append([*head, f"{t['pages']} of {len(names)}", *shares, f"{t['cpu_s']:.2g}"])
     return table(
         ["record", "detector", "pages", "words found (%)", "recall of pixels (%)", "precision (%)", "IoU (%)", "processor s / megapixel"],
         rows,
@@ -128,6 +121,4 @@ def kinds_of_prior(images: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 def lossless_bits(values: np.ndarray) -> float:
     """Bits a pixel of a map in [0, 1], in 256 steps, as a PNG file: how much there is in it to say."""
-    file = io.BytesIO()
-    Image.fromarray(np.round(255 * np.asarray(values, np.float32)).astype(np.uint8)).save(file, "PNG", optimize=True)
-    return 8 * len(file.getvalue()) / values.size
+    return 8 * len(encoded(np.round(255 * np.asarray(values, np.float32)).astype(np.uint8), "PNG", optimize=True)) / values.size

@@ -66,7 +66,7 @@ class Explorer:
     def code(self, crop: np.ndarray, mask: np.ndarray, lmbda: float) -> Seen:
         """The crop as our decoder shows it, with the estimated size of its file."""
         latents = self._once(("y", crop.tobytes(), mask.tobytes()), lambda: sci.analyse(crop, self.model, mask, native_bf16("cpu")))
-        level = sci.level_of(self.model, lmbda, latents[0].device)
+        level = self.model.level(lmbda, latents[0].device)
         with side_by_side():
             y_hat, z_hat, likelihoods = self.model.code_latents(*latents, level)
             image = tensors.to_image(self.model.synthesis(y_hat, z_hat), *crop.shape[:2])

@@ -76,15 +76,10 @@ def by_region(codecs: tuple[str, str], part: str = "all") -> str:
     if not area.equals(shares(second, "positions")) or first["lmbda"] != second["lmbda"]:
         raise InputError(f"{' and '.join(codecs)} were not measured on the same images at the same λ")
     before, after = (shares(record, part) for record in records)
-    rows = [
-        [
-            region,
-            f"{area[region].mean():.1f}",
-            *(_mean(values[region]) for values in (before, after)),
-            _mean(after[region] - before[region], "+"),
-        ]
-        for region in REGIONS
-    ]
+    rows = []
+    for region in REGIONS:
+        first, second = before[region], after[region]
+        rows.append([region, f"{area[region].mean():.1f}", _mean(first), _mean(second), _mean(second - first, "+")])
     head = ["region", "area (%)", *(f"{title(codec)}, bits (%)" for codec in codecs), "difference (points)"]
     return table(head, rows)
 

@@ -21,11 +21,8 @@ BACKBONE, ATTENTION = ("#DBE9F6", "#0072B2"), ("#9CC5E5", "#0072B2")
 ADDED, BITS = ("#FDEBD0", "#E08A00"), ("#EEEEEE", "#777777")
 THICK, THIN, GAP = 0.27, 0.16, 0.12  # inches: boxes of layers and of activations, space between them
 WIDE, SIDE, LEAD = 1.42, 1.16, 0.18  # columns of layers and of FEM's stages; above the slices
-PRIORS = {  # model's prior -> what the first prior features see of it
-    "text+structure": "g′ = (M + ε) g / (1 + ε)",
-    "structure": "g′ = g, no text in it",
-    "uniform": "g′ = 1 everywhere",
-}
+# model's prior -> what the first prior features see of it
+PRIORS = {"text+structure": "g′ = (M + ε) g / (1 + ε)", "structure": "g′ = g, no text in it", "uniform": "g′ = 1 everywhere"}
 COLUMNS = (("g_a", "sem_a", "fem.a"), ("h_a", "sem_h", "fem.h"), ("h_mean_s", None, None), ("g_s", "sem_s", "fem.s"))
 
 Stages = dict[str, Stage]

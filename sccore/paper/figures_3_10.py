@@ -43,7 +43,7 @@ def weights(name: str) -> Path:
 
 def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
     """The crops NAME+LEFT+TOP of a data set, with blanks between; `size` is WIDTHxHEIGHT."""
-    files = {stem: (image, mask) for stem, image, mask in pair(*datasets.place(dataset))}
+    files = {stem: (image, mask) for stem, image, mask in pair(*datasets.place(dataset), strict=False)}
     width, height = map(int, size.split("x"))
     pictures = {}
     for name, left, top in equal_rate.parse(places):
@@ -83,15 +83,11 @@ def draw(pictures: Pictures, coded: dict[str, list[Coded]]) -> Figure:
     size = next(iter(pictures.values()))[0].shape
     figure, axes = image_axes(size, len(pictures), 3)
     for row, (label, (image, _)) in zip(axes, pictures.items()):
-        shown = [(label, image), *((_caption(c), c.image) for c in coded[label])]
+        shown = [(label, image), *((f"{title(c.codec)}\n{c.bpp:.3f} bpp, {c.psnr:.2f} dB", c.image) for c in coded[label])]
         for one, (text, picture) in zip(row, shown):
             one.imshow(picture, interpolation="nearest")
             one.set_title(text)
     return figure
-
-
-def _caption(coded):
-    return f"{title(coded.codec)}\n{coded.bpp:.3f} bpp, {coded.psnr:.2f} dB"
 
 
 def numbers(coded: dict[str, list[Coded]]) -> str:

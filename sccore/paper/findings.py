@@ -10,7 +10,7 @@ from sccore.paper import effort, first_steps, prior_benefit, short_trainings, ta
 from sccore.paper.results import standing
 from sccore.paper.tables import BASELINE, MISSING, interval, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
-from sccore.presets import LAMBDAS
+from sccore.presets import LMBDA
 
 SETS = {"validation": "Validation screenshots", "samples": "Samples", prior_benefit.PAGES: "Rendered pages"}
 SEEDS = "More seeds: one run of each is measured."
@@ -66,17 +66,17 @@ def beside_classical() -> list[str]:
 
 def beside_lossless() -> list[str]:
     """The learned files' rate beside that of lossless WebP, and on how many images the lossless file is smaller, a line a data set."""
-    said, lmbda = [], LAMBDAS[2]
+    said = []
     for dataset in ("validation", "samples"):
         own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
         if own.empty or exact.empty:
             said.append(f"{SETS[dataset]}: {MISSING}.")
             continue
-        rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
+        rates = own[own["lmbda"] == LMBDA].set_index("name")["bpp"]
         larger = (rates > exact["WEBP"].reindex(rates.index)).sum()
         share = rates.mean() / exact["WEBP"].mean()
         said.append(
-            f"{SETS[dataset]}, λ = {lmbda:g}: the mean rate is {100 * share:.0f} % of lossless WebP's. "
+            f"{SETS[dataset]}, λ = {LMBDA:g}: the mean rate is {100 * share:.0f} % of lossless WebP's. "
             f"The lossless file is the smaller one on {larger} of {len(rates)}; there the command writes that."
         )
     return said

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from sccore.codecs import preview
-from sccore.data.images import read_image, read_mask
 from sccore.evaluation.records import load_record
 from sccore.paper.drawing import style
+from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import MISSING, table
 from sccore.presets import LMBDA
 from sccore.utils import paths
@@ -41,16 +40,14 @@ def gains(dataset: str = "samples") -> str:
 
 
 @style.styled
-def beside(name: str = "codec_wiki", size: tuple[int, int] = (640, 1024), lmbda: float = LMBDA) -> Figure:
-    """A part (H, W) of a sample, reduced, and the preview of its file."""
+def beside() -> Figure:
+    """A part of a sample, reduced, and the preview of its file."""
     import matplotlib.pyplot as plt
 
     import sccore
 
-    image = read_image(paths.SAMPLES / "images" / f"{name}.png")
-    mask = read_mask(paths.SAMPLES / "masks" / f"{name}.png", image.shape[:2])
-    image, mask = (np.ascontiguousarray(layer[: size[0], : size[1]]) for layer in (image, mask))
-    data = sccore.encode(image, lmbda=lmbda, mask=mask, fallback=False)
+    ((image, mask),) = cut("codec_wiki+0+0", "1024x640").values()
+    data = sccore.encode(image, lmbda=LMBDA, mask=mask, fallback=False)
     figure, axes = plt.subplots(1, 2, figsize=(6.4, 2.3))
     for axis, title, shown in zip(axes, ("original, reduced", "preview"), (preview.reduced(image), sccore.decode(data, preview=True))):
         axis.imshow(shown, interpolation="nearest")

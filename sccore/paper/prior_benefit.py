@@ -68,10 +68,8 @@ def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[st
     """Pages as a data set under data/runs: folders of the pages and of their true masks, and what is on them."""
     stems = by_hash([stem for stem, *_ in pair(folder)])[:count]
     place, about = paths.RUNS / "pages" / folder.name, {}
-    for kind in ("images", "masks"):
-        (place / kind).mkdir(parents=True, exist_ok=True)
-        for old in (place / kind).glob("*.png"):
-            old.unlink()
+    for old in place.glob("*/*.png"):
+        old.unlink()
     for stem in stems:
         image, words = read_image(folder / f"{stem}.png"), read_words(folder / f"{stem}.json")
         mask = oracle(words, image.shape[:2])

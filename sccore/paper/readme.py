@@ -14,15 +14,16 @@ from PIL import Image
 
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
-from sccore.data.images import read_image, read_mask
 from sccore.evaluation import equal_rate, metrics
 from sccore.evaluation.records import complete, measured, trained
 from sccore.paper import effort, seeds, short_trainings
 from sccore.paper.drawing.curves import rd_curves
 from sccore.paper.drawing.style import image_axes, styled, title
+from sccore.paper.figures_3_10 import cut
 from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, projects, standing, training_effort
 from sccore.paper.tables import BASELINE, paper_numbers, table
 from sccore.paper.tables_2_5 import verdict
+from sccore.presets import LAMBDAS
 from sccore.utils import paths
 from sccore.utils.files import replacing
 
@@ -60,26 +61,15 @@ def findings() -> str:
 
 
 @styled
-def crop(
-    name: str = "windows",
-    left: int = 700,
-    top: int = 300,
-    size: tuple[int, int] = (384, 512),
-    shown: tuple[slice, slice] = (slice(100, 220), slice(100, 420)),
-    lmbda: float = 0.0018,
-) -> Figure:
+def crop() -> Figure:
     """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes."""
-    folder = paths.SAMPLES
-    image = read_image(folder / "images" / f"{name}.png")
-    mask = read_mask(folder / "masks" / f"{name}.png", image.shape[:2])
-    image, mask = (equal_rate.cut(layer, left, top, *size[::-1]) for layer in (image, mask))
-    coded = [equal_rate.code(DEFAULT, image, mask, lmbda)]
+    ((image, mask),) = cut("windows+700+300", "512x384").values()
+    coded = [equal_rate.code(DEFAULT, image, mask, LAMBDAS[0])]
     coded += [equal_rate.code(other, image, mask, bpp=coded[0].bpp) for other in ("avif", "jpeg")]
     labels = {"original": image} | {f"{title(c.codec)}: {c.size:,} bytes, {c.psnr:.1f} dB": c.image for c in coded}
-    height, width = (s.stop - s.start for s in shown)
-    figure, axes = image_axes((height, width), 2, 2)
+    figure, axes = image_axes((120, 320), 2, 2)
     for one, (label, picture) in zip(axes.flat, labels.items()):
-        one.imshow(picture[shown])
+        one.imshow(picture[100:220, 100:420])
         one.set_title(label)
     return figure
 
@@ -89,9 +79,7 @@ def coded_crop() -> Callable:
 
     It gives None for a codec that is not installed here.
     """
-    image = read_image(paths.SAMPLES / "images" / "windows.png")
-    mask = read_mask(paths.SAMPLES / "masks" / "windows.png", image.shape[:2])
-    image, mask = (equal_rate.cut(layer, left=800, top=400, width=320, height=128) for layer in (image, mask))
+    ((image, mask),) = cut("windows+800+400", "320x128").values()
 
     def picture(codec: str, setting: float) -> tuple[np.ndarray, str] | None:
         if classical := CODECS.get(codec):
@@ -119,16 +107,8 @@ def with_card(card: str) -> str:
     """The model card's text with its numbers made anew."""
     sets = {name: complete(measured(name)) for name in ("samples", "validation")}
     what = "Files of real size, PSNR of 8-bit RGB; means over the ten samples and over the 30 validation screens."
-    return between_marks(
-        card,
-        "results",
-        [
-            what,
-            by_lambda(sets, [DEFAULT, "sftip", BASELINE]),
-            "BD-rate against classical codecs, negative is better:",
-            beside_classical(sets),
-        ],
-    )
+    against = ["BD-rate against classical codecs, negative is better:", beside_classical(sets)]
+    return between_marks(card, "results", [what, by_lambda(sets, [DEFAULT, "sftip", BASELINE]), *against])
 
 
 def hours() -> str:
@@ -141,9 +121,9 @@ def hours() -> str:
     )
 
 
-def with_results(readme: str, dataset: str = "samples") -> str:
+def with_results(readme: str) -> str:
     """The README's text with the parts between the marker comments made anew."""
-    frame = complete(measured(dataset))
+    frame = complete(measured())
     count = frame["name"].nunique()
     said = [
         f"Means over {count} images, files of real size, 8-bit RGB PSNR. BD-rate with its 95 % interval; negative means fewer bits. "
@@ -153,7 +133,7 @@ def with_results(readme: str, dataset: str = "samples") -> str:
         by_measure([codec for codec in COMPARED | OURS if codec != BASELINE]),
     ]
     readme = between_marks(readme, "findings", [findings()])
-    return between_marks(readme, "results", [comparison(frame, COMPARED | OURS, dataset), *(said if count else [])])
+    return between_marks(readme, "results", [comparison(frame, COMPARED | OURS), *(said if count else [])])
 
 
 def main():

@@ -67,17 +67,8 @@ def by_run(frame: pd.DataFrame, folder: Path = paths.CHECKPOINTS) -> str:
         rows.append(
             [f"`{run.name}`", seed(run), f"{last['val_loss']:.3f}", gain, f"{last['val_bpp']:.3f}", f"{last['val_psnr']:.2f}", *rates]
         )
-    head = [
-        "run",
-        "seed",
-        "held-out loss",
-        "against WACNN of the same seed",
-        "held-out bpp",
-        "held-out PSNR (dB)",
-        "BD-rate of the picture",
-        "of text regions",
-    ]
-    return table(head, rows)
+    losses = ["held-out loss", "against WACNN of the same seed", "held-out bpp", "held-out PSNR (dB)"]
+    return table(["run", "seed", *losses, "BD-rate of the picture", "of text regions"], rows)
 
 
 def loops(names: list[str], dataset: str = "samples") -> str:

@@ -56,13 +56,8 @@ def bars(models: dict[str, SFTIP], image: np.ndarray, mask: np.ndarray) -> Figur
     figure, axes = plt.subplots(figsize=(8, 3.2))
     width = 0.8 / len(found)
     for i, ((name, change), colour) in enumerate(zip(found.items(), colours(list(found)))):
-        axes.bar(
-            np.arange(len(sites)) + (i - (len(found) - 1) / 2) * width,
-            [100 * change[s] for s in sites],
-            width,
-            color=colour,
-            label=title(name),
-        )
+        places = np.arange(len(sites)) + (i - (len(found) - 1) / 2) * width
+        axes.bar(places, [100 * change[s] for s in sites], width, color=colour, label=title(name))
     axes.set_xticks(range(len(sites)), sites, rotation=40, ha="right")
     axes.set_ylabel("moved from the identity [%]")
     axes.grid(axis="x", visible=False)

@@ -29,12 +29,6 @@ def seeds_of(frame: pd.DataFrame, *codecs: str) -> list[str]:
     return sorted(set.intersection(*({seed for name, _, seed in runs if name == codec} for codec in codecs)))
 
 
-def seeds(frame: pd.DataFrame, codec: str, anchor: str) -> str:
-    """With how many seeds two codecs were both measured."""
-    count = len(seeds_of(frame, codec, anchor))
-    return f"{count} seeds of each" if count > 1 else "one seed of each"
-
-
 def pictures(frame: pd.DataFrame) -> str:
     """What was coded, in words; a picture's name begins with its data set's."""
     names = pd.Series(frame["name"].unique())
@@ -133,7 +127,8 @@ def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -
     if not seeds_of(frame, codec, anchor):
         return f"{what}: {MISSING}."
     picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
-    return f"{what}, {seeds(frame, codec, anchor)}: picture {picture}, text regions {text}."
+    count = len(seeds_of(frame, codec, anchor))
+    return f"{what}, {f'{count} seeds' if count > 1 else 'one seed'} of each: picture {picture}, text regions {text}."
 
 
 def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
@@ -146,14 +141,10 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     losses = ", ".join(f"`{codec}` {held_out(dataset, codec, shared):.2f}" for codec in codecs)
     what = f"{described(dataset)} Held-out loss at the end{' (mean of the seeds that all have)' * (len(shared) > 1)}: {losses}."
     what += f" BD-rate on {pictures(frame)}. Of several seeds it is that of their mean curves. Intervals are over images:"
-    rows = [
-        [
-            f"`{codec}` against `{anchor}`",
-            len(seeds_of(frame, codec, anchor)),
-            *(pooled_cell(frame, codec, anchor, metric) for metric in METRICS),
-        ]
-        for codec, anchor in pairs
-    ]
+    rows = []
+    for codec, anchor in pairs:
+        cells = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
+        rows.append([f"`{codec}` against `{anchor}`", len(seeds_of(frame, codec, anchor)), *cells])
     said = by_chance(frame, *codecs)
     runs = [f"{codec}-seed{seed}" for codec in codecs if len(seeds_of(frame, codec)) > 1 for seed in seeds_of(frame, codec)]
     if len({load_record(paths.RESULTS / dataset / f"{run}.json")["checkpoint"].get("bf16") for run in runs}) > 1:

@@ -50,17 +50,9 @@ def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[
     for codec in sorted(found.records, key=style.rank):
         own, shared = of_codec(found.frame, codec), common(found.frame, [codec, anchor])
         bd = lambda metric, to=anchor: compare(found.frame, codec, to, metric)
-        made.append(
-            {
-                "codec": codec,
-                "images": shared["name"].nunique(),
-                "psnr": bd("psnr"),
-                "psnr_text": bd("psnr_text"),
-                "other": bd("psnr", other),
-                "overlap": shares(shared, codec, anchor),
-                **{key: seconds(own, key) for key in ("encode_s", "decode_s")},
-            }
-        )
+        row = {"codec": codec, "images": shared["name"].nunique(), "overlap": shares(shared, codec, anchor)}
+        row |= {"psnr": bd("psnr"), "psnr_text": bd("psnr_text"), "other": bd("psnr", other)}
+        made.append(row | {key: seconds(own, key) for key in ("encode_s", "decode_s")})
     return made
 
 
@@ -113,16 +105,10 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         times = [row[key] for key in ("encode_s", "decode_s")]
         bd_rates = [cell(row["psnr"]), cell(row["psnr"], "per_image_"), cell(row["psnr_text"]), cell(row["other"], to=other)]
         lines.append([escape(style.title(codec)), paper_cell(paper, name, column), *bd_rates])
-        behind.append(
-            [
-                f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code></small>",
-                str(row["images"]),
-                span(own, "bpp", 3),
-                span(own, "psnr", 1),
-                None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor)),
-                None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec)),
-            ]
-        )
+        head = f"{escape(style.title(codec))}<br><small><code>{escape(codec)}</code></small>"
+        shared = None if row["overlap"] is None else trace(f"{row['overlap']:.0%}", sources(codec, anchor))
+        took = None if None in times else trace(", ".join(f"{t:.3g}" for t in times), sources(codec))
+        behind.append([head, str(row["images"]), span(own, "bpp", 3), span(own, "psnr", 1), shared, took])
         notes.append(escape(REASONS.get(name, "Not in the paper.") + why(row["psnr"], codec, anchor)))
     present = {PAPER.get(codec) for codec in found.records}
     for name in (name for name in paper["rows"] if name not in present):

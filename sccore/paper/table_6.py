@@ -88,15 +88,13 @@ def usable() -> list[str]:
 
 def _measure(codec, dataset, folder):
     from sccore.codecs.checkpoint import load_model
-    from sccore.data import datasets
     from sccore.evaluation.evaluate import evaluate, evaluate_classical
 
-    place = datasets.place(dataset)
     if codec in classical.CODECS:
         if not classical.CODECS[codec].missing():
-            evaluate_classical(classical.CODECS[codec], *place, out=folder / f"{codec}.json", also=usable())
+            evaluate_classical(classical.CODECS[codec], dataset, out=folder / f"{codec}.json", also=usable())
     elif path := weights(codec):
-        evaluate(load_model(path), *place, out=folder / f"{codec}.json", name=codec, also=usable())
+        evaluate(load_model(path), dataset, out=folder / f"{codec}.json", name=codec, also=usable())
 
 
 def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -105,15 +105,8 @@ def comparisons(tables: str = "all", dataset: str = "samples") -> str:
     rows = []
     for row in chosen(tables):
         claim = claims.get(row.part)
-        rows.append(
-            [
-                row.table,
-                row.part,
-                f"`{row.anchor}`",
-                claim and f"{number(claim)} %",
-                *(bd_rate_cell(frame, row.codec, row.anchor, metric) for metric in ("psnr", "psnr_text")),
-            ]
-        )
+        ours = (bd_rate_cell(frame, row.codec, row.anchor, metric) for metric in ("psnr", "psnr_text"))
+        rows.append([row.table, row.part, f"`{row.anchor}`", claim and f"{number(claim)} %", *ours])
     where = paper_numbers()["ablations"]["dataset"]
     return table(["table", "part", "against", f"paper, {where}", f"{dataset}: picture", f"{dataset}: text"], rows)
 
@@ -161,12 +154,8 @@ def intervals(frame: pd.DataFrame, rows: list[tuple[str, str, str]], claims: dic
     if known:
         axes.plot(list(known.values()), list(known), "D", color="0.4", fillstyle="none", label="paper, on its data")
     axes.axvline(0, color="0.6", linewidth=0.8)
-    axes.set(
-        yticks=range(len(rows)),
-        yticklabels=[label for label, *_ in rows],
-        xlabel="BD-rate [%], negative is a saving",
-        ylim=(len(rows) - 0.5, -0.5),
-    )
+    axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+    axes.set(xlabel="BD-rate [%], negative is a saving", ylim=(len(rows) - 0.5, -0.5))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -7,21 +7,20 @@ other text.
 """
 
 import hashlib
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
+from sccore.data.decoding import encoded
 from sccore.data.entries import Piece
 from sccore.data.images import pair, read_image, read_mask
 from sccore.data.samples import Samples
 from sccore.text import masks
 from sccore.utils.errors import InputError
-from sccore.utils.files import replacing
+from sccore.utils.files import replacing, writable_folder
 
 
 def make_masks(
@@ -50,20 +49,12 @@ def make_masks(
     if not scale > 0:
         raise InputError(f"scale {scale}: must be more than 0")
     finder = masks.load(detector, weights)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error.strerror})") from None
+    writable_folder(out)
+    made_by = {"detector": detector, "weights": finder.weights, "scale": scale}
     summary = {"made": 0, "kept": 0, "failed": {}}
     for stem, path, _ in tqdm(pairs, desc=f"masks by {detector}", unit="image", disable=not progress):
         try:
-            record = {
-                "detector": detector,
-                "weights": finder.weights,
-                "scale": scale,
-                "image": path.name,
-                "image_sha256": sha256(Piece(path).read()),
-            }
+            record = made_by | {"image": path.name, "image_sha256": sha256(Piece(path).read())}
             if is_kept(out / stem, record):
                 summary["kept"] += 1
             else:
@@ -79,7 +70,6 @@ def make_masks(
 def remask(samples: Samples, detector: str, folder: Path | str, progress: bool = True) -> Samples:
     """The same images with the masks of another detector, which are kept in `folder`; can be killed and goes on."""
     finder, folder, remade = masks.load(detector), Path(folder), []
-    folder.mkdir(parents=True, exist_ok=True)
     bar = tqdm(zip(samples.names, samples), f"masks by {detector}", len(samples), unit="image", disable=not progress)
     for name, (image, _) in bar:
         record = {"detector": detector, "weights": finder.weights, "scale": 1.0, "image": name, "image_sha256": sha256(image.tobytes())}
@@ -114,10 +104,9 @@ def is_kept(place: Path, record: dict) -> bool:
 
 def keep(place: Path, mask: np.ndarray, record: dict):
     """Writes record and mask. Killed in between, the record names another mask's hash, and the mask is made again."""
-    content = io.BytesIO()
-    Image.fromarray(mask).save(content, "PNG", optimize=True)  # bool: 1 bit a pixel
-    record = record | {"mask_sha256": sha256(content.getvalue())}
-    for suffix, content in (("json", (json.dumps(record, indent=1) + "\n").encode()), ("png", content.getvalue())):
+    picture = encoded(mask, "PNG", optimize=True)  # bool: 1 bit a pixel
+    record = record | {"mask_sha256": sha256(picture)}
+    for suffix, content in (("json", (json.dumps(record, indent=1) + "\n").encode()), ("png", picture)):
         with replacing(f"{place}.{suffix}") as part:
             part.write_bytes(content)
 

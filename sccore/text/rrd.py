@@ -74,9 +74,7 @@ def stage(in_ch: int, out_ch: int, layers: int) -> list[nn.Module]:
     return parts
 
 
-def create() -> RRD:
-    """An untrained network."""
-    return RRD()
+create = RRD  # an untrained network
 
 
 @lru_cache(maxsize=4)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from sccore.text.inference import autocast
 from sccore.text.weights import module, save
 from sccore.text.words import Pages, crop
-from sccore.utils.device import native_bf16
 from sccore.utils.errors import OtherRun
 from sccore.utils.files import replacing, restoring
 
@@ -64,14 +64,13 @@ def train(
     if not plans or plans[-1][1] != steps:
         plans.append([step, steps])
     started = saved = time.monotonic()
-    bf16 = native_bf16(device)
     bar = tqdm(total=steps, initial=step, unit="step", desc=f"train {name}", disable=not progress, dynamic_ncols=True, mininterval=2)
     while step < steps and (minutes is None or time.monotonic() - started < 60 * minutes):
         begun = time.perf_counter()
         rise, fall = min(1, (step + 1) / WARMUP), 0.5 + 0.5 * math.cos(math.pi * step / steps)
         optimizer.param_groups[0]["lr"] = lr * rise * fall
         x, target = make_batch(detector, net, pages, batch, size, np.random.default_rng((seed, step)), device)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+        with autocast(torch.device(device)):
             output = net(x)
         value = detector.loss(output, target)["loss"]
         optimizer.zero_grad()
@@ -87,15 +86,8 @@ def train(
             store(state_file, identity, net, optimizer, (step, seconds, losses, plans))
             saved = time.monotonic()
     bar.close()
-    meta = {
-        "steps": step,
-        "seconds": round(seconds),
-        "recipe": recipe,
-        "plans": plans,
-        "data": pages.sha256,
-        "pages": len(pages),
-        "licence": licence,
-    }
+    meta = {"steps": step, "seconds": round(seconds), "recipe": recipe, "plans": plans}
+    meta |= {"data": pages.sha256, "pages": len(pages), "licence": licence}
     save(net, name, out, meta)
     if step < steps:
         store(state_file, identity, net, optimizer, (step, seconds, losses, plans))

@@ -61,7 +61,6 @@ def begin(
     out: Path | str | None = None,
     device: str = "cpu",
     from_klt: bool = True,
-    progress: bool = True,
     **switches,
 ) -> Hyperprior:
     """A new model with its start: trained weights, or the KLT of the images.
@@ -82,7 +81,7 @@ def begin(
     check(model, lmbda, recipe)
     if source:
         starts.warm_start(model, source, lmbda)
-    return from_images(model, data, recipe, lmbda, out, device, progress) if from_klt and data else model
+    return from_images(model, data, recipe, lmbda, out, device) if from_klt and data else model
 
 
 def from_images(

@@ -1,5 +1,6 @@
 """Training: one loop for every model (Section 4.1), which can be killed at any moment and goes on exactly."""
 
+import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
@@ -12,7 +13,6 @@ from sccore.codecs.checkpoint import save_model
 from sccore.data.samples import centre_crops
 from sccore.hyperprior import Hyperprior
 from sccore.training.begin import Data, Sources, check_given, images
-from sccore.training.ending import ENDED
 from sccore.training.log import Log
 from sccore.training.ranks import ALONE, Ranks
 from sccore.training.recipe import Recipe, check
@@ -27,6 +27,7 @@ from sccore.utils.values import cast
 ENGINE = 2  # how last.pt lays out the state of the optimisers
 FIRST = 15.0  # seconds until the first checkpoint
 LOG_EVERY = 10  # steps; and all of the first ten
+ENDED: list[BaseException] = []  # what a signal has raised
 
 
 def fit(
@@ -89,6 +90,21 @@ def together(trainings: list["Training"], pause: float | None = None) -> list[di
     return [training.finish() for training in trainings]
 
 
+def end_at_signals():
+    """Ctrl-C and SIGTERM end a training, with the codes that a shell knows and no half-written file.
+
+    What is raised while Python finalises an object is dropped; so the loop looks for it, too.
+    """
+    ENDED.clear()
+
+    def end(number, frame):
+        ENDED.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
+        raise ENDED[0]
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
 class Training:
     """One run in its folder: trains, logs, validates and saves.
 
@@ -134,29 +150,17 @@ class Training:
         crops = data.batches(recipe.crop, recipe.batch, recipe.seed, device, recipe.invert, part)
         bf16 = trains_in_bf16(device, recipe.crop) if bf16 is None else bf16
         self.run = run = Run(model, recipe, lmbda, device, bf16, crops, ranks=ranks)
-        self.identity = {
-            "engine": ENGINE,
-            "spec": model.spec,
-            "recipe": asdict(recipe),
-            "lmbda": lmbda,
-            "data": data.sha256,
-            "start": [stage["sha256"] for stage in model.meta.get("history", [])],
-        }
+        self.identity = {"engine": ENGINE, "spec": model.spec, "recipe": asdict(recipe), "lmbda": lmbda, "data": data.sha256}
+        self.identity["start"] = [stage["sha256"] for stage in model.meta.get("history", [])]
         if resume and (self.out / "last.pt").exists():
             run.restore(self.out / "last.pt", self.identity)
         self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
         self.saved, self.spent = time.monotonic() - max(0.0, save_every - FIRST), 0.0
         self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
-        self.bar = tqdm(
-            total=recipe.steps,
-            initial=run.step,
-            unit="step",
-            disable=not (progress and ranks.first),
-            dynamic_ncols=True,
-            desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}",
-            position=position,
-            mininterval=0.5 if sys.stderr.isatty() else 20,
-        )
+        desc = desc or f"{model.spec['name']} {lmbda or 'all lambdas'}"
+        shown: dict = dict(disable=not (progress and ranks.first), position=position, dynamic_ncols=True)
+        shown |= dict(mininterval=0.5 if sys.stderr.isatty() else 20)
+        self.bar = tqdm(total=recipe.steps, initial=run.step, unit="step", desc=desc, **shown)
         if run.step == 0:
             self.validate()
 
@@ -207,18 +211,9 @@ class Training:
         run, model = self.run, self.model
         run.replay.finish()
         self.log.flush()
-        meta = dict(
-            lmbda=self.lmbda,
-            lambdas=model.lambdas,
-            steps=run.step,
-            seconds=round(run.seconds),
-            recipe=asdict(self.recipe),
-            bf16=run.bf16,
-            data=self.data.sha256,
-            images=len(self.data),
-            skipped=run.skipped,
-            history=model.meta.get("history", []),
-        )
+        meta = dict(lmbda=self.lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds))
+        meta |= dict(recipe=asdict(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data))
+        meta |= dict(skipped=run.skipped, history=model.meta.get("history", []))
         try:
             save_model(model, self.out / "model.safetensors", **meta)
         except (OverflowError, RuntimeError) as error:
@@ -236,11 +231,5 @@ class Training:
             self.save()
         self.bar.close()
         finished = run.step >= self.recipe.steps or run.stopped or (self.minutes is not None and run.seconds >= 60 * self.minutes)
-        return {
-            "step": run.step,
-            "finished": finished,
-            "skipped": run.skipped,
-            "seconds": run.seconds,
-            "first": run.validations[:1],
-            "last": run.validations[-1:],
-        }
+        ends = {"first": run.validations[:1], "last": run.validations[-1:]}
+        return {"step": run.step, "finished": finished, "skipped": run.skipped, "seconds": run.seconds} | ends

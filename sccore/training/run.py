@@ -130,7 +130,8 @@ class Run:
         with self.replay.place():
             if self.recipe.schedule == "decay" or self.step < self.recipe.warmup:
                 self.lr = self.scheduled_lr(spent)
-            self.drawn.copy_(on_the_way(self.crops.draw(self.step), self.device), non_blocking=True)
+            drawn = self.crops.draw(self.step)
+            self.drawn.copy_(drawn.pin_memory() if self.replay.cuda else drawn, non_blocking=True)  # a GPU fetches pinned memory by itself
         torch.manual_seed(hash((self.recipe.seed, self.step, *self.ranks.own)) & (2**63 - 1))
         values = self.replay()
         self.step += 1
@@ -221,8 +222,3 @@ class Run:
             self.done.fill_(self.step)
         if self.halves:
             self.halves.take_weights()
-
-
-def on_the_way(drawn: Tensor, device: str) -> Tensor:
-    """Memory that a GPU can fetch by itself, while the processor goes on."""
-    return drawn.pin_memory() if torch.device(device).type == "cuda" else drawn

@@ -10,10 +10,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from sccore.codecs.checkpoint_files import read_header
 from sccore.data.images import image_files
 from sccore.evaluation import provenance
 from sccore.evaluation.records import load_record
+from sccore.presets import LMBDA
+from sccore.training.log import read_log
 from sccore.training.plan import RUNS, Planned, weights_of
 from sccore.utils import paths
 from sccore.utils.errors import OtherRun
@@ -80,9 +84,10 @@ class Suite:
             return "done", "all that begins with it is here"
         if run.start and not (start := self.trained(named(run.start))):
             return "waiting", run.start
+        own_detector = paths.DETECTORS / f"{run.detector}.safetensors"
         for wanted, there in (
             (run.device, run.device in (None, self.device)),
-            (f"weights of the detector {run.detector}", run.detector == "craft" or detector_there(run.detector)),
+            (f"weights of the detector {run.detector}", run.detector == "craft" or own_detector.exists()),
             (f"weights of {run.start}", not run.start or start["path"]),
         ):
             if not there:
@@ -120,30 +125,10 @@ class Suite:
             samples = remask(samples, run.detector, paths.RUNS / "masks" / run.detector)
         recipe = options.pop("recipe", run.recipe)
         start = self.trained(named(run.start))["path"] if run.start else None
-        model = begin(
-            run.model,
-            data=samples,
-            recipe=recipe,
-            lmbda=run.lmbda,
-            warm_start=start,
-            out=paths.RUNS / run.name,
-            device=self.device,
-            **{"preset": "companion"} | run.switches,
-        )
-        new = partial(
-            Training,
-            model,
-            samples,
-            paths.RUNS / run.name,
-            lmbda=run.lmbda,
-            recipe=recipe,
-            validation=validation,
-            device=self.device,
-            bf16=self.bf16,
-            position=position,
-            desc=run.name,
-            **options,
-        )
+        out, shared = paths.RUNS / run.name, dict(recipe=recipe, lmbda=run.lmbda, device=self.device)
+        model = begin(run.model, data=samples, warm_start=start, out=out, **shared, **{"preset": "companion"} | run.switches)
+        options |= dict(validation=validation, bf16=self.bf16, position=position, desc=run.name)
+        new = partial(Training, model, samples, out, **shared, **options)
         try:
             return new()
         except OtherRun:  # begun by another plan, or from a start that is no more
@@ -153,17 +138,9 @@ class Suite:
         from sccore.codecs.checkpoint import load_model
         from sccore.evaluation.evaluate import evaluate
 
-        model = load_model(weights)
-        folder = self.sets[name]
-        evaluate(
-            model,
-            folder / "images",
-            folder / "masks",
-            out=record_path(name, run),
-            name=run.codec,
-            position=position,
-            coded_with=run.coded_with,
-        )
+        folders = (self.sets[name] / part for part in ("images", "masks"))
+        options = dict(name=run.codec, position=position, coded_with=run.coded_with)
+        evaluate(load_model(weights), *folders, out=record_path(name, run), **options)
 
 
 def named(name: str) -> Planned:
@@ -172,10 +149,6 @@ def named(name: str) -> Planned:
 
 def record_path(dataset: str, run: Planned) -> Path:
     return paths.RESULTS / dataset / f"{run.name}.json"
-
-
-def detector_there(name: str) -> bool:
-    return (paths.DETECTORS / f"{name}.safetensors").exists()
 
 
 def recorded_as(folder: Path, name: str = "validation") -> str:
@@ -193,3 +166,23 @@ def complete(run: Planned, name: str, digest: str, folder: Path) -> bool:
     points = len(record["images"]) + len(record["failed"]) * len(record["lmbdas"])
     same = record["checkpoint"]["sha256"] == digest and record.get("coded_with", {}).get("mask") == run.coded_with
     return same and points >= len(image_files(folder / "images")) * len(record["lmbdas"])
+
+
+def status(suite: Suite) -> pd.DataFrame:
+    """One row a planned run: state, steps, hours, and rate and quality on the samples at its middle lambda."""
+    return pd.DataFrame([{"run": run.name, "for": run.purpose, **progress(suite, run)} for run in RUNS])
+
+
+def progress(suite: Suite, run: Planned) -> dict:
+    """State of a run and how far it is."""
+    state, detail = suite.state(run)
+    row, trained = {"state": f"{state} {detail}".strip()}, suite.trained(run) if state != "waiting" else None
+    if not trained:
+        log = paths.RUNS / run.name / "log.csv"
+        rows = read_log(log) if state == "begun" and log.exists() else []
+        return row | {"steps": int(rows[-1]["step"]), "hours": float(rows[-1]["seconds"]) / 3600} if rows else row
+    row |= {"steps": trained["steps"], "hours": trained["seconds"] / 3600}
+    if run.measured and "samples" in suite.sets and "samples" not in suite.lacks(run, trained):
+        images, lmbda = pd.DataFrame(load_record(record_path("samples", run))["images"]), run.lmbda or LMBDA
+        row |= {"lmbda": lmbda, **images[images["lmbda"] == lmbda][["bpp", "psnr"]].mean()}
+    return row

@@ -11,7 +11,6 @@ from sccore.training.suite import Suite
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import holder, lock
-from sccore.utils.processes import end_with_parent
 
 GRACE = 60.0  # seconds after the budget, for the last checkpoint
 START = "fork" if sys.platform == "linux" else "spawn"  # of a worker; forked ones share the images, others get a copy each
@@ -49,13 +48,10 @@ def run_suite(suite: Suite, samples, validation, minutes: float, jobs: int = 1) 
 
 def worker(index: int, suite: Suite, samples, validation, deadline: float, jobs: int):
     """One of several processes at work on the plan."""
-    import torch
-
-    from sccore.utils.device import cores
+    from sccore.utils.device import work_for_another
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to handle
-    end_with_parent()
-    torch.set_num_threads(max(1, cores() // jobs))
+    work_for_another(jobs)
     sys.exit(len(work(suite, samples, validation, deadline, position=index)) > 0)
 
 

@@ -1,6 +1,8 @@
 """What this machine computes with."""
 
+import multiprocessing
 import os
+import threading
 
 import torch
 
@@ -37,6 +39,17 @@ def chosen(asked: str | torch.device | None) -> str:
 def cores() -> int:
     """How many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # the former: Linux alone
+
+
+def work_for_another(jobs: int):
+    """In a process that works for another one, of so many: its share of the cores, and its end when the other is gone, however that ended."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    torch.set_num_threads(max(1, cores() // jobs))
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def jobs(device: str) -> int:

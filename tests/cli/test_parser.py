@@ -204,10 +204,10 @@ def test_a_lively_model_differs_from_a_fresh_one():
 
 @pytest.mark.parametrize("more, lr", [((), 3e-4), (("--lr", "0.001"), 1e-3), (("--recipe", "paper"), 1e-4)])
 def test_a_processor_trains_on_from_trained_weights_with_smaller_steps(more, lr, tmp_path, monkeypatch):
-    from sccore.training import ending, fit
+    from sccore.training import fit
 
     seen = []
-    monkeypatch.setattr(ending, "end_at_signals", lambda: None)
+    monkeypatch.setattr(fit, "end_at_signals", lambda: None)
     monkeypatch.setattr(fit, "fit", lambda *_, recipe, **__: seen.append(recipe) or {})
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
     words = [

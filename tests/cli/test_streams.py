@@ -72,9 +72,9 @@ sys.exit(__main__.main())
 def test_processes_end_with_the_one_that_started_them(tmp_path):
     (tmp_path / "work.py").write_text(
         "import multiprocessing, os, time\n"
-        "from sccore.utils.processes import end_with_parent\n"
+        "from sccore.utils.device import work_for_another\n"
         "def work(started):\n"
-        "    end_with_parent(); started.set(); time.sleep(60)\n"
+        "    work_for_another(1); started.set(); time.sleep(60)\n"
         "if __name__ == '__main__':\n"
         "    context = multiprocessing.get_context('spawn')\n"
         "    other = context.Process(target=work, args=(started := context.Event(),))\n"

@@ -144,8 +144,7 @@ import importlib, sys
 for name in {names}:
     importlib.import_module("sccore.paper." + name)
 from sccore.codecs import checkpoint_files
-from sccore.training.status import status
-from sccore.training.suite import Suite
+from sccore.training.suite import Suite, status
 assert len(status(Suite({{}}))) and checkpoint_files.shipped()
 print("torch" in sys.modules)"""
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -14,20 +14,9 @@ WINDOWS = 3, 7, 11  # pixels a side, of the Gaussian windows
 SIGMA = 1.5  # of all of them
 STABLE = (0.03 * 255) ** 2  # SSIM's second constant
 EXPOSURES = 1 / 3.5, 3.5  # under- and over-exposure, whose entropies tell what is left of the picture
-LOW = np.array(
-    [
-        0.026748757411,
-        -0.016864118443,
-        -0.078223266529,
-        0.266864118443,
-        0.602949018236,
-        0.266864118443,
-        -0.078223266529,
-        -0.016864118443,
-        0.026748757411,
-    ]
-)  # CDF 9/7, analysis
-HIGH = np.array([0.045635881557, -0.028771763114, -0.295635881557, 0.557543526229, -0.295635881557, -0.028771763114, 0.045635881557])
+mirrored = lambda *half: np.array([*half, *half[-2::-1]])
+LOW = mirrored(0.026748757411, -0.016864118443, -0.078223266529, 0.266864118443, 0.602949018236)  # CDF 9/7, analysis
+HIGH = mirrored(0.045635881557, -0.028771763114, -0.295635881557, 0.557543526229)
 SCALES = 3  # of the wavelet decomposition
 DIAGONAL = 4.0  # weight of FISH's diagonal sub-band
 

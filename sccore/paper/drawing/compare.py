@@ -5,11 +5,11 @@ stands below its list. All pictures are embedded without loss. Where scripts are
 """
 
 import base64
-import io
 from html import escape
 
 import numpy as np
-from PIL import Image
+
+from sccore.data.decoding import encoded
 
 SLIDER = """<style>
 .slider { max-width: 100%; margin: 1rem 0; }
@@ -89,6 +89,5 @@ def gallery(pictures: dict[str, np.ndarray], notes: dict[str, str] | None = None
 
 def embedded(picture: np.ndarray, quality: int | None = None) -> str:
     """An image as a data address: lossless, or as WebP of this quality."""
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "WEBP", method=1, **({"lossless": True} if quality is None else {"quality": quality}))
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    file = encoded(picture, "WEBP", method=1, **({"lossless": True} if quality is None else {"quality": quality}))
+    return "data:image/webp;base64," + base64.b64encode(file).decode()

@@ -37,7 +37,7 @@ def trace(shown: str, records: Iterable[dict], note: str = "") -> str:
 def entry(record: dict) -> str:
     """What a record says of how it was made, as an HTML list."""
     checkpoint, dataset, versions = record.get("checkpoint") or {}, record.get("dataset") or {}, record.get("versions") or {}
-    masks = dataset.get("masks_sha256")
+    masks, threads = dataset.get("masks_sha256"), record.get("threads")
     fields = {
         "codec": record["codec"],
         "settings": record.get("settings"),
@@ -47,16 +47,12 @@ def entry(record: dict) -> str:
         "command": record.get("command"),
         "origin": record.get("origin"),
         "software": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "machine": ", ".join(filter(None, [record.get("machine"), _threads(record.get("threads"))])),
+        "machine": ", ".join(filter(None, [record.get("machine"), threads and f"{threads} thread{'s' * (threads > 1)}"])),
         "date": record.get("date") or "not noted",
         "note": record.get("note"),
     }
     lines = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in fields.items() if value)
     return f"<dl>{lines}</dl>"
-
-
-def _threads(count):
-    return count and f"{count} thread{'s' * (count > 1)}"
 
 
 def traced_table(head: list[str], rows: list[list[str]], caption: str = "", notes: list[str] = ()) -> str:

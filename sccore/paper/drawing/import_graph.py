@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sccore.paper.drawing.style import styled
+from sccore.utils.paths import PACKAGE
 
-PACKAGE = Path(__file__).resolve().parents[2]
 ORDER = "utils", "", "data", "text", "codecs", "evaluation", "training", "paper", "cli"  # "": the paper's own files
 MODULES = {
     ".".join(("sccore", *path.relative_to(PACKAGE).with_suffix("").parts)): path

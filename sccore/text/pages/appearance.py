@@ -62,15 +62,9 @@ def draw(rng: random.Random) -> Look:
     if rng.random() < 0.5:
         style.append(colours(rng, scheme))
     count = rng.choice((0, 0, 1, 2))
-    return Look(
-        width,
-        height,
-        rng.choice(ZOOMS),
-        rng.choice((0, rng.random(), rng.random())),
-        scheme,
-        "\n".join(style),
-        tuple((rng.random(), figure(rng)) for _ in range(count)),
-    )
+    zoom, place = rng.choice(ZOOMS), rng.choice((0, rng.random(), rng.random()))
+    figures = tuple((rng.random(), figure(rng)) for _ in range(count))
+    return Look(width, height, zoom, place, scheme, "\n".join(style), figures)
 
 
 def fonts(rng: random.Random) -> str:

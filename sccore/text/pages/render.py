@@ -226,14 +226,7 @@ def page(browser: Browser, path: Path, look: appearance.Look) -> tuple[bytes, li
     browser.call("Emulation.setScriptExecutionDisabled", value=True)  # the document's own scripts, not ours
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": look.scheme}])
     browser.open(path.as_uri(), round(look.width / look.zoom), round(look.height / look.zoom), look.zoom)
-    options = {
-        "still": STILL,
-        "style": look.style,
-        "scheme": look.scheme,
-        "place": look.place,
-        "figures": look.figures,
-        "mdbook": "navy" if look.zoom < 1 else "coal",
-    }
+    options = vars(look) | {"still": STILL, "mdbook": "navy" if look.zoom < 1 else "coal"}
     browser.evaluate(f"{PREPARE}({json.dumps(options)})")
     words = browser.evaluate(WORDS)
     shot = browser.screenshot()
