@@ -8,7 +8,6 @@ up; MS-SSIM is the library's; GMSD, VSI and MDSI are the `piq` package's. Images
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -68,16 +67,28 @@ def _size(array):
 
 def _piq(name):
     def measure(original, decoded, mask):
-        import sccore.utils.torchvision_ops  # noqa: F401  piq imports torchvision
-
-        # isort: split
         import torch
 
+        piq = _import_piq()
         pair = (torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1)[None].float() for x in (original, decoded))
         with torch.inference_mode():
-            return float(getattr(import_module("piq"), name)(*pair, data_range=255))  # (1, 3, H, W) each
+            return float(getattr(piq, name)(*pair, data_range=255))  # (1, 3, H, W) each
 
     return measure
+
+
+def _import_piq():
+    from sccore.utils import torchvision_ops as _compat  # noqa: F401  piq imports torchvision
+
+    return import_module("piq")
+
+
+def _piq_missing():
+    try:
+        _import_piq()
+    except ImportError:
+        return f"piq is not installed: {ocr.EXTRA}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,6 @@ class Metric:
         return self.function(original, decoded, mask, *([words] if self.words else []))
 
 
-_piq_missing = lambda: "" if find_spec("piq") else f"piq is not installed: {ocr.EXTRA}"
 _piq_metric = {"needs": "piq", "missing": _piq_missing, "versions": lambda: {"piq": metadata.version("piq")}}
 METRICS = {
     metric.name: metric

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module, metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -54,7 +53,9 @@ class Block:
 def missing() -> str:
     """Why nothing can be read here, and the command that changes it; empty if it can."""
     for package in ("pytesseract", "rapidfuzz"):
-        if find_spec(package) is None:
+        try:
+            import_module(package)
+        except ImportError:
             return f"{package} is not installed: {EXTRA}"
     try:
         languages = import_module("pytesseract").get_languages()

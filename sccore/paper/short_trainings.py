@@ -183,5 +183,6 @@ def fixed() -> str:
     what = f"{described(FIXED)} All begin with the finished weights of their model. A run for one λ spends all its steps on it, a run for all shares "
     what += f"them among {len(LAMBDAS)}. Held-out loss of those for all λ: {losses}."
     what += f" BD-rate of one for each λ against one for all, on {pictures(frame)}, intervals over images:"
-    rows = [[f"`{name}`", *(pooled_cell(frame, name + ONE, name, metric) for metric in METRICS)] for name in models]
-    return f"{what}\n\n{table(['', 'picture', 'text regions'], rows)}"
+    cells = lambda name: (pooled_cell(frame, name + ONE, name, metric) for metric in METRICS)
+    rows = [[f"`{name}`", len(seeds_of(frame, name, name + ONE)), *cells(name)] for name in models]
+    return f"{what}\n\n{table(['', 'seeds', 'picture', 'text regions'], rows)}"

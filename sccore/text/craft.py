@@ -61,8 +61,17 @@ class CRAFT(nn.Module):
         self.upconv2 = Upward(256 + 512, 256, 128)
         self.upconv3 = Upward(128 + 256, 128, 64)
         self.upconv4 = Upward(64 + 128, 64, 32)
-        convs = [nn.Conv2d(a, b, k, padding=k // 2) for a, b, k in ((32, 32, 3), (32, 32, 3), (32, 16, 3), (16, 16, 1), (16, 2, 1))]
-        self.conv_cls = nn.Sequential(*[layer for conv in convs for layer in (conv, nn.ReLU(inplace=True))][:-1])
+        self.conv_cls = nn.Sequential(
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(32, 16, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 16, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 2, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, 3, H, W), normalised, H and W multiples of 32 -> region and affinity (B, 2, H/2, W/2)."""

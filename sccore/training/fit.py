@@ -157,10 +157,16 @@ class Training:
         self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
         self.saved, self.spent = time.monotonic() - max(0.0, save_every - FIRST), 0.0
         self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
-        desc = desc or f"{model.spec['name']} {lmbda or 'all lambdas'}"
-        shown: dict = dict(disable=not (progress and ranks.first), position=position, dynamic_ncols=True)
-        shown |= dict(mininterval=0.5 if sys.stderr.isatty() else 20)
-        self.bar = tqdm(total=recipe.steps, initial=run.step, unit="step", desc=desc, **shown)
+        self.bar = tqdm(
+            total=recipe.steps,
+            initial=run.step,
+            unit="step",
+            disable=not (progress and ranks.first),
+            dynamic_ncols=True,
+            desc=desc or f"{model.spec['name']} {lmbda or 'all lambdas'}",
+            position=position,
+            mininterval=0.5 if sys.stderr.isatty() else 20,
+        )
         if run.step == 0:
             self.validate()
 

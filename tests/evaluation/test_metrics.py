@@ -44,8 +44,6 @@ def test_psnr_agrees_with_opencv(pair):
 
 def test_metrics_agree_with_another_library(pair, screen):
     """piq on noise, and on a screenshot coded at two qualities."""
-    import sccore.utils.torchvision_ops  # noqa: F401  which piq imports
-
     piq = pytest.importorskip("piq", reason="the other library: pip install -e '.[tests]'")
     image, mask = screen(352, 480)
     jpeg = classical.CODECS["jpeg"]
