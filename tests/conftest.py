@@ -5,11 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
-from models import lively
+from models import NARROW, lively
 from PIL import Image
 
 import sccore
 from sccore.codecs import checkpoint
+from sccore.presets import PRESETS
 from sccore.utils import allocator
 
 
@@ -34,18 +35,25 @@ def no_waiting_for_the_disk():
         yield
 
 
+@pytest.fixture
+def narrow(monkeypatch):
+    """In this process the companion's preset is that of a smaller model, which is trained and coded with in less time."""
+    monkeypatch.setitem(PRESETS, "companion", NARROW)
+
+
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory):
-    """(name, rate) -> a model that was saved and loaded, and its file."""
+    """(name, rate) -> a companion that was saved and loaded, and its file."""
     folder, made = tmp_path_factory.mktemp("checkpoints"), {}
 
     def get(name: str, rate: str = "variable"):
-        if (name, rate) not in made:
-            path = folder / f"{name}-{rate}.safetensors"
+        key = name, rate, PRESETS["companion"]
+        if key not in made:
+            path = folder / f"{name}-{rate}-{PRESETS['companion'].M}.safetensors"
             lmbda = 0.0035 if rate == "fixed" else None
             checkpoint.save_model(lively(name, rate=rate), path, lmbda=lmbda)
-            made[name, rate] = sccore.load_model(path), path
-        return made[name, rate]
+            made[key] = sccore.load_model(path), path
+        return made[key]
 
     return get
 

@@ -1,8 +1,24 @@
 """Small models for the tests."""
 
+from dataclasses import replace
+
 import torch
 
 import sccore
+from sccore.presets import PRESETS
+
+NARROW = replace(
+    PRESETS["companion"],
+    stages=(8, 12, 16),
+    M=80,
+    hyper=(16, 14, 12, 10, 8),
+    cc=(12, 10, 8),
+    prior=8,
+    hidden=8,
+    stem=(8, 8),
+    cheng=(16, 80),
+    ms=16,
+)  # a twentieth of the companion's weights, for tests of what is done with a model, whatever its size
 
 
 def lively(name: str, seed: int = 0, **switches):

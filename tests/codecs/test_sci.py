@@ -25,7 +25,7 @@ SIZES = [(1, 1), (33, 17), (480, 640)]
     "name, rate", [("wacnn", "variable"), ("sftip", "variable"), ("sftip", "fixed"), ("cheng2020", "variable"), ("ms2020", "fixed")]
 )
 @pytest.mark.parametrize("height, width", SIZES)
-def test_round_trip_of_any_size(saved, screen, name, rate, height, width):
+def test_round_trip_of_any_size(narrow, saved, screen, name, rate, height, width):
     model, _ = saved(name, rate)
     image, mask = screen(height, width)
     data = sci.encode(image, model, 0.0035, mask)
@@ -108,7 +108,7 @@ def test_bfloat16_hardly_moves_the_latents(saved, screen):
 
 
 @pytest.mark.parametrize("name", ["sftip", "cheng2020", "ms2020"])
-def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(saved, name):
+def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(narrow, saved, name):
     model, _ = saved(name)
     torch.manual_seed(0)
     y, z, level = 5 * torch.randn(1, model.y_ch, 8, 12), 3 * torch.randn(1, model.z_ch, 2, 3), model.level(0.01)

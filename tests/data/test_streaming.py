@@ -58,7 +58,7 @@ def test_images_without_masks_are_text_everywhere(screens):
     assert mask.min() == 1 and torch.equal(x, memory.batches(64, 4)(0)[0])
 
 
-def test_training_from_files_is_training_from_memory_and_goes_on(screens):
+def test_training_from_files_is_training_from_memory_and_goes_on(narrow, screens):
     recipe = Recipe(steps=6, batch=2, crop=64, lr=1e-3, schedule="decay")
 
     def train(name, samples, steps=6):

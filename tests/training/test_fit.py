@@ -25,6 +25,7 @@ from sccore.training.run import Run
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
+pytestmark = pytest.mark.usefixtures("narrow")  # of the models made here; commands train the companion
 SMALL = Recipe(steps=8, batch=2, crop=64, lr=1e-3, validate_every=4, schedule="decay")
 
 

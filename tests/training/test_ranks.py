@@ -14,9 +14,12 @@ from sccore.utils.errors import InputError
 TRAIN = """
 import os
 import sys
+from models import NARROW
 from sccore.cli import command_line
 from sccore.training import fit
 from sccore.hyperprior import GaussianConditional
+from sccore.presets import PRESETS
+PRESETS["companion"] = NARROW
 EntropyModel = GaussianConditional.__mro__[1]
 quantize = EntropyModel.quantize
 if sys.argv.pop(1) == "quiet":  # the noise differs by rank

@@ -16,7 +16,7 @@ from sccore.utils.errors import InputError
 
 
 @pytest.fixture
-def base(tmp_path, monkeypatch):
+def base(narrow, tmp_path, monkeypatch):
     """A small checkpoint among the shipped ones of an own folder."""
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")

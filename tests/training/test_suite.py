@@ -26,10 +26,12 @@ from sccore.utils.files import file_hash, lock
 TINY = """
 import sys
 from dataclasses import replace
-from sccore import klt
+from models import NARROW
+from sccore import klt, presets
 from sccore.cli import command_line
 from sccore.training import fit, plan, suite, workers
 klt.STEPS = 2
+presets.PRESETS["companion"] = NARROW
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
 suite.RUNS = workers.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
@@ -169,7 +171,7 @@ def test_two_workers_cannot_take_one_run(tmp_path):
         assert again
 
 
-def test_other_recipes_and_other_starts_do_not_count(tmp_path, monkeypatch):
+def test_other_recipes_and_other_starts_do_not_count(narrow, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
     monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
     job = suite.Suite({})
