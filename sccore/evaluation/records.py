@@ -29,10 +29,10 @@ DIGITS = 9  # as many as a float32 has
 
 
 def save_record(path: Path | str, record: dict) -> None:
-    """Write a record so that a kill at any moment leaves the old file or the new one, never a part. Each row is a line of the file."""
+    """Write a record so that a kill at any moment leaves the old file or the new one, never a part. Each row is a line, without blanks."""
     text = json.dumps(record | {"images": []} if record.get("images") else record, indent=1, allow_nan=False)
     if record.get("images"):
-        rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in record["images"])
+        rows = ",\n  ".join(json.dumps(row, allow_nan=False, separators=(",", ":")) for row in record["images"])
         text = text.replace('\n "images": []', f'\n "images": [\n  {rows}\n ]', 1)
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")

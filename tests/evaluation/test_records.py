@@ -196,6 +196,6 @@ def test_each_row_is_a_line(tmp_path):
     record = {"codec": "a", "images": [{"name": "x", "bpp": 0.5}, {"name": '\n "images": []', "bpp": None}], "failed": []}
     records.save_record(tmp_path / "a.json", record)
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert json.loads(text) == record and list(json.loads(text)) == list(record) and '\n  {"name": "x", "bpp": 0.5},\n' in text
+    assert json.loads(text) == record and list(json.loads(text)) == list(record) and '\n  {"name":"x","bpp":0.5},\n' in text
     records.save_record(tmp_path / "b.json", record | {"images": []})
     assert json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))["images"] == []
