@@ -54,4 +54,4 @@ def test_strips_are_the_whole(height):
     with torch.no_grad():
         cut = in_strips(lambda x: function(x)[:1], (x,), rows=16, halo=8) + in_strips(lambda x: function(x)[1:], (x,), rows=16, halo=8)
         assert all(torch.equal(a, b) for a, b in zip(cut, function(x)))
-        assert height < 40 or not torch.equal(in_strips(lambda x: (net[:2](x),), (x,), rows=16, halo=0)[0], net[:2](x))
+        assert height < 40 or not torch.equal(in_strips(lambda x: (net[:2](x),), (x,), rows=16, halo=4)[0], net[:2](x))
