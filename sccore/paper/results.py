@@ -63,10 +63,10 @@ def beside_classical(sets: dict[str, pd.DataFrame]) -> str:
 
 
 def standing(frame: pd.DataFrame) -> str:
-    """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "about as many": no clear difference."""
+    """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "no clear difference": the interval holds zero."""
     found = {name: compared(frame, DEFAULT, name) for name in CODECS}
     said = []
-    for sign, words in ((-1, "Fewer bits than"), (0, "About as many as"), (1, "More bits than")):
+    for sign, words in ((-1, "Fewer bits than"), (0, "No clear difference from"), (1, "More bits than")):
         named = [
             f"{style.title(name)} ({number(one['bd_rate'])} %)"
             for name, one in found.items()
