@@ -182,7 +182,11 @@ def fixed() -> str:
     )
     what = f"{described(FIXED)} All begin with the finished weights of their model. A run for one λ spends all its steps on it, a run for all shares "
     what += f"them among {len(LAMBDAS)}. Held-out loss of those for all λ: {losses}."
-    what += f" BD-rate of one for each λ against one for all, on {pictures(frame)}, intervals over images:"
-    cells = lambda name: (pooled_cell(frame, name + ONE, name, metric) for metric in METRICS)
-    rows = [[f"`{name}`", len(seeds_of(frame, name, name + ONE)), *cells(name)] for name in models]
+    what += f" BD-rates on {pictures(frame)}, intervals over images:"
+    pairs = [(f"`{name}`: one for each λ against one for all", name + ONE, name) for name in models]
+    if len(models) > 1:
+        pairs += [
+            (f"`{FULL}` against `{BASELINE}`: one for {which}", FULL + end, BASELINE + end) for which, end in (("each λ", ONE), ("all", ""))
+        ]
+    rows = [[words, len(seeds_of(frame, *pair)), *(pooled_cell(frame, *pair, metric) for metric in METRICS)] for words, *pair in pairs]
     return f"{what}\n\n{table(['', 'seeds', 'picture', 'text regions'], rows)}"

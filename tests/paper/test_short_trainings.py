@@ -68,7 +68,15 @@ def test_models_of_one_lambda_are_one_curve(short, tmp_path, monkeypatch):
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: pd.concat([whole, each]))
     shown = short_trainings.fixed()
     assert "300 steps of 4 crops of 192 × 192" in shown and "`wacnn` 1.0000 to 0.9877" in shown and "6 pictures (6 of the samples)" in shown
-    assert "| `wacnn` | 1 | −2.0 % (−2.0 to −2.0) | −2.0 % (−2.0 to −2.0) |" in shown and "sftip" not in shown
+    assert (
+        "| `wacnn`: one for each λ against one for all | 1 | −2.0 % (−2.0 to −2.0) | −2.0 % (−2.0 to −2.0) |" in shown
+        and "sftip" not in shown
+    )
+    save_record(tmp_path / "fixed/sftip-seed1.json", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.9]})
+    better = [frame.assign(bpp=0.9 * frame["bpp"], codec=frame["codec"].str.replace("wacnn", "sftip")) for frame in (whole, each)]
+    monkeypatch.setattr(short_trainings, "measured", lambda dataset: pd.concat([whole, each, *better]))
+    for which in ("each λ", "all"):
+        assert f"| `sftip` against `wacnn`: one for {which} | 1 | −10.0 % (−10.0 to −10.0) |" in short_trainings.fixed()
 
 
 def test_short_trainings_are_missing_until_they_are_recorded(tmp_path, monkeypatch):
