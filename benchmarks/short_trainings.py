@@ -88,6 +88,7 @@ def main():
     parser.add_argument("--steps", type=int, help="other than the study's")
     parser.add_argument("--out", type=Path, default=paths.RUNS)
     parser.add_argument("--only", nargs="+", help="these runs alone")
+    parser.add_argument("--float32", action="store_true", help="where bfloat16 is native, too: to compare with runs of other machines")
     a = parser.parse_args()
     end_at_signals()
     start, usual, models = STUDIES[a.study]
@@ -101,7 +102,7 @@ def main():
         klt = not name.startswith(ORDINARY)
         begun = run.model if start == OWN else start
         model = begin(run.model, "companion", images, recipe, run.lmbda, begun, out / name, from_klt=klt, **run.switches)
-        fit(model, images, out / name, lmbda=run.lmbda, recipe=recipe, validation=validation)
+        fit(model, images, out / name, lmbda=run.lmbda, recipe=recipe, validation=validation, bf16=False if a.float32 else None)
     images, masks = crops([paths.SAMPLES, a.validation], out / "crops")
     for name, (_, run) in chosen.items():
         path = paths.RESULTS / a.study / f"{name}.json"

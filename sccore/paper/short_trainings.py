@@ -38,8 +38,10 @@ def pictures(frame: pd.DataFrame) -> str:
 
 def described(dataset: str) -> str:
     """What the trainings of a data set were, a sentence."""
-    recipe = next(load_record(path) for path in (paths.RESULTS / dataset).glob("*.json"))["checkpoint"]["recipe"]
-    return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}."
+    made = [load_record(path)["checkpoint"] for path in (paths.RESULTS / dataset).glob("*.json")]
+    recipe, kinds = made[0]["recipe"], {run.get("bf16") for run in made}
+    precision = {(True,): ", in bfloat16", (False,): ", in single precision"}.get(tuple(kinds), "")
+    return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}{precision}."
 
 
 def held_out(dataset: str, codec: str, seeds: list[str]) -> float:
