@@ -33,7 +33,8 @@ def main() -> int:
         return INTERRUPTED
 
     code = command_line.main()
-    if command in BRIEF and code != INTERRUPTED:
+    alone = "concurrent.futures.process" not in sys.modules  # else its processes and semaphores are cleared away
+    if command in BRIEF and code != INTERRUPTED and alone:
         os._exit(code)  # torch would be taken apart piece by piece; all is written by now
     return code
 

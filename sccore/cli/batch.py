@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sccore.cli.values import STANDARD
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, of_system
 from sccore.utils.files import writable, writable_folder
 
 Work = Callable[[Namespace, Path, Path], str]  # options, source, target -> a line that says what was written
@@ -135,3 +135,5 @@ def _one(work, a, source, target):
             return target, work(a, source, target), ""
     except InputError as error:
         return target, "", str(error) if str(source) in str(error) else f"{source}: {error}"
+    except OSError as error:
+        return target, "", of_system(error)

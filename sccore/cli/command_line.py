@@ -4,7 +4,7 @@ import sys
 
 from sccore.cli import batch, streams
 from sccore.cli.parser import parser
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, of_system
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,6 +41,8 @@ def run(argv: list[str] | None) -> int:
             return arguments.run(arguments) or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {of_system(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

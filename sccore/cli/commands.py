@@ -24,7 +24,7 @@ def evaluate(a) -> int:
     model = checkpoint.load_model(path)
     name = a.name or (None if a.adapter_steps else codec_of(path))
     options = dict(lmbdas=a.lmbda, adapter_steps=a.adapter_steps, coded_with=a.coded_with, also=a.also)
-    record = evaluate(model, a.images, a.masks, out=a.out, name=name, **options)
+    record = evaluate(model, a.images, a.masks, out=a.out, name=name, replace=False, **options)
     if not a.out:
         print(json.dumps(record, indent=2))
     return left_out([failure["error"] for failure in record["failed"]], record["images"])
@@ -48,7 +48,10 @@ def plot(a) -> int:
     from sccore.paper.drawing.curves import curves
     from sccore.utils.files import replacing
 
-    figure = curves(read_all(a.files, a.metric), a.metric)
+    read = read_all(a.files, a.metric)
+    if len({str(points.attrs) for points in read.values() if points.attrs}) > 1:
+        print("note: these records are of different images; their means are not of the same", file=sys.stderr)
+    figure = curves(read, a.metric)
     format = a.out.suffix.lstrip(".").lower()
     if format not in figure.canvas.get_supported_filetypes():
         raise InputError(f"{a.out}: unknown format of a figure; name it .png, .svg or .pdf")
@@ -153,7 +156,7 @@ def anchors(a) -> int:
 
     failed, done = [], 0
     for codec in codecs:
-        options = dict(qualities=a.quality, ms_ssim=not a.no_ms_ssim, also=a.also)
+        options = dict(qualities=a.quality, ms_ssim=not a.no_ms_ssim, also=a.also, replace=False)
         record = evaluate_classical(codec, a.images, a.masks, out=a.out / f"{codec.name}.json", **options)
         failed += [f"{codec.name}: {failure['error']}" for failure in record["failed"]]
         done += len(record["images"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sccore import __version__
 from sccore.cli import coding, commands, training
-from sccore.cli.values import count, effort, natural, new_file, new_folder, positive, seed, size
+from sccore.cli.values import count, effort, natural, new_file, new_file_or_output, new_folder, path, positive, seed, size
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.utils.errors import InputError
 
@@ -52,13 +52,13 @@ def parser() -> Parser:
     def detector_options(sub):
         sub.add_argument("--detector", default="craft", help=f"{', '.join(DETECTORS)}; default craft")
         sub.add_argument("--scale", type=positive, default=1.0, help="of the image that the detector sees; default 1, native")
-        sub.add_argument("--weights", "--craft-weights", type=Path, help="file of the detector's weights; without it: looked for")
+        sub.add_argument("--weights", "--craft-weights", type=path, help="file of the detector's weights; without it: looked for")
 
     sub = command("info", "what a .sci file holds; or parameters and kMAC per pixel of a model or checkpoint; as JSON")
-    sub.add_argument("file", type=Path, nargs="?", help="the .sci file, - for standard input; or a checkpoint")
+    sub.add_argument("file", type=path, nargs="?", help="the .sci file, - for standard input; or a checkpoint")
     model_options(sub)
     sub.add_argument("--rate", default="fixed", help="fixed (default) or variable")
-    sub.add_argument("--checkpoint", type=Path, help="the checkpoint, also by its name: sftip, wacnn")
+    sub.add_argument("--checkpoint", type=path, help="the checkpoint, also by its name: sftip, wacnn")
 
     def adapter_option(sub):
         sub.add_argument(
@@ -75,8 +75,8 @@ def parser() -> Parser:
         sub.add_argument("--skip-existing", action="store_true", help="of several files, leave those out whose result is there")
 
     sub = command("encode", "code images as .sci files")
-    sub.add_argument("image", type=Path, nargs="+", help="any picture, several, or folders of them; - for standard input")
-    sub.add_argument("file", type=Path, help="the .sci file, of several pictures the folder for them; - for standard output")
+    sub.add_argument("image", type=path, nargs="+", help="any picture, several, or folders of them; - for standard input")
+    sub.add_argument("file", type=path, help="the .sci file, of several pictures the folder for them; - for standard output")
     rate = sub.add_mutually_exclusive_group()
     rate.add_argument(
         "--lmbda", type=positive, help="0.0018 (small) to 0.025 (faithful); default 0.0067, or that of a checkpoint of one rate"
@@ -84,10 +84,10 @@ def parser() -> Parser:
     rate.add_argument("--target-size", type=size, metavar="SIZE", help="of the file at most: 50000, 50k, 0.05M or 48KiB")
     rate.add_argument("--bpp", type=positive, help="bits per pixel of the file at most")
     rate.add_argument("--psnr", type=positive, metavar="DB", help="of the picture at least")
-    sub.add_argument("--mask", type=Path, help="text mask, an image of the same size; without it a detector makes one")
-    sub.add_argument("--detector", help="see masks; default: the best that can run here; none: text everywhere")
+    sub.add_argument("--mask", type=path, help="text mask, an image of the same size; without it a detector makes one")
+    sub.add_argument("--detector", help=f"{', '.join(DETECTORS)}; none: text everywhere; default: the best that can run here")
     sub.add_argument("--model", default=DEFAULT, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
-    sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument("--checkpoint", type=path, help="use this file instead")
     sub.add_argument(
         "--effort",
         type=effort,
@@ -102,10 +102,10 @@ def parser() -> Parser:
     batch_options(sub)
 
     sub = command("decode", "decode .sci files to images")
-    sub.add_argument("file", type=Path, nargs="+", help="the .sci file, several, or folders of them; - for standard input")
-    sub.add_argument("image", type=Path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
+    sub.add_argument("file", type=path, nargs="+", help="the .sci file, several, or folders of them; - for standard input")
+    sub.add_argument("image", type=path, help="PNG or another lossless format, of several the folder; - for a PNG on standard output")
     sub.add_argument("--format", default="png", help="of the pictures in a folder: png (default), webp, tif ...")
-    sub.add_argument("--checkpoint", type=Path, help="weights, if they are not among the shipped ones")
+    sub.add_argument("--checkpoint", type=path, help="weights, if they are not among the shipped ones")
     precision = sub.add_mutually_exclusive_group()
     precision.set_defaults(precision="float32")
     for option, value, what in (
@@ -120,7 +120,7 @@ def parser() -> Parser:
     sub = command("fetch", "bring a data set to data/NAME; goes on where an earlier run stopped")
     sub.add_argument("dataset", nargs="?", metavar="DATASET", help="its name; without it: as --list")
     sub.add_argument("--list", action="store_true", help="show all data sets, what they are and how to get them")
-    sub.add_argument("--from", dest="copy", type=Path, metavar="FOLDER", help="take over a copy that you have, as links or copies")
+    sub.add_argument("--from", dest="copy", type=path, metavar="FOLDER", help="take over a copy that you have, as links or copies")
     sub.add_argument("--out", type=new_folder, help="folder for images/ and masks/; default: data/DATASET")
     sub.add_argument("--mirror", metavar="ADDRESS", help="in place of raw.githubusercontent.com, with the same paths")
 
@@ -134,11 +134,13 @@ def parser() -> Parser:
 
     sub = command("evaluate", "code a folder of images for real and measure rate and quality")
     sub.add_argument("--model", default="sftip", help="of the shipped weights: sftip (default), wacnn ...")
-    sub.add_argument("--prior", default="text+structure", help="which of SFTIP's shipped ablations")
-    sub.add_argument("--checkpoint", type=Path, help="use this file instead")
+    sub.add_argument(
+        "--prior", default="text+structure", help="of sftip, as of info; its weights are looked for among the shipped ones and in data/runs"
+    )
+    sub.add_argument("--checkpoint", type=path, help="use this file instead")
     sub.add_argument("--lmbda", type=positive, action="append", help="may be repeated; default: all of the model")
     sub.add_argument("--images", help="folder of images, with images/ and masks/ inside or not; or a data set")
-    sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
+    sub.add_argument("--masks", type=path, help="folder of text masks, paired by file stem")
     sub.add_argument(
         "--coded-with",
         metavar="MASK",
@@ -152,18 +154,18 @@ def parser() -> Parser:
     also_option(sub)
 
     sub = command("bd-rate", "BD-rate of curves against one, in percent: of records, or of files in CompressAI's form")
-    sub.add_argument("anchor", type=Path, help="the curve to compare with, a JSON file")
-    sub.add_argument("test", type=Path, nargs="+", help="curves, JSON files")
+    sub.add_argument("anchor", type=path, help="the curve to compare with, a JSON file")
+    sub.add_argument("test", type=path, nargs="+", help="curves, JSON files")
     sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
 
     sub = command("plot", "draw rate-distortion curves: of records, or of files in CompressAI's form")
-    sub.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON files")
+    sub.add_argument("files", type=path, nargs="+", metavar="FILE", help="JSON files")
     sub.add_argument("--metric", default="psnr", help="psnr (default), ms_ssim, or another column of records")
     sub.add_argument("--out", type=new_file, required=True, help="the figure, .png, .svg or .pdf")
 
     sub = command("export", "write a record's curve in CompressAI's form")
-    sub.add_argument("record", type=Path, help="JSON file, as evaluate and anchors write them")
-    sub.add_argument("--out", type=new_file, default=Path("-"), help="file to write; default: standard output")
+    sub.add_argument("record", type=path, help="JSON file, as evaluate and anchors write them")
+    sub.add_argument("--out", type=new_file_or_output, default=Path("-"), help="file to write; default: standard output")
 
     sub = command("masks", "text masks of a folder of images; goes on where an earlier run stopped")
     sub.add_argument("images", metavar="DIR", help="folder of images, or a data set")
@@ -171,13 +173,13 @@ def parser() -> Parser:
     sub.add_argument("--out", type=new_folder, required=True, help="folder of the masks STEM.png and their records STEM.json")
 
     sub = command("render", "screens of HTML documents with the boxes of their words, by headless Chromium")
-    sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="HTML files and folders of them")
+    sub.add_argument("sources", type=path, nargs="+", metavar="SOURCE", help="HTML files and folders of them")
     sub.add_argument("--out", type=new_folder, required=True, help="folder of the pages STEM.png and their words STEM.json")
     sub.add_argument("--count", type=count, help="of pages; default: every document once")
     sub.add_argument("--seed", type=seed, default=0, help="of order, windows, fonts and colours; default 0")
 
     sub = command("evaluate-detector", "measure a text detector on pages whose words are known")
-    sub.add_argument("pages", type=Path, metavar="DIR", help="folder of pages STEM.png and their words STEM.json")
+    sub.add_argument("pages", type=path, metavar="DIR", help="folder of pages STEM.png and their words STEM.json")
     detector_options(sub)
     sub.add_argument("--held-back", action="store_true", help="only the third of the pages that is kept from training")
     sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
@@ -194,7 +196,7 @@ def parser() -> Parser:
     sub.add_argument("--codec", nargs="+", metavar="NAME", help="default: all that can be used here")
     sub.add_argument("--quality", nargs="+", type=natural, help="of a single codec, in its own scale; default: its sweep")
     sub.add_argument("--images", help="folder of images, with images/ and masks/ inside or not; or a data set")
-    sub.add_argument("--masks", type=Path, help="folder of text masks, paired by file stem")
+    sub.add_argument("--masks", type=path, help="folder of text masks, paired by file stem")
     sub.add_argument("--out", type=new_folder, help="folder of records, CODEC.json; goes on where an earlier run stopped")
     sub.add_argument("--no-ms-ssim", action="store_true", help="leave out MS-SSIM, slower than most of these codecs")
     also_option(sub)

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
-from pathlib import Path
 
 from sccore.cli.batch import left_out
-from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, positive, seed, share
+from sccore.cli.values import count, minutes, natural, new_file, new_folder, not_negative, path, positive, seed, share
 from sccore.utils.errors import InputError
 
 FLOAT32 = "no bfloat16 in the transforms, where the machine computes it: slower, as on machines that do not"
@@ -104,10 +103,10 @@ def options(command: Callable, model_options: Callable) -> None:
     sub = command("train", "train a model; can be killed and started again with the same line")
     model_options(sub)
     sub.add_argument("--lmbda", type=positive, help="of a model of one rate; without it one model serves all rates")
-    sub.add_argument("--data", type=Path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
-    sub.add_argument("--validation", type=Path, nargs="+", help="held-out images, in the same forms")
+    sub.add_argument("--data", type=path, nargs="+", required=True, help="tar shards or folders with images/ and masks/")
+    sub.add_argument("--validation", type=path, nargs="+", help="held-out images, in the same forms")
     sub.add_argument("--out", type=new_folder, required=True, help="folder of the run")
-    sub.add_argument("--warm-start", type=Path, help="checkpoint to begin with: a file, or the name of a shipped one")
+    sub.add_argument("--warm-start", type=path, help="checkpoint to begin with: a file, or the name of a shipped one")
     sub.add_argument(
         "--initial", choices=("klt", "noise"), default="klt", help="without one: the KLT of the images (default) or random weights"
     )
@@ -141,7 +140,7 @@ def options(command: Callable, model_options: Callable) -> None:
 
     sub = command("train-detector", "train a text detector; can be killed and started again with the same line")
     sub.add_argument("detector", help="east or rrd")
-    sub.add_argument("--data", type=Path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
+    sub.add_argument("--data", type=path, nargs="+", required=True, help="folders of pages STEM.png and their words STEM.json")
     sub.add_argument("--out", type=new_file, required=True, help="file of the weights, .safetensors")
     sub.add_argument("--steps", type=count, default=1000, help="of the whole training; default 1000")
     sub.add_argument("--minutes", type=not_negative, help="stop after so many minutes")
@@ -150,7 +149,7 @@ def options(command: Callable, model_options: Callable) -> None:
     sub.add_argument("--device", default=None, help="cpu or cuda; default: what the machine has")
 
     sub = command("train-asiqe", "train and evaluate the quality index ASIQE-R; can be killed and started again")
-    sub.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="folders of pristine screens and tar shards")
+    sub.add_argument("sources", type=path, nargs="+", metavar="SOURCE", help="folders of pristine screens and tar shards")
     sub.add_argument("--count", type=count, default=60, help="of scenes; default 60")
     sub.add_argument("--learned-every", type=natural, default=4, metavar="N", help="one scene in N goes through our codecs too; 0: none")
     sub.add_argument("--seed", type=seed, default=0)
@@ -163,8 +162,8 @@ def options(command: Callable, model_options: Callable) -> None:
     sub.add_argument("--budget", type=minutes, default=25.0, help="time for all: 90s, 25m (default) or 2h")
     sub.add_argument("--jobs", type=count, default=None, help="runs side by side; default: one a core, 6 on a GPU")
     sub.add_argument("--only", nargs="+", metavar="RUN", help="these runs alone, even if their records are here, unless their weights are")
-    sub.add_argument("--data", type=Path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
-    sub.add_argument("--validation", type=Path, help="folder with images and masks; default: data/validation")
+    sub.add_argument("--data", type=path, nargs="+", help="tar shards or folders; default: data/train/*.tar")
+    sub.add_argument("--validation", type=path, help="folder with images and masks; default: data/validation")
     sub.add_argument(
         "--measure",
         nargs="*",

@@ -69,11 +69,23 @@ def size(text: str) -> float:
         raise ArgumentTypeError(f"{text!r} is no size; a size is 50000, 50k, 0.05M or 48KiB") from None
 
 
+def path(text: str) -> Path:
+    """Of a file or folder; without a name the working folder would be taken."""
+    if not text:
+        raise ArgumentTypeError("is empty; name a file or folder")
+    return Path(text)
+
+
 def new_file(text: str) -> Path:
-    """A file that can be written, or `-`."""
+    """A file that can be written."""
     if text == STANDARD:
-        return Path(text)
+        raise ArgumentTypeError("nothing is written to standard output here; name a file")
     return _checked(files.writable, text)
+
+
+def new_file_or_output(text: str) -> Path:
+    """A file that can be written, or `-`."""
+    return Path(text) if text == STANDARD else new_file(text)
 
 
 def new_folder(text: str) -> Path:
@@ -83,7 +95,7 @@ def new_folder(text: str) -> Path:
 
 def _checked(check, text):
     try:
-        check(Path(text).expanduser())
+        check(path(text).expanduser())
     except InputError as error:
         raise ArgumentTypeError(str(error)) from None
     return Path(text).expanduser()

@@ -69,6 +69,7 @@ def encode(
     from sccore.codecs.checkpoint import load_model
     from sccore.codecs.checkpoint_files import DEFAULT, find
     from sccore.codecs.refine import steps_of
+    from sccore.hyperprior import Hyperprior
     from sccore.utils.device import native_bf16
 
     steps_of(effort)  # refuses what is no level
@@ -85,6 +86,10 @@ def encode(
     if size and exact and len(exact) <= size:
         return exact
     net = load_model(find(DEFAULT, lmbda) if model is None else model) if isinstance(model, (str, Path, type(None))) else model
+    if not isinstance(net, Hyperprior):
+        raise InputError(
+            f"a model of load_model codes, or weights by their name or path, not {type(net).__name__}; a rate is named: lmbda="
+        )
     steps_of(effort, net)
     seen, _ = text_mask(picture, net, mask, detector)
     colours, extra = parts(picture)
@@ -155,7 +160,11 @@ def decode(
         >>> sccore.decode(data).dtype
         dtype('uint8')
     """
-    file = container.unpack(container.read(data) if isinstance(data, (Path, str)) else bytes(data), max_pixels)
+    try:
+        content = container.read(data) if isinstance(data, (Path, str)) else bytes(memoryview(data))
+    except TypeError:
+        raise InputError(f"the bytes of a file are decoded, or the file of a path, not {type(data).__name__}") from None
+    file = container.unpack(content, max_pixels)
     return pixels(file, model, precision, preview)
 
 

@@ -7,6 +7,7 @@ again, so that the same command goes on after a kill. What cannot be had or is w
 
 import hashlib
 import io
+import math
 import os
 import re
 import time
@@ -32,6 +33,7 @@ from sccore.utils.files import replacing
 BASE = "https://raw.githubusercontent.com"  # BASE/repository/commit/path
 LIMIT = 256 * 2**20  # bytes of a download
 TRIES = 3
+IN_VAIN = 16  # images in a row, then the rest is not asked for
 LOSSY = "WebP quality 95"  # the last step of some rows' way into the training set
 
 
@@ -57,7 +59,7 @@ def fetch(name: str, out: Path | str | None = None, base: str = BASE, jobs: int 
 
     out = Path(out or dataset.folder)
     items = [(stem, Path(row["path"]).suffix.lower(), get(row), None, row) for stem, row in rows.items()]
-    return _bring(items, out, jobs, f"fetching {name}", progress)
+    return _bring(items, out, jobs, f"fetching {name}", progress, in_vain=IN_VAIN)
 
 
 def take(folder: Path | str, out: Path | str, name: str | None = None, progress: bool = True) -> dict:
@@ -102,21 +104,29 @@ def take(folder: Path | str, out: Path | str, name: str | None = None, progress:
     return done | {"failed": failed | done["failed"]}
 
 
-def _bring(items: Iterable[tuple], out: Path, jobs: int, label: str, progress: bool) -> dict:
-    """Brings (stem, suffix, read, (file, mask), row) each; a summary as :func:`fetch` returns it."""
+def _bring(items: Iterable[tuple], out: Path, jobs: int, label: str, progress: bool, in_vain: float = math.inf) -> dict:
+    """Brings (stem, suffix, read, (file, mask), row) each; a summary as :func:`fetch` returns it.
+
+    Raises:
+        InputError: so many failed, one after the other, that the rest would.
+    """
     summary = {"out": out, "new": 0, "kept": 0, "differ": 0, "failed": {}}
     with warnings.catch_warnings(), ThreadPoolExecutor(jobs) as pool:
         warnings.simplefilter("ignore", UserWarning)  # of transparency: it is put on white, as announced
-        tasks = {pool.submit(_one, out, *item): item[0] for item in items}
+        tasks, failing = {pool.submit(_one, out, *item): item[0] for item in items}, 0
         try:
             for task in tqdm(as_completed(tasks), label, len(tasks), unit="image", disable=not progress):
                 try:
                     how, exact = task.result()
                     summary[how] += 1
                     summary["differ"] += not exact
+                    failing = 0
                 except (InputError, OSError) as error:
                     summary["failed"][tasks[task]] = str(error)
-        except KeyboardInterrupt:
+                    failing += 1
+                    if failing >= in_vain:
+                        raise InputError(f"{failing} in a row could not be fetched, the last: {error}; the same line goes on") from None
+        except (KeyboardInterrupt, InputError):
             pool.shutdown(cancel_futures=True)
             raise
     return summary

@@ -190,8 +190,8 @@ def make(
             with open(work, "a", encoding="utf-8") as file:
                 file.write(json.dumps(done[key]) + "\n")
     table = pd.DataFrame([row for key in keys for row in done[key]])
-    if table["scene"].nunique() < 10:
-        raise InputError(f"only {table['scene'].nunique()} scenes in {', '.join(map(str, sources))}; 10 are needed at least")
+    if (used := len({name for _, name in keys})) < 10:
+        raise InputError(f"only {used} scenes in {', '.join(map(str, sources))}; 10 are needed at least")
     return table
 
 

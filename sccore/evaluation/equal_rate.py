@@ -42,7 +42,7 @@ def cut(layer: np.ndarray, left: int, top: int, width: int, height: int) -> np.n
     Raises:
         InputError: the box is not inside.
     """
-    if min(left, top) < 0 or left + width > layer.shape[1] or top + height > layer.shape[0]:
+    if min(left, top) < 0 or min(width, height) < 1 or left + width > layer.shape[1] or top + height > layer.shape[0]:
         raise InputError(f"the crop {width}x{height}+{left}+{top} is not inside an image of {layer.shape[1]}x{layer.shape[0]}")
     return np.ascontiguousarray(layer[top : top + height, left : left + width])
 

@@ -41,6 +41,7 @@ def evaluate(
     adapter_steps: int = 0,
     coded_with: str | None = None,
     also: Sequence[str] | str | None = None,
+    replace: bool = True,
 ) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
@@ -52,6 +53,7 @@ def evaluate(
         lmbdas: points of a variable-rate model (all five of the paper unless given), one or several; a fixed-rate model has one.
         out: JSON file, written after every image. If it holds a record of the same weights, images, masks,
             lambdas, code and machine, what is in it is not measured again; any other record in it is replaced.
+        replace: False refuses a file that holds a record of other images, codecs or settings.
         name: the codec's name in figures, :func:`sccore.codecs.zoo.codec_name` unless given.
         command: what to note as the command, the running one unless given.
         position: line of the progress bar.
@@ -93,7 +95,7 @@ def evaluate(
         for point in missing:
             yield measure(model, image, mask, point["lmbda"], latents, adapter_steps)
 
-    return _fill(record, images_dir, masks_dir, points, rows, out, also, progress, position)
+    return _fill(record, images_dir, masks_dir, points, rows, out, also, progress, replace, position)
 
 
 def evaluate_classical(
@@ -105,6 +107,7 @@ def evaluate_classical(
     progress: bool = True,
     ms_ssim: bool = True,
     also: Sequence[str] | str | None = None,
+    replace: bool = True,
 ) -> dict:
     """Measure a codec of :mod:`sccore.codecs.classical` as `evaluate` does a model; what it cannot code is under "failed" too.
 
@@ -113,6 +116,7 @@ def evaluate_classical(
         out: as for `evaluate`; an unfinished record is gone on with if codec, versions and settings are the same.
         ms_ssim: measure MS-SSIM too, which takes longer than most of these codecs.
         also: names of :mod:`sccore.evaluation.metrics`, a column more each.
+        replace: as for `evaluate`.
     """
     qualities = list(qualities or codec.qualities)
     images_dir, masks_dir = datasets.place(images_dir, masks_dir)
@@ -124,7 +128,7 @@ def evaluate_classical(
         for point in missing:
             yield measure_classical(codec, image, mask, point["quality"], ms_ssim)
 
-    return _fill(record, images_dir, masks_dir, [{"quality": quality} for quality in qualities], rows, out, also, progress)
+    return _fill(record, images_dir, masks_dir, [{"quality": quality} for quality in qualities], rows, out, also, progress, replace)
 
 
 def _fill(
@@ -136,6 +140,7 @@ def _fill(
     out: Path | str | None,
     also: Sequence[str] | str | None,
     progress: bool,
+    replace: bool,
     position: int = 0,
 ) -> dict:
     """Fills a record with what `rows(image, mask, points)` measures, and further metrics."""
@@ -153,7 +158,8 @@ def _fill(
             yield row | metrics.columns(names, image, decoded, mask, words)
 
     unsaved = "checkpoint" in record and not record["checkpoint"]["sha256"]  # weights that nothing tells apart
-    return sweep(resume(record | {"images": []}, None if unsaved else out, SUBJECT), pairs, points, scored, out, progress, position)
+    begun = resume(record | {"images": []}, None if unsaved else out, SUBJECT, replace=replace)
+    return sweep(begun, pairs, points, scored, out, progress, position)
 
 
 class Latents:

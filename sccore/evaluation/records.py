@@ -25,6 +25,11 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
+WHAT = {  # is measured: never replaced unasked
+    "images": lambda record: (record.get("dataset") or {}).get("sha256"),
+    "codecs": lambda record: record.get("codec"),
+    "settings": lambda record: [record.get(key) for key in ("lmbdas", "qualities", "coded_with")],
+}
 DIGITS = 9  # as many as a float32 has
 
 
@@ -73,17 +78,25 @@ def _refuse(constant):
     raise ValueError(f"{constant} is no number in JSON")
 
 
-def resume(record: dict, out: Path | str | None, same: Iterable[str], columns: Iterable[str] = COLUMNS, versions: bool = True) -> dict:
+def resume(
+    record: dict, out: Path | str | None, same: Iterable[str], columns: Iterable[str] = COLUMNS, versions: bool = True, replace: bool = True
+) -> dict:
     """The record in `out`, if it is of what `record` is to measure, else `record`.
 
     Args:
         same: the fields that must agree.
         columns: of :func:`load_record`.
         versions: those of all software must agree too; the commit may differ where sccore's sources do not.
+        replace: False keeps measurements of something else, see below.
+
+    Raises:
+        InputError: without `replace`, `out` holds measurements of other images, of another codec or at other settings.
     """
     if not out or not Path(out).exists():
         return record
     before = load_record(out, columns, ())
+    if not replace and before["images"] and (other := [what for what, of in WHAT.items() if of(before) != of(record)]):
+        raise InputError(f"{out}: holds a record of other {' and '.join(other)}; choose another file, or delete it")
     subject = lambda of: json.dumps([of.get(key) for key in same] + [of.get("versions", {}) | {"sccore": None}] * versions, sort_keys=True)
     return before if subject(before) == subject(record) else record
 
@@ -127,6 +140,14 @@ def sweep(
             if out:
                 save_record(out, record)
     return record
+
+
+def with_records(dataset: str) -> str:
+    """The name of a data set, if there are records of it."""
+    if not any((paths.RESULTS / dataset).glob("*.json")):
+        known = sorted({path.parent.name for path in paths.RESULTS.glob("*/*.json")})
+        raise InputError(f"nothing is recorded for {dataset!r}; there are: {', '.join(known)}")
+    return dataset
 
 
 @contextmanager

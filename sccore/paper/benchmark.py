@@ -64,12 +64,17 @@ def collect(dataset: str, masks: str = "", codecs: str = "", records: str = "", 
         return read(name, folder, chosen)
     models, classical, missing = codecs_of(chosen)
     images, mask_folder = datasets.place(dataset, masks or None)
-    own = name if dataset == name else f"{name}-{hashlib.sha256(os.fsencode(images.resolve())).hexdigest()[:6]}"
-    folder = Path(records).expanduser() if records else paths.RUNS / "records" / own
+    folder = Path(records).expanduser() if records else paths.RUNS / "records" / own_name(dataset, images)
     _measure(models, classical, images, mask_folder, folder, detector)
     found = read(name, folder, [*models, *(codec.name for codec in classical)])
     found.missing = missing
     return found
+
+
+def own_name(dataset: str, images: Path) -> str:
+    """Of a data set that was asked for: its name; of any other folder its own, with a hash of where it lies."""
+    name = dataset_name(images)
+    return dataset if dataset == Path(dataset).name else f"{name}-{hashlib.sha256(os.fsencode(images.resolve())).hexdigest()[:6]}"
 
 
 def beside(rows: list[dict], samples: "Samples", codecs: str = "jpeg webp avif") -> pd.DataFrame:
@@ -121,7 +126,7 @@ def called(path: Path) -> str:
 
 
 def add(weights: str, images: str = "", dataset: str = "samples") -> str:
-    """Measures one more codec, into data/results/DATASET; gives DATASET, which is the folder's name where other images would come among the samples.
+    """Measures one more codec, into data/results/DATASET; gives DATASET, which is :func:`own_name` where other images would come among the samples.
 
     Args:
         weights: file of a checkpoint, or the name of a shipped one.
@@ -132,9 +137,9 @@ def add(weights: str, images: str = "", dataset: str = "samples") -> str:
 
     path, (folder, masks) = checkpoint_files.file_of(weights), datasets.place(images or "samples")
     if images and dataset == "samples":
-        dataset = dataset_name(folder)
+        dataset = own_name(images, folder)
     name = called(path)
-    evaluate(load_model(path), folder, masks, out=paths.RESULTS / dataset / f"{name}.json", name=name)
+    evaluate(load_model(path), folder, masks, out=paths.RESULTS / dataset / f"{name}.json", name=name, replace=False)
     return dataset
 
 

@@ -16,6 +16,7 @@ from sccore.paper.drawing import style
 from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import table
 from sccore.presets import LAMBDAS
+from sccore.utils.errors import InputError
 
 
 def curve(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -98,12 +99,15 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
     """A crop as it is and decoded at each lambda, and what was read in it.
 
     The crop is coded as an image of its own, with a shipped checkpoint of that name or a checkpoint file. Without the
-    reader the pictures stand alone; without the weights there are none, and the reason is given.
+    reader the pictures stand alone; without the weights or the image there are none, and the reason is given.
 
     Args:
         place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
     """
-    part, where = next(iter(cut(place, f"{width}x{height}", dataset).values()))
+    try:
+        part, where = next(iter(cut(place, f"{width}x{height}", dataset).values()))
+    except InputError as error:
+        return style.nothing(str(error))
     where = np.zeros(part.shape[:2], bool) if where is None else where
     if codec in CODECS or not (file := table_6.weights(codec) or Path(codec)).exists():
         return style.nothing(f"no weights of {codec} here to decode a crop with")

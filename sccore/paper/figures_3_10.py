@@ -44,7 +44,7 @@ def weights(name: str) -> Path:
 def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
     """The crops NAME+LEFT+TOP of a data set, with blanks between; `size` is WIDTHxHEIGHT."""
     files = {stem: (image, mask) for stem, image, mask in pair(*datasets.place(dataset), strict=False)}
-    width, height = map(int, size.split("x"))
+    width, height = sides(size)
     pictures = {}
     for name, left, top in equal_rate.parse(places):
         if name not in files:
@@ -56,8 +56,18 @@ def cut(places: str, size: str, dataset: str | Path = "samples") -> Pictures:
     return pictures
 
 
+def sides(size: str) -> tuple[int, int]:
+    """Of WIDTHxHEIGHT, in pixels."""
+    width, _, height = size.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise InputError(f"{size!r}: a size is written WIDTHxHEIGHT, in pixels")
+    return int(width), int(height)
+
+
 def code(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, list[Coded]]:
     """Each crop coded by both models: the second at this lambda, the first at the second's rate."""
+    if len(codecs) != 2:
+        raise InputError(f"{' '.join(codecs)!r}: two codecs are compared")
     ours, paper = (str(weights(name)) for name in codecs)
     coded = {}
     for label, (image, mask) in pictures.items():

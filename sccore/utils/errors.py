@@ -35,6 +35,17 @@ def first_line(error: BaseException) -> str:
     return f"{(ESCAPES.sub('', str(error)).strip().splitlines() or [type(error).__name__])[0]:.200}"
 
 
+def of_system(error: OSError) -> str:
+    """What the system says of a file, in one line.
+
+    Raises:
+        OSError: the error itself, if it names no file.
+    """
+    if not error.filename:
+        raise error
+    return f"{error.filename}: {(error.strerror or type(error).__name__).lower()}"
+
+
 def note(text: str):
     """Says something about what the user gave, once, as a warning; the command line prints it as a note."""
     warnings.warn(text, stacklevel=2)

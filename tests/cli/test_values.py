@@ -57,12 +57,18 @@ CASES = Path(__file__).parents[1] / "fixtures" / "cases"
         ("encode a/x.png b/x.png out", "b/x.png: would be written over what a/x.png becomes, out/x.sci"),
         ("encode *.png out", "*.png: no such files"),
         ("nonsense", "invalid choice"),
+        ("evaluate --images samples --out -", "nothing is written to standard output here; name a file"),
+        (["encode", "", "y.sci"], "is empty; name a file or folder"),
+        (["masks", "samples", "--out", ""], "is empty; name a file or folder"),
+        (f"encode x.png {300 * 'y'}.sci", "file name too long"),
+        (f"decode {300 * 'y'}.sci x.png", "file name too long"),
+        (f"evaluate --images {300 * 'y'}", "file name too long"),
         ("train", "required: --data, --out"),
     ],
 )
 def test_options_are_checked_before_any_work(line, why, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert command_line.main(line.split()) == 1
+    assert command_line.main(line.split() if isinstance(line, str) else line) == 1
     error = capsys.readouterr().err
     assert why in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 

@@ -49,6 +49,14 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
         assert np.array_equal(sccore.read_image(tmp_path / "y.png"), sccore.decode(data, model, precision=precision))
 
 
+def test_a_rate_is_no_model_and_a_stream_no_file(screen):
+    with pytest.raises(InputError, match="not float; a rate is named: lmbda="):
+        sccore.encode(screen(16, 16)[0], 0.0067, detector="none")
+    for wrong in (io.BytesIO(b"SCI"), None, 3):
+        with pytest.raises(InputError, match=f"the bytes of a file are decoded, or the file of a path, not {type(wrong).__name__}"):
+            sccore.decode(wrong)
+
+
 def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(screen, recwarn):
     image = screen(64, 96)[0]
     with pytest.warns(UserWarning, match=r"heuristic.*pip install"):

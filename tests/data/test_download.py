@@ -119,6 +119,12 @@ def test_no_server_and_no_catalogue_are_one_line(little, capsys, monkeypatch):
     monkeypatch.setattr(download.time, "sleep", lambda _: None)
     assert command_line.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
     assert capsys.readouterr().err.count("\nerror: ") == 4
+    monkeypatch.setattr(download, "IN_VAIN", 3)  # the rest would fail, too
+    assert command_line.main(["fetch", "little", "--mirror", "http://127.0.0.1:9"]) == 1
+    said = capsys.readouterr().err
+    assert (
+        said.count("\nerror: ") == 1 and "3 in a row could not be fetched, the last: " in said and said.endswith("the same line goes on\n")
+    )
     assert command_line.main(["fetch", "siqad"]) == 1
     said = capsys.readouterr().err
     assert "cannot be downloaded by a program" in said and "fetch siqad --from FOLDER" in said

@@ -46,6 +46,8 @@ def test_bd_rate_and_plot(theirs, tmp_path, capsys):
     assert run("bd-rate", RECORDS[0], RESULTS / "samples" / "webp.json") == 1
     assert "webp and jpeg were measured on different images" in capsys.readouterr().err
     assert run("plot", *RECORDS, theirs, "--out", tmp_path / "x.svg") == 0 and "mine" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+    assert not capsys.readouterr().err and run("plot", RECORDS[0], RESULTS / "samples" / "webp.json", "--out", tmp_path / "x.svg") == 0
+    assert "note: these records are of different images" in capsys.readouterr().err
     assert run("plot", theirs, "--out", tmp_path / "x.xyz") == 1 and "unknown format of a figure" in capsys.readouterr().err
 
 

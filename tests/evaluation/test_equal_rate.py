@@ -67,6 +67,12 @@ def test_crops_are_named_and_lie_inside():
         equal_rate.cut(layer, 1, 2, 3, 2)
 
 
+@pytest.mark.parametrize("width, height", [(0, 5), (5, -3)])
+def test_a_crop_has_a_pixel_at_least(screen, width, height):
+    with pytest.raises(InputError, match=f"the crop {width}x{height}.* is not inside"):
+        equal_rate.cut(screen(20, 20)[0], 1, 1, width, height)
+
+
 def test_the_frame_holds_the_pictures_themselves_and_can_be_moved_by_keys():
     pictures = {f"<{i}>": np.random.default_rng(i).integers(0, 256, (8, 12, 3), dtype=np.uint8) for i in range(3)}
     html = slider(pictures, left=2, right=0, notes={"<2>": "7 < 8 bytes"})

@@ -192,6 +192,24 @@ def test_a_record_belongs_to_one_process_at_a_time(tmp_path):
     assert os.listdir(tmp_path) == ["r.json"]
 
 
+def test_what_is_of_something_else_is_kept_where_it_must_not_be_replaced(tmp_path):
+    own = {"codec": "a", "dataset": {"name": "x", "sha256": "1"}, "lmbdas": [0.1], "images": [{"name": "x", "bpp": 0.5, "psnr": 30.0}]}
+    records.save_record(tmp_path / "a.json", own)
+    for change, said in (({"dataset": {"sha256": "2"}}, "images"), ({"codec": "b"}, "codecs"), ({"lmbdas": [0.2]}, "settings")):
+        other = own | change | {"images": []}
+        assert records.resume(other, tmp_path / "a.json", ("codec",)) in (other, own)
+        with pytest.raises(InputError, match=f"holds a record of other {said}; choose another file, or delete it"):
+            records.resume(other, tmp_path / "a.json", ("codec",), replace=False)
+    trained_anew = own | {"checkpoint": "c", "images": []}
+    assert records.resume(trained_anew, tmp_path / "a.json", ("checkpoint",), replace=False) == trained_anew
+
+
+def test_data_sets_without_records_are_told_from_those_with_some():
+    assert records.with_records("samples") == "samples"
+    with pytest.raises(InputError, match="nothing is recorded for 'nope'; there are: .*samples"):
+        records.with_records("nope")
+
+
 def test_each_row_is_a_line(tmp_path):
     record = {"codec": "a", "images": [{"name": "x", "bpp": 0.5}, {"name": '\n "images": []', "bpp": None}], "failed": []}
     records.save_record(tmp_path / "a.json", record)

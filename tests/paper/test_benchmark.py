@@ -191,6 +191,7 @@ def test_weights_of_ones_own_have_a_name_of_their_own(saved, parts, tmp_path, mo
     assert name.startswith(f"{path.stem}-") and benchmark.called(paths.CHECKPOINTS / "sftip.safetensors") == "sftip"
     assert set(benchmark.codecs_of([str(path), "wacnn"])[0]) == {name, "wacnn"}
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    monkeypatch.setattr("sccore.evaluation.evaluate.evaluate", lambda *a, out, name: out.parent.mkdir() or out.write_text(name))
-    assert benchmark.add(str(path), str(parts)) == parts.name and [p.stem for p in (tmp_path / parts.name).iterdir()] == [name]
+    monkeypatch.setattr("sccore.evaluation.evaluate.evaluate", lambda *a, out, name, replace: out.parent.mkdir() or out.write_text(name))
+    own = benchmark.add(str(path), str(parts))
+    assert own.startswith(f"{parts.name}-") and [p.stem for p in (tmp_path / own).iterdir()] == [name]
     assert benchmark.add(str(path)) == "samples"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.paper import figures_3_10
+from sccore.paper import figure_4, figures_3_10
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -32,6 +32,19 @@ def test_both_models_meet_at_the_same_size(screen):
     assert len(axes) == 6 and axes[3].get_title() == "two" and f"{coded['two'][1].bpp:.3f} bpp" in axes[5].get_title()
     assert np.array_equal(axes[4].images[0].get_array(), coded["two"][0].image)
     assert len(figures_3_10.numbers(coded).splitlines()) == 6
+
+
+@pytest.mark.parametrize("size", ["axb", "0x0", "12", "-3x4"])
+def test_a_size_is_a_width_and_a_height(size):
+    assert figures_3_10.sides("30x40") == (30, 40)
+    with pytest.raises(InputError, match="a size is written WIDTHxHEIGHT"):
+        figures_3_10.sides(size)
+
+
+def test_two_codecs_are_compared(screen):
+    assert "two codecs are compared" in figures_3_10.compare({"x": screen(64, 64)}, ["sftip"], 0.0035)[1]
+    with pytest.raises(InputError, match="two codecs are compared"):
+        figure_4.two("wacnn")
 
 
 def test_crops_are_cut_with_their_masks():
