@@ -25,6 +25,7 @@ from sccore.utils.errors import InputError
 
 PAIRS = {"-p", "--parameters", "-r", "--parameters_raw"}  # options followed by two words
 FLAGS = re.compile(r"--(inject-.*|request-save-.*|no-.*|prepare-.*|progress-bar|log-output|report-mode)$")
+LONGEST = 150  # bytes of a file name, which may have 255
 QUIET = {"-h", "--help", "--help-notebook", "--version"}  # nothing is executed
 
 
@@ -68,7 +69,7 @@ def split(words: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
 def default_output(notebook: str, pairs: list[tuple[str, str]]) -> Path:
     """data/runs/notebooks/NAME-lmbda=0.0035.ipynb; characters that a file name or papermill minds become '_'."""
     name = "-".join([Path(notebook).stem, *(f"{name}={value}" for name, value in pairs)])
-    return paths.RUNS / "notebooks" / (re.sub(r"[^\w.=+-]", "_", name)[:150] + ".ipynb")
+    return paths.RUNS / "notebooks" / (os.fsencode(re.sub(r"[^\w.=+-]", "_", name))[:LONGEST].decode(errors="ignore") + ".ipynb")
 
 
 def complete(argv: list[str]) -> list[str]:

@@ -122,6 +122,7 @@ def test_the_output_path_follows_the_notebook(place, words):
 def test_names_of_outputs_are_file_names():
     output = papermill_engine.default_output("a/train.ipynb", [("images", "../x {y}"), ("lmbda", "0.1")])
     assert output.name == "train-images=.._x__y_-lmbda=0.1.ipynb"
+    assert len(os.fsencode(papermill_engine.default_output("a.ipynb", [("image", 200 * "字")]).name)) < 160
 
 
 @pytest.mark.parametrize("value", (True, "1.0", None))

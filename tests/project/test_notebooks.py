@@ -111,3 +111,8 @@ def test_controls_draw_anew():
     Image.new("RGB", (200, 160), "white").save(content, "png")
     place["take"]({"new": [{"name": "own.png", "content": memoryview(content.getvalue())}]})
     assert shown()[ours] != before[ours] and place["whole"]["layers"][0].shape == (160, 200, 3)
+    for name, height in (("gui", 1132), ("own.png", 160)):  # back, and there again
+        place["names_box"].value = name
+        assert place["whole"]["layers"][0].shape[0] == height
+    place["take"]({"new": [{"name": "notes.txt", "content": memoryview(b"notes")}]})
+    assert "notes.txt" in shown()[ours] and place["names_box"].value == "own.png"
