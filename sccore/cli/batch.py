@@ -93,6 +93,11 @@ def run(work: Work, a: Namespace, files: list[tuple[Path, Path]], say: Callable[
     return failed, done
 
 
+def named(failed: dict[str, str]) -> list[str]:
+    """{file: why} in lines that name the file."""
+    return [error if name in error else f"{name}: {error}" for name, error in failed.items()]
+
+
 def left_out(failed: list[str], done) -> int:
     """Names what was left out, at the end; the exit code: 1 if nothing was done at all."""
     for line in failed:

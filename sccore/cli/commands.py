@@ -6,7 +6,7 @@ Imports wait until a command runs, so that help and errors are immediate.
 import json
 import sys
 
-from sccore.cli.batch import left_out
+from sccore.cli.batch import left_out, named
 from sccore.utils.errors import InputError
 
 
@@ -83,15 +83,17 @@ def masks(a) -> int:
 
     summary = make_masks(datasets.place(a.images)[0], a.out, a.detector, a.weights, a.scale)
     print(f"{a.out}: {summary['made']} masks made, {summary['kept']} kept")
-    return left_out(list(summary["failed"].values()), summary["made"] + summary["kept"])
+    return left_out(named(summary["failed"]), summary["made"] + summary["kept"])
 
 
 def render(a) -> int:
     from sccore.text.pages.render import render
 
     summary = render(a.sources, a.out, a.count, a.seed)
-    print(f"{a.out}: {summary['made']} pages made, {summary['kept']} kept; {summary['passed']} documents passed over")
-    return left_out([f"{document}: {error}" for document, error in summary["failed"].items()], summary["made"] + summary["kept"])
+    print(
+        f"{a.out}: {summary['made']} pages made, {summary['kept']} kept; {summary['passed']} documents passed over, with hardly a word in them"
+    )
+    return left_out(named(summary["failed"]), summary["made"] + summary["kept"])
 
 
 def evaluate_detector(a) -> int:
@@ -134,7 +136,7 @@ def fetch(a) -> int:
         print(f"note: {done['differ']} of the right source and size, but with other pixels: another version of the WebP encoder")
     if dataset.images and total + len(done["failed"]) != dataset.images:
         print(f"note: {a.dataset} has {dataset.images} images, here are {total}; every record says how many it used")
-    return left_out([error if name in error else f"{name}: {error}" for name, error in done["failed"].items()], total)
+    return left_out(named(done["failed"]), total)
 
 
 def anchors(a) -> int:
