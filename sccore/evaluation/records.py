@@ -25,11 +25,6 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
-WHAT = {  # is measured: never replaced unasked
-    "images": lambda record: (record.get("dataset") or {}).get("sha256"),
-    "codecs": lambda record: record.get("codec"),
-    "settings": lambda record: [record.get(key) for key in ("lmbdas", "qualities", "coded_with")],
-}
 DIGITS = 9  # as many as a float32 has
 
 
@@ -87,15 +82,15 @@ def resume(
         same: the fields that must agree.
         columns: of :func:`load_record`.
         versions: those of all software must agree too; the commit may differ where sccore's sources do not.
-        replace: False keeps measurements of something else, see below.
-
-    Raises:
-        InputError: without `replace`, `out` holds measurements of other images, of another codec or at other settings.
+        replace: False refuses an `out` with measurements of other images, of another codec or at other settings.
     """
     if not out or not Path(out).exists():
         return record
     before = load_record(out, columns, ())
-    if not replace and before["images"] and (other := [what for what, of in WHAT.items() if of(before) != of(record)]):
+    images = lambda of: (of.get("dataset") or {}).get("sha256")
+    points = lambda of: [of.get(key) for key in ("lmbdas", "qualities", "coded_with")]
+    kinds = {"images": images, "codecs": lambda of: of.get("codec"), "settings": points}
+    if not replace and before["images"] and (other := [what for what, of in kinds.items() if of(before) != of(record)]):
         raise InputError(f"{out}: holds a record of other {' and '.join(other)}; choose another file, or delete it")
     subject = lambda of: json.dumps([of.get(key) for key in same] + [of.get("versions", {}) | {"sccore": None}] * versions, sort_keys=True)
     return before if subject(before) == subject(record) else record
@@ -142,14 +137,6 @@ def sweep(
     return record
 
 
-def with_records(dataset: str) -> str:
-    """The name of a data set, if there are records of it."""
-    if not any((paths.RESULTS / dataset).glob("*.json")):
-        known = sorted({path.parent.name for path in paths.RESULTS.glob("*/*.json")})
-        raise InputError(f"nothing is recorded for {dataset!r}; there are: {', '.join(known)}")
-    return dataset
-
-
 @contextmanager
 def alone(out: Path | str | None, doing: str = "measures for it"):
     """A record, or another file that is long in the making, for this process alone, which a folder beside it says until the end of the block."""
@@ -171,17 +158,21 @@ def as_recorded(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
+def with_records(dataset: str | Path) -> str | Path:
+    """The name of a data set, refused if there are no records of it."""
+    if not any((paths.RESULTS / dataset).glob("*.json")):
+        known = ", ".join(sorted({path.parent.name for path in paths.RESULTS.glob("*/*.json")})) or "none"
+        raise InputError(f"no records of data set {str(dataset)!r} in {relative(paths.RESULTS)}; there are: {known}")
+    return dataset
+
+
 def load_dataset(name: str | Path) -> pd.DataFrame:
     """All records of a data set as one table, a row an image and lambda, the codec in column `codec`.
 
     A measurement that does not exist is NaN. Two records that hold the same codec, image and lambda raise InputError: a
     mean over them would count that image twice.
     """
-    folder = paths.RESULTS / name
-    if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in paths.RESULTS.glob("*") if path.is_dir())) or "none"
-        raise InputError(f"no records of data set {name!r} in {relative(paths.RESULTS)}; there are: {known}")
-    rows = []
+    folder, rows = paths.RESULTS / with_records(name), []
     for path in sorted(folder.glob("*.json")):
         record = load_record(path)
         rows += [{"codec": record["codec"], **row, "record": path.name} for row in record["images"]]
@@ -211,9 +202,8 @@ def settings(frame: pd.DataFrame) -> list[str]:
 
 def measured(dataset: str = "samples") -> pd.DataFrame:
     """:func:`load_dataset`; an empty table if nothing is recorded."""
-    if any((paths.RESULTS / dataset).glob("*.json")):
-        return load_dataset(dataset)
-    return pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
+    there = any((paths.RESULTS / dataset).glob("*.json"))
+    return load_dataset(dataset) if there else pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
 
 
 def of_codec(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -250,8 +240,9 @@ def _images(frame):
 
 def recorded(codec: str, dataset: str = "samples") -> dict:
     """The record of a codec; {} if there is none."""
-    records = map(load_record, sorted((paths.RESULTS / dataset).glob("*.json")))
-    return next((record for record in records if record["codec"] == codec), {})
+    return next(
+        (record for path in sorted((paths.RESULTS / dataset).glob("*.json")) if (record := load_record(path))["codec"] == codec), {}
+    )
 
 
 def trained(codec: str, dataset: str = "samples") -> dict:

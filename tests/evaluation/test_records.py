@@ -162,8 +162,9 @@ def test_load_dataset_refuses_a_point_measured_twice(root):
 
 
 def test_load_dataset_without_records_says_which_there_are(root):
-    (paths.RESULTS / "kodak").mkdir(parents=True)
-    with pytest.raises(InputError, match="'shots' in data/results; there are: kodak"):
+    save_record(paths.RESULTS / "kodak" / "a.json", {"codec": "a", "images": []})
+    (paths.RESULTS / "empty").mkdir()
+    with pytest.raises(InputError, match="'shots' in data/results; there are: kodak$"):
         load_dataset("shots")
     with pytest.raises(InputError, match="no measurements in data/results/kodak"):
         load_dataset("kodak")
@@ -206,7 +207,7 @@ def test_what_is_of_something_else_is_kept_where_it_must_not_be_replaced(tmp_pat
 
 def test_data_sets_without_records_are_told_from_those_with_some():
     assert records.with_records("samples") == "samples"
-    with pytest.raises(InputError, match="nothing is recorded for 'nope'; there are: .*samples"):
+    with pytest.raises(InputError, match="no records of data set 'nope' in .*; there are: .*samples"):
         records.with_records("nope")
 
 
