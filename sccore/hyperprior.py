@@ -39,6 +39,7 @@ class Hyperprior(ExactCoding, ABC):
 
     stride = 64  # height and width are multiples of it: z is at H/64
     predictors: tuple[str, ...] = ()  # names of the networks that predict y part by part
+    encoder: tuple[str, ...] = ("g_a", "h_a")  # names of what a decoder does not need
     switches: tuple[str, ...] = ()  # further arguments of the class, of sccore.codecs.models.SWITCHES
     sees_mask = False  # whether the analysis looks at the text mask
 

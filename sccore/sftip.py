@@ -36,6 +36,7 @@ class SFTIP(WACNN):
         torch.Size([1, 3, 64, 64])
     """
 
+    encoder = "g_a", "h_a", "sem_a", "sem_h", "fem.a", "fem.h"
     switches = "sem", "prior", "laplacian"
 
     def __init__(

@@ -53,7 +53,14 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
         >>> sccore.save_model(sccore.create_model("wacnn"), "mine.safetensors", lmbda=0.0067).name
         'mine.safetensors'
     """
-    path = Path(path)
+    path, written = Path(path), content(model, compact, base, **meta)
+    with replacing(path) as part:
+        part.write_bytes(written)
+    return path
+
+
+def content(model: Hyperprior, compact: bool = True, base: Path | str | None = None, **meta) -> bytes:
+    """What :func:`save_model` writes."""
     copy = alike(model)
     weights = weights_of(model)
     kept = pack(model, weights) if compact else weights
@@ -68,9 +75,7 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
         if torch.equal(state[TABLE][: len(there[TABLE])], there[TABLE]):  # further tables stand behind those of the base
             state[FURTHER] = state.pop(TABLE)[len(there[TABLE]) :].clone()
         state = {name: v for name, v in state.items() if name not in there or not torch.equal(v, there[name])}
-    with replacing(path) as part:
-        part.write_bytes(save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header, default=_plain)}))
-    return path
+    return save({k: v.contiguous() for k, v in state.items()}, {"sccore": json.dumps(header, default=_plain)})
 
 
 def alike(model: Hyperprior) -> Hyperprior:
@@ -144,25 +149,26 @@ def unpack(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight(name, v) for name, v in state.items() if not name.endswith(SCALE)}
 
 
-def tensors(path: Path | str, base: Path | None = None) -> dict[str, Tensor]:
-    """The tensors of a checkpoint as they are kept; those that it leaves to its base are the base's."""
+def tensors(path: Path | str, base: Path | None = None, without: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The tensors of a checkpoint as they are kept, but for these parts; those that it leaves to its base are the base's."""
     with safe_open(path, "pt") as file:
-        own = {k: file.get_tensor(k) for k in file.keys()}
+        own = {k: file.get_tensor(k) for k in file.keys() if not k.startswith(without)}
     if base is None:
         return own
-    whole = tensors(base) | own
+    whole = tensors(base, without=without) | own
     whole[TABLE] = torch.cat([whole[TABLE], whole.pop(FURTHER, whole[TABLE][:0])])
     return whole
 
 
 @side_by_side()
-def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -> Hyperprior:
+def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu", decoder: bool = False) -> Hyperprior:
     """A model from a checkpoint, in evaluation mode and ready to code.
 
     Args:
         path: of a file, or the name of a shipped checkpoint; "sftip" is the paper's model at the companion's size,
             "sftip-interlaced" what the codec takes unless told otherwise.
         device: where its weights are put, "cpu" or "cuda".
+        decoder: without what an encoder alone needs, which takes less time and memory; the model then decodes and does nothing else.
 
     Raises:
         InputError: missing, damaged or foreign file, weights that do not fit what the file says it is, or a device that is not here.
@@ -177,9 +183,13 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu") -
     if (name := str(header["spec"].get("name"))) not in MODELS:
         raise InputError(f"{path}: of a codec {name!r}, which is not known here; its class belongs into sccore.codecs.models.MODELS first")
     try:
-        content = Beside(lambda: unpack(tensors(path, base)))
+        left_out = MODELS[name].encoder if decoder else ()
+        content = Beside(lambda: unpack(tensors(path, base, tuple(f"{part}." for part in left_out))))
         with Unfilled():
             model = build(**header["spec"])
+        for part in left_out:
+            owner, _, last = part.rpartition(".")
+            delattr(model.get_submodule(owner), last)
         state = content.result()
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read

@@ -41,6 +41,8 @@ def analyse(image: np.ndarray, model: Hyperprior, mask: np.ndarray | None = None
         bf16: compute in bfloat16, whose errors are small beside a step of the quantiser. Any y is a valid one to encode; a decoder has
             no such choice.
     """
+    if not hasattr(model, model.encoder[0]):
+        raise InputError("these weights were loaded for decoding alone")
     x, mask = to_tensors(image, mask, model)
     with side_by_side(), torch.autocast("cpu", torch.bfloat16, bf16):
         y, z = model.analysis(x.contiguous(memory_format=torch.channels_last), mask)
@@ -177,7 +179,7 @@ def shape_of_z(file: container.File, model: Hyperprior) -> tuple[int, ...]:
 @lru_cache(maxsize=2)
 def at_hand(identity: bytes) -> Hyperprior:
     """The weights of this identity, kept for files that follow: the identity is of their content."""
-    return load_model(by_identity(identity))
+    return load_model(by_identity(identity), decoder=True)
 
 
 @one_thread()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sccore.codecs.checkpoint import save_model
+from sccore.codecs.checkpoint import content
 from sccore.data.samples import centre_crops
 from sccore.hyperprior import Hyperprior
 from sccore.training.begin import Data, Sources, check_given, images
@@ -221,11 +221,13 @@ class Training:
         meta |= dict(recipe=asdict(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data))
         meta |= dict(skipped=run.skipped, history=model.meta.get("history", []))
         try:
-            save_model(model, self.out / "model.safetensors", **meta)
+            weights = content(model, **meta)
         except (OverflowError, RuntimeError) as error:
             raise InputError(f"{self.out}: the weights have diverged by step {run.step} ({first_line(error)}); try a smaller lr") from None
-        with replacing(self.out / "last.pt") as part:
-            run.store(part, self.identity)
+        with replacing(self.out / "model.safetensors") as new:  # in its place at last: where it is the finished one, nothing is left to do
+            new.write_bytes(weights)
+            with replacing(self.out / "last.pt") as part:
+                run.store(part, self.identity)
         self.saved = time.monotonic()
 
     def finish(self) -> dict:

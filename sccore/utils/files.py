@@ -92,6 +92,8 @@ def _runs(process: int) -> bool:
         return False
     except OSError:  # another user's
         pass
+    with suppress(OSError, IndexError):  # Linux also lists those that have ended and whose parent has not asked how
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
     return True
 
 

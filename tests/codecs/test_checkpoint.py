@@ -8,11 +8,24 @@ import torch
 from models import lively
 
 import sccore
-from sccore.codecs import checkpoint, checkpoint_files, starts
+from sccore.codecs import checkpoint, checkpoint_files, sci, starts
 from sccore.training.begin import check_given
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 from sccore.utils.files import file_hash, replacing
+
+
+@pytest.mark.parametrize("name", ["sftip", "sftip-interlaced"])
+def test_a_decoder_alone_is_smaller_and_gives_the_same_pixels(screen, name):
+    whole, half = (sccore.load_model(name, decoder=decoder) for decoder in (False, True))
+    size = lambda model: sum(p.numel() for p in model.parameters())
+    assert size(half) < 0.7 * size(whole) and half.checkpoint_hash == whole.checkpoint_hash
+    data = sci.encode(screen(64, 96)[0], whole, 0.0067)
+    assert np.array_equal(sci.decode(data, half), sci.decode(data, whole))
+    with pytest.raises(InputError, match="for decoding alone"):
+        sci.encode(screen(64, 96)[0], half, 0.0067)
+    with pytest.raises(InputError, match="g_a is missing"):
+        sccore.save_model(half, "nowhere.safetensors")
 
 
 def test_round_trip_keeps_spec_meta_weights_and_tables(saved):

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -108,3 +109,15 @@ def test_a_link_to_a_file_that_may_only_be_read_can_be_put_in_place(tmp_path, mo
     with files.replacing(tmp_path / "ours") as part:
         os.link(theirs, part)
     assert (tmp_path / "ours").read_bytes() == b"x" and theirs.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux lists processes that have ended")
+def test_a_process_that_has_ended_is_not_at_work_though_nobody_asked_how():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert files._runs(process.pid)
+    process.stdin.close()
+    deadline = time.monotonic() + 30
+    while files._runs(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not files._runs(process.pid) and process.returncode is None
+    process.wait()
