@@ -86,14 +86,16 @@ def decode_one(a, source, target) -> str:
 
     with ends.named(source):
         file = container.unpack(ends.content(source), a.max_pixels)
-        image = coding.pixels(file, weights(a.checkpoint) if a.checkpoint and not file.lossless else None, a.precision, a.preview)
+        image = coding.pixels(
+            file, weights(a.checkpoint, decoder=True) if a.checkpoint and not file.lossless else None, a.precision, a.preview
+        )
     ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
     return f"{target}: {image.shape[1]}x{image.shape[0]}"
 
 
 @lru_cache(maxsize=1)
-def weights(path):
-    """A model, kept for the files that follow."""
+def weights(path, decoder=False):
+    """A model, or its decoder alone, kept for the files that follow."""
     from sccore.codecs.checkpoint import load_model
 
-    return load_model(path)
+    return load_model(path, decoder=decoder)

@@ -165,7 +165,7 @@ def weights_for(file: container.File, model: Hyperprior | Path | str | None) -> 
     """
     rans.require(file.y, file.width * file.height / 256 * LEAST_CHANNELS * rans.LEAST)
     if not isinstance(model, Hyperprior):
-        model = load_model(model) if model else at_hand(file.identity)
+        model = load_model(model, decoder=True) if model else at_hand(file.identity)
     if (given := bytes.fromhex(model.checkpoint_hash or "")[: container.IDENTITY]) != file.identity:
         raise InputError(f"needs weights {called(file.identity)}, not {called(given) if given else 'unsaved ones'}")
     return model
