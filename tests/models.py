@@ -18,7 +18,7 @@ NARROW = replace(
     stem=(8, 8),
     cheng=(16, 80),
     ms=16,
-)  # a twentieth of the companion's weights, for tests of what is done with a model, whatever its size
+)  # with few weights, for tests of what is done with a model, whatever its size
 
 
 def lively(name: str, seed: int = 0, **switches):

@@ -86,9 +86,8 @@ def decode_one(a, source, target) -> str:
 
     with ends.named(source):
         file = container.unpack(ends.content(source), a.max_pixels)
-        image = coding.pixels(
-            file, weights(a.checkpoint, decoder=True) if a.checkpoint and not file.lossless else None, a.precision, a.preview
-        )
+        model = weights(a.checkpoint, decoder=True) if a.checkpoint and not file.lossless else None
+        image = coding.pixels(file, model, a.precision, a.preview)
     ends.write(target, ends.picture(image, ends.picture_format(target), target, file.exif, file.xmp))
     return f"{target}: {image.shape[1]}x{image.shape[0]}"
 

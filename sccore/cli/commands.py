@@ -7,7 +7,7 @@ import json
 import sys
 
 from sccore.cli.batch import left_out, named
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, note
 
 
 def evaluate(a) -> int:
@@ -50,7 +50,7 @@ def plot(a) -> int:
 
     read = read_all(a.files, a.metric)
     if len({str(points.attrs) for points in read.values() if points.attrs}) > 1:
-        print("note: these records are of different images; their means are not of the same", file=sys.stderr)
+        note("these records are of different images; their means are not of the same")
     figure = curves(read, a.metric)
     format = a.out.suffix.lstrip(".").lower()
     if format not in figure.canvas.get_supported_filetypes():

@@ -33,8 +33,12 @@ from sccore.utils.files import replacing
 BASE = "https://raw.githubusercontent.com"  # BASE/repository/commit/path
 LIMIT = 256 * 2**20  # bytes of a download
 TRIES = 3
-IN_VAIN = 16  # images in a row, then the rest is not asked for
+IN_VAIN = 16  # images in a row without an answer, then the rest is not asked for
 LOSSY = "WebP quality 95"  # the last step of some rows' way into the training set
+
+
+class NoAnswer(InputError):
+    """No server was reached, which says nothing of the image that was asked for."""
 
 
 def fetch(name: str, out: Path | str | None = None, base: str = BASE, jobs: int = 8, progress: bool = True) -> dict:
@@ -108,7 +112,7 @@ def _bring(items: Iterable[tuple], out: Path, jobs: int, label: str, progress: b
     """Brings (stem, suffix, read, (file, mask), row) each; a summary as :func:`fetch` returns it.
 
     Raises:
-        InputError: so many failed, one after the other, that the rest would.
+        NoAnswer: so many times in a row that the rest would have none.
     """
     summary = {"out": out, "new": 0, "kept": 0, "differ": 0, "failed": {}}
     with warnings.catch_warnings(), ThreadPoolExecutor(jobs) as pool:
@@ -123,10 +127,10 @@ def _bring(items: Iterable[tuple], out: Path, jobs: int, label: str, progress: b
                     failing = 0
                 except (InputError, OSError) as error:
                     summary["failed"][tasks[task]] = str(error)
-                    failing += 1
+                    failing = failing + 1 if isinstance(error, NoAnswer) else 0
                     if failing >= in_vain:
-                        raise InputError(f"{failing} in a row could not be fetched, the last: {error}; the same line goes on") from None
-        except (KeyboardInterrupt, InputError):
+                        raise NoAnswer(f"{failing} in a row could not be fetched, the last: {error}; the same line goes on") from None
+        except (KeyboardInterrupt, NoAnswer):
             pool.shutdown(cancel_futures=True)
             raise
     return summary
@@ -211,11 +215,11 @@ def download(address: str) -> bytes:
                 raise InputError(f"{address}: more than {LIMIT >> 20} MiB")
             return content
         except urllib.error.HTTPError as error:
-            why = f"{error.code} {error.reason}"
+            kind, why = InputError, f"{error.code} {error.reason}"
             if error.code < 500 and error.code != 429:
                 break
         except (OSError, HTTPException, ValueError) as error:  # no connection, broken off; no address
-            why = str(getattr(error, "reason", error)) or type(error).__name__
+            kind, why = NoAnswer, str(getattr(error, "reason", error)) or type(error).__name__
         if wait + 1 < TRIES:
             time.sleep(2**wait / 2)
-    raise InputError(f"{address}: {why}")
+    raise kind(f"{address}: {why}")

@@ -63,13 +63,6 @@ def shares(record: dict, part: str) -> pd.DataFrame:
     return 100 * table.div(table.sum(axis=1), axis=0)
 
 
-def two(codecs: str) -> list[str]:
-    """The names of both codecs, which a blank stands between."""
-    if len(names := codecs.split()) != 2:
-        raise InputError(f"{codecs!r}: two codecs are compared, named with a blank between")
-    return names
-
-
 def by_region(codecs: tuple[str, str], part: str = "all") -> str:
     """Shares of area and of bits by region and their difference, means over images with their 95 % intervals.
 

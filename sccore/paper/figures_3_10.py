@@ -16,7 +16,7 @@ from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import equal_rate
 from sccore.evaluation.equal_rate import Coded
 from sccore.paper.drawing.style import image_axes, nothing, styled, title
-from sccore.paper.tables import number, table
+from sccore.paper.tables import number, table, two
 from sccore.training import suite
 from sccore.training.plan import RUNS
 from sccore.utils.errors import InputError
@@ -66,9 +66,7 @@ def sides(size: str) -> tuple[int, int]:
 
 def code(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, list[Coded]]:
     """Each crop coded by both models: the second at this lambda, the first at the second's rate."""
-    if len(codecs) != 2:
-        raise InputError(f"{' '.join(codecs)!r}: two codecs are compared")
-    ours, paper = (str(weights(name)) for name in codecs)
+    ours, paper = (str(weights(name)) for name in two(codecs))
     coded = {}
     for label, (image, mask) in pictures.items():
         second = equal_rate.code(paper, image, mask, lmbda)

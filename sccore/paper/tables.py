@@ -76,6 +76,13 @@ def anchor_among(codecs: list[str], asked: str = "") -> str:
     return asked or (BASELINE if BASELINE in codecs or not codecs else codecs[0])
 
 
+def two(codecs: list[str]) -> list[str]:
+    """The names of two codecs; more or fewer are refused."""
+    if len(codecs) != 2:
+        raise InputError(f"{' '.join(codecs)!r}: two codecs are compared, named with a blank between")
+    return codecs
+
+
 def interval(found: dict, key: str = "") -> str:
     """The 95 % interval of a dict of :func:`sccore.evaluation.bd_rate.compare`, "−4.0 to −2.2", or why there is none.
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sccore.paper import figure_4, figures_3_10
+from sccore.paper import figures_3_10, tables
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -43,8 +43,9 @@ def test_a_size_is_a_width_and_a_height(size):
 
 def test_two_codecs_are_compared(screen):
     assert "two codecs are compared" in figures_3_10.compare({"x": screen(64, 64)}, ["sftip"], 0.0035)[1]
-    with pytest.raises(InputError, match="two codecs are compared"):
-        figure_4.two("wacnn")
+    for wrong in ([], ["wacnn"], ["a", "b", "c"]):
+        with pytest.raises(InputError, match="two codecs are compared"):
+            tables.two(wrong)
 
 
 def test_crops_are_cut_with_their_masks():

@@ -93,7 +93,7 @@ def test_installed_it_works_without_a_checkout_and_without_a_home(installed, tmp
     run("evaluate", "--images", "images", "--lmbda", "0.0067", "--out", "\u00fc.json")
     assert len(load_json(folder / "\u00fc.json")["images"]) == 1
     if as_module:
-        options = "--steps 2 --batch 1 --crop 64 --device cpu --stream --initial noise"
+        options = "--steps 2 --batch 1 --crop 64 --device cpu --stream"
         run("train", "--data", "images", "--out", "lauf \u00fc", *options.split())
         assert (folder / "lauf \u00fc" / "model.safetensors").exists()
         assert list((tmp_path / "own").rglob("index/*.npz"))  # what it keeps for itself
