@@ -5,6 +5,7 @@ Imports wait until a command runs, as in :mod:`sccore.cli.commands`.
 
 import json
 from functools import lru_cache
+from pathlib import Path
 
 from sccore.cli.batch import left_out
 from sccore.utils.errors import InputError
@@ -71,6 +72,7 @@ def decode(a) -> int:
     from sccore.cli import batch, ends
 
     suffix = "." + a.format.lstrip(".")
+    ends.picture_format(Path(f"--format {suffix}"))
     ours = lambda path: path.suffix.lower() == ".sci" and not path.name.startswith(".")
     files = batch.pairs(a.file, a.image, suffix, ".sci files", ours)
     for source, target in files:

@@ -33,13 +33,15 @@ def evaluate(a) -> int:
 def bd_rate(a) -> int:
     from sccore.evaluation.bd_rate import bd_rate
     from sccore.evaluation.curve_files import read, read_all
+    from sccore.evaluation.metrics import risen
 
     name, anchor = read(a.anchor, a.metric)
     tests = read_all(a.test, a.metric)
     for codec, points in tests.items():
         if anchor.attrs and points.attrs and anchor.attrs != points.attrs:
             raise InputError(f"{codec} and {name} were measured on different images; their mean curves cannot be compared")
-    savings = {codec: round(bd_rate(anchor, points, a.metric), 2) for codec, points in tests.items()}
+    better = lambda points: risen(points, a.metric)
+    savings = {codec: round(bd_rate(better(anchor), better(points), a.metric), 2) for codec, points in tests.items()}
     print(json.dumps({"anchor": name, "metric": a.metric, "bd_rate": savings}, indent=2))
 
 
@@ -99,7 +101,7 @@ def render(a) -> int:
 def evaluate_detector(a) -> int:
     from sccore.evaluation import detectors
 
-    return _measured(a, detectors.evaluate_detector(a.pages, a.detector, a.weights, a.scale, a.held_back, a.out))
+    return _measured(a, detectors.evaluate_detector(a.pages, a.detector, a.weights, a.scale, a.held_back, a.out, replace=False))
 
 
 def mask_stability(a) -> int:
@@ -110,7 +112,7 @@ def mask_stability(a) -> int:
     distinct("--quality", a.quality)
     classical.check_qualities(a.codec, a.quality)
     images = datasets.place(a.images)[0]
-    return _measured(a, detectors.evaluate_stability(images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out))
+    return _measured(a, detectors.evaluate_stability(images, a.detector, a.weights, a.scale, a.codec, a.quality, a.out, replace=False))
 
 
 def _measured(a, record) -> int:

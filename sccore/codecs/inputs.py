@@ -9,7 +9,7 @@ from PIL import Image
 
 from sccore.data.images import Picture, as_mask, read_mask, read_picture
 from sccore.presets import LMBDA
-from sccore.utils.errors import InputError
+from sccore.utils.errors import InputError, require
 
 if TYPE_CHECKING:
     from sccore.hyperprior import Hyperprior
@@ -78,6 +78,8 @@ def text_mask(
     from sccore.text import masks  # with OpenCV, which nothing else of coding needs
     from sccore.text.craft_weights import COMMAND
 
+    if detector:
+        require("detector", detector, [*masks.DETECTORS, "none"])
     chosen = masks.load(detector or masks.best_available())
     if not detector and chosen.weights is None:
         warnings.warn(f"text mask by {chosen.label}; weights of one come with: {COMMAND}", stacklevel=2)

@@ -14,6 +14,7 @@ from sccore.evaluation.bd_rate import curve
 from sccore.evaluation.records import load_json, to_numbers
 from sccore.utils.errors import InputError
 
+NO_QUALITY = "name codec bpp bpp_estimated bytes adapter_bytes width height lmbda quality encode_s decode_s".split()  # columns of records
 # our column: their names, the first is written
 THEIRS = {"bpp": ("bpp",), "psnr": ("psnr-rgb", "psnr"), "ms_ssim": ("ms-ssim-rgb", "ms-ssim")}
 
@@ -23,11 +24,13 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
 
     Args:
         path: a record, which gives means over its images, or a file of CompressAI's form.
-        metric: "psnr" or "ms_ssim"; of records any column.
+        metric: "psnr" or "ms_ssim"; of records any column that measures quality.
 
     Raises:
-        InputError: neither of the two, or it does not have the metric; names the file.
+        InputError: no measure of quality; a file that is neither of the two, or it does not have the metric; names the file.
     """
+    if metric in NO_QUALITY or metric.endswith("_weight"):
+        raise InputError(f"{metric} is no measure of quality; psnr and ms_ssim are, and what `sccore evaluate --also list` shows")
     content = load_json(path)
     try:
         if "images" in content:

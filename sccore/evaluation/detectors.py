@@ -35,6 +35,7 @@ def evaluate_detector(
     held_back: bool = False,
     out: Path | str | None = None,
     progress: bool = True,
+    replace: bool = True,
 ) -> dict:
     """Measure a detector on a folder of pages STEM.png and their words STEM.json; what cannot be read is under "failed".
 
@@ -43,6 +44,7 @@ def evaluate_detector(
         weights: of the detector, looked for unless given.
         held_back: only the pages that :func:`sccore.text.words.held_back_of` keeps from training.
         out: JSON file, written after every page; what it holds of the same measurement is not measured again.
+        replace: False refuses a file that holds a record of other pages or of another detector.
 
     Returns:
         the record: provenance, and a row a page with counts of pixels and words and the detector's processor seconds.
@@ -63,7 +65,7 @@ def evaluate_detector(
         quads = masks.detect(image, finder, scale)
         yield {"cpu_s": process_time() - start} | score(fill(quads, image.shape[:2]), words)
 
-    return _filled(record, pairs, [{}], rows, out, progress)
+    return _filled(record, pairs, [{}], rows, out, replace, progress)
 
 
 def evaluate_stability(
@@ -74,6 +76,7 @@ def evaluate_stability(
     codecs: Sequence[str] = ("jpeg",),
     qualities: Sequence[int] | None = None,
     out: Path | str | None = None,
+    replace: bool = True,
 ) -> dict:
     """Measure how a detector's masks change when the images are compressed: a row an image, codec and quality.
 
@@ -103,11 +106,11 @@ def evaluate_stability(
             after = masks.mask(codec.decode(stream, image.shape[:2]), finder, scale)
             yield point | {"bpp": 8 * len(stream) / before.size} | overlap(after, before)
 
-    return _filled(record, pair(folder), points, rows, out)
+    return _filled(record, pair(folder), points, rows, out, replace)
 
 
-def _filled(record, pairs, points, rows, out, progress=True):
-    record = records.resume(record, out, SUBJECT, COUNTS)
+def _filled(record, pairs, points, rows, out, replace, progress=True):
+    record = records.resume(record, out, SUBJECT, COUNTS, replace=replace)
     return records.sweep(record, {path.name: path for _, path, _ in pairs}, points, rows, out, progress)
 
 

@@ -11,6 +11,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from sccore.data.images import as_mask
 from sccore.evaluation import ocr
@@ -197,6 +198,11 @@ def columns(
         if metric.weight:
             row[f"{metric.name}_weight"] = metric.weight(original, mask, words)
     return row
+
+
+def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A frame in which a higher value of this metric is better: a column of a metric like CER has its sign turned."""
+    return frame.assign(**{name: -frame[name]}) if name in frame and name in METRICS and METRICS[name].better == "lower" else frame
 
 
 def listing() -> str:

@@ -87,8 +87,8 @@ def resume(
     if not out or not Path(out).exists():
         return record
     before = load_record(out, columns, ())
-    images = lambda of: (of.get("dataset") or {}).get("sha256")
-    points = lambda of: [of.get(key) for key in ("lmbdas", "qualities", "coded_with")]
+    images = lambda of: [(of.get("dataset") or {}).get(key) for key in ("sha256", "part", "words_sha256")]
+    points = lambda of: [of.get(key) for key in ("lmbdas", "qualities", "coded_with", "detector", "weights", "scale")]
     kinds = {"images": images, "codecs": lambda of: of.get("codec"), "settings": points}
     if not replace and before["images"] and (other := [what for what, of in kinds.items() if of(before) != of(record)]):
         raise InputError(f"{out}: holds a record of other {' and '.join(other)}; choose another file, or delete it")

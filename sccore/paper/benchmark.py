@@ -177,10 +177,10 @@ def read(name: str, folder: Path, codecs: list[str] = ()) -> Benchmark:
     frame = frame[frame["codec"].isin(records)]
     if not records:
         raise InputError(f"no records of {', '.join(codecs) or 'codecs'} in {relative(folder)}")
-    wanted = codecs or CODECS
+    made_by = lambda codec: CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it"
     missing = {
-        codec: "not recorded; " + (CODECS[codec].missing() or f"python -m sccore anchors --codec {codec} measures it")
-        for codec in wanted
-        if codec in CODECS and codec not in records
+        codec: "not recorded; " + (made_by(codec) if codec in CODECS else f"{relative(folder)} has no record of that name")
+        for codec in codecs or CODECS
+        if codec not in records
     }
     return Benchmark(name, frame, records, missing, failed)

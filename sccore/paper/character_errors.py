@@ -105,7 +105,9 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
         place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
     """
     try:
-        part, where = next(iter(cut(place, f"{width}x{height}", dataset).values()))
+        (part, where), *further = cut(place, f"{width}x{height}", dataset).values()
+        if further:
+            return style.nothing(f"one crop is shown here, not {1 + len(further)}: {place}")
     except InputError as error:
         return style.nothing(str(error))
     where = np.zeros(part.shape[:2], bool) if where is None else where

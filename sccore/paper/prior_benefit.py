@@ -66,6 +66,8 @@ def measure(
 
 def prepare(folder: Path, count: int | None = None) -> tuple[Path, Path, dict[str, dict]]:
     """Pages as a data set under data/runs: folders of the pages and of their true masks, and what is on them."""
+    if count is not None and count < 1:
+        raise InputError(f"count must be at least 1, not {count}")
     stems = by_hash([stem for stem, *_ in pair(folder)])[:count]
     place, about = paths.RUNS / "pages" / folder.name, {}
     for old in place.glob("*/*.png"):

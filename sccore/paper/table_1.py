@@ -120,6 +120,8 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
         "95 % intervals; negative numbers are savings. Click a number for the records behind it."
     )
+    if absent := [name for name in (anchor, other) if name not in found.records]:
+        caption += f" Of {escape(' and '.join(absent))} there is no record here, so nothing can be compared with it."
     return (
         traced_table(head, lines, caption, notes)
         + f"<details><summary>Rates, qualities and seconds of these codecs</summary>{traced_table(BEHIND, behind)}</details>"

@@ -19,7 +19,7 @@ from sccore.paper.benchmark import Benchmark, of_folder
 from sccore.paper.drawing import style
 from sccore.paper.drawing.html import trace, traced_table
 from sccore.paper.tables import BASELINE, MISSING, number, paper_numbers
-from sccore.training.plan import weights_of
+from sccore.training.plan import RUNS, weights_of
 from sccore.utils import paths
 
 FOLDER = paths.RESULTS / "samples"
@@ -61,7 +61,7 @@ def read(name: str, folder: Path, codecs: list[str], dataset: str = "samples") -
     frame = to_numbers(pd.DataFrame(rows, columns=None if rows else ["codec", "name", "lmbda", "bpp", *metrics.ALWAYS]))
     files = frame.columns.intersection(["codec", "name", "lmbda", "quality", "bytes"]).tolist()
     frame = frame.groupby(files, dropna=False, as_index=False).first()
-    missing = {codec: f"not recorded; {command(codec, dataset, folder)}" for codec in codecs if codec not in records}
+    missing = {codec: "not recorded; " + command(codec, dataset, folder) for codec in codecs if codec not in records}
     return Benchmark(name, frame, records, missing, failed)
 
 
@@ -71,7 +71,9 @@ def weights(codec: str) -> Path | None:
 
 
 def command(codec: str, dataset: str = "samples", folder: Path = FOLDER) -> str:
-    """The command, or commands, that make the record of a codec."""
+    """The command, or commands, that make the record of a codec; or that nothing does."""
+    if codec not in (known := [*classical.CODECS, *(run.name for run in RUNS)]):
+        return f"no such codec; known: {', '.join(known)}"
     also, out = "--also " + " ".join(usable()), relative(folder)
     if codec in classical.CODECS:
         return f"`python -m sccore anchors --codec {codec} --images {dataset} --out {out} {also}`"
@@ -97,11 +99,6 @@ def _measure(codec, dataset, folder):
         evaluate(load_model(path), dataset, out=folder / f"{codec}.json", name=codec, also=usable())
 
 
-def risen(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A frame in which a higher value of this metric is better: a column of a metric like CER has its sign turned."""
-    return frame.assign(**{name: -frame[name]}) if name in frame and metrics.METRICS[name].better == "lower" else frame
-
-
 def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str = PLAIN) -> dict | str:
     """`bd_rate.compare` of two codecs by one metric, or a sentence that says why there is no BD-rate."""
     if absent := [c for c in (codec, against) if of_codec(frame, c).empty]:
@@ -110,7 +107,7 @@ def compare(frame: pd.DataFrame, name: str, codec: str = WEIGHTED, against: str 
     if without:
         why = metrics.METRICS[name].missing()
         return f"{' and '.join(without)}: not measured by this metric" + f"; {why}" * bool(why)
-    return table_1.compare(risen(frame, name), codec, against, name)
+    return table_1.compare(metrics.risen(frame, name), codec, against, name)
 
 
 def html(found: Benchmark, codec: str = WEIGHTED, against: str = PLAIN) -> str:

@@ -56,6 +56,8 @@ def fit(
         1
     """
     check_given(model, options.get("lmbda"), options.get("recipe", Recipe()))
+    if minutes is not None and not minutes > 0:
+        raise InputError(f"minutes must be more than 0, not {minutes:g}")
     ranks, progress = options.get("ranks", ALONE), options.get("progress", True)
     data = images(data, "data", progress)
     if options.get("validation") is not None and ranks.first:
@@ -173,7 +175,7 @@ class Training:
     def over(self, stop: bool) -> bool:
         """Whether the run is at its end, or shall `stop`; as the first process sees it."""
         run = self.run
-        spent = run.seconds / (60 * self.minutes) if self.minutes else float(self.minutes == 0)
+        spent = run.seconds / (60 * self.minutes) if self.minutes else 0.0
         stop = stop or run.step >= self.recipe.steps or run.stopped or spent >= 1
         self.spent, agreed, lr = self.ranks.agree(spent, float(stop), run.lr)
         if not self.ranks.first and self.recipe.schedule == "plateau":

@@ -32,6 +32,8 @@ def test_folders_there_and_back(folder, jobs, capsys, saved):
     said = capsys.readouterr()
     assert "bad.png: not an image" in said.err and "4/4" in said.err and said.out.count("learned at lambda 0.0067") == 3
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["a.sci", "b.sci", "c.sci"]
+    assert run("decode", folder / "out", folder / "back", "--format", "../x") == 1
+    assert "--format ./x: unknown image format" in capsys.readouterr().err and not (folder / "back").exists()
     assert run("decode", folder / "out", folder / "back", "--format", "webp", *options) == 0
     for name, width in (("a", 40), ("b", 50), ("c", 60)):
         decoded = sccore.decode(folder / "out" / f"{name}.sci", saved("wacnn")[0])

@@ -78,7 +78,7 @@ def test_a_weights_hint_is_given_where_no_detector_is_and_none_was_asked_for(scr
         (np.zeros((8, 8, 3), np.uint8), {"model": "none"}, "none: no such checkpoint; shipped: .*sftip"),
         (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((9, 8), bool)}, "mask is 8x9, its image 8x8"),
         (np.zeros((8, 8, 3), np.uint8), {"mask": np.ones((8, 8), bool), "detector": "craft"}, "exclude each other"),
-        (np.zeros((8, 8, 3), np.uint8), {"detector": "other"}, "unknown detector 'other'"),
+        (np.zeros((8, 8, 3), np.uint8), {"detector": "nope"}, "unknown detector 'nope'; known: craft, .*, none"),
         (np.zeros((8, 8, 3), np.uint8), {"detector": "none", "lmbda": 3.0}, "outside"),
         (np.zeros((8, 8, 3), np.uint8), {"size": "50k"}, "size is a number, not '50k'"),
         (np.zeros((8, 8, 3), np.uint8), {"mask": np.full((8, 8), np.nan)}, "mask: has numbers that are not finite"),

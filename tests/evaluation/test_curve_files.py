@@ -51,6 +51,19 @@ def test_bd_rate_and_plot(theirs, tmp_path, capsys):
     assert run("plot", theirs, "--out", tmp_path / "x.xyz") == 1 and "unknown format of a figure" in capsys.readouterr().err
 
 
+def test_only_measures_of_quality_are_compared(tmp_path, capsys):
+    rows = [{"name": "x.png", "lmbda": i, "bpp": 0.1 * i, "psnr": 30 + i, "cer": 1 / i, "cer_weight": 7} for i in range(1, 6)]
+    (worse := tmp_path / "worse.json").write_text(json.dumps({"codec": "worse", "images": rows}), encoding="utf-8")
+    better = [row | {"bpp": row["bpp"] / 2} for row in rows]
+    (half := tmp_path / "half.json").write_text(json.dumps({"codec": "half", "images": better}), encoding="utf-8")
+    for metric in ("psnr", "cer"):  # of the second, less is better
+        assert run("bd-rate", worse, half, "--metric", metric) == 0
+        assert json.loads(capsys.readouterr().out)["bd_rate"]["half"] == pytest.approx(-50)
+    for metric in ("bpp", "lmbda", "cer_weight"):
+        assert run("bd-rate", worse, half, "--metric", metric) == 1 and f"{metric} is no measure" in capsys.readouterr().err
+        assert run("plot", worse, "--metric", metric, "--out", tmp_path / "x.svg") == 1 and not (tmp_path / "x.svg").exists()
+
+
 def test_what_is_exported_is_read_by_compressai(tmp_path, capsys):
     out = tmp_path / "x.json"
     assert run("export", RECORDS[0], "--out", out) == 0

@@ -75,6 +75,11 @@ def test_a_record_says_what_was_measured_and_goes_on(folder, tmp_path, monkeypat
     seen = []
     monkeypatch.setattr(masks, "detect", lambda *a: seen.append(a) or np.zeros((0, 4, 2), np.float32))
     assert len(detectors.evaluate_detector(folder, "heuristic", out=out, progress=False)["images"]) == 3 and len(seen) == 1
+    with pytest.raises(InputError, match="record of other settings"):
+        detectors.evaluate_detector(folder, "heuristic", scale=2, out=out, progress=False, replace=False)
+    with pytest.raises(InputError, match="record of other images"):  # of the same ones, but another measurement
+        detectors.evaluate_stability(folder, "heuristic", codecs=["jpeg"], qualities=[50], out=out, replace=False)
+    assert detectors.load_record(out)["scale"] == 1
     detectors.evaluate_detector(folder, "heuristic", scale=2, out=out, progress=False)
     assert len(seen) == 4  # another measurement: all pages
 

@@ -124,6 +124,9 @@ def test_names_that_lead_nowhere(shots):
         benchmark.collect("mlscid")
     with pytest.raises(InputError, match="no records of vtm-rgb in data/results/samples"):
         benchmark.collect("samples", codecs="vtm-rgb")
+    found = benchmark.collect("samples", codecs="wacnn nothing")
+    assert found.missing == {"nothing": "not recorded; data/results/samples has no record of that name"}
+    assert "Of nothing there is no record here" in table_1.html(found, "nothing", "wacnn")
     with pytest.raises(InputError, match="no such checkpoint"):
         benchmark.codecs_of(["nothing"])
 

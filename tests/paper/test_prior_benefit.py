@@ -12,6 +12,7 @@ from sccore import create_model, save_model
 from sccore.paper import prior_benefit
 from sccore.text.words import by_hash
 from sccore.utils import paths
+from sccore.utils.errors import InputError
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ def test_pages_as_a_data_set_with_true_masks(folder, tmp_path, monkeypatch):
         height = 10 + 10 * int(stem)
         assert about[stem]["word_height"] == height and (np.array(Image.open(masks / f"{stem}.png")) > 0).sum() >= 36 * height
     assert len(prior_benefit.prepare(folder, 1)[2]) == 1 and len(list(images.iterdir())) == 1  # what is left of before is gone
+    with pytest.raises(InputError, match="at least 1"):
+        prior_benefit.prepare(folder, -1)
 
 
 def test_measuring_writes_records_with_what_is_on_the_pages(folder, tmp_path, monkeypatch):

@@ -102,6 +102,7 @@ def test_without_records_the_page_still_stands(folder, monkeypatch, tmp_path):
     assert MISSING in character_errors.reading_table(found) and MISSING in character_errors.monotone_table(found)
     assert character_errors.cer_curves(found).axes
     assert character_errors.line("graph+10+10", 64, 32, table_6.PLAIN).axes
+    assert table_6.collect(codecs="nothing").missing["nothing"].startswith("not recorded; no such codec; known: jpeg")
 
 
 def test_records_without_the_reader_are_drawn_too(folder):
@@ -136,8 +137,8 @@ def test_what_rises_is_named(found):
 
 def test_only_what_is_lower_the_better_is_turned():
     frame = pd.DataFrame({"gmsd": [0.1], "vsi": [0.9]})
-    assert table_6.risen(frame, "gmsd")["gmsd"].item() == -0.1 and table_6.risen(frame, "vsi")["vsi"].item() == 0.9
-    assert table_6.risen(frame, "cer") is frame
+    assert metrics.risen(frame, "gmsd")["gmsd"].item() == -0.1 and metrics.risen(frame, "vsi")["vsi"].item() == 0.9
+    assert metrics.risen(frame, "cer") is frame
 
 
 def test_a_line_is_shown_at_every_rate():
@@ -145,6 +146,8 @@ def test_a_line_is_shown_at_every_rate():
     assert len(figure.axes) == 3 and all(axes.get_xlabel() for axes in figure.axes)
     [said] = character_errors.line("nowhere+0+0", 96, 36, table_6.WEIGHTED).axes[0].texts
     assert "no image nowhere in samples; there are: codec_wiki" in " ".join(said.get_text().split())
+    [said] = character_errors.line("graph+0+0 graph+9+9", 96, 36, table_6.WEIGHTED).axes[0].texts
+    assert said.get_text().startswith("one crop is shown here, not 2")
 
 
 def test_a_folder_is_measured_when_asked(tmp_path, monkeypatch, screen):

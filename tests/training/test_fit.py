@@ -139,6 +139,13 @@ def test_a_pause_stops_and_leaves_a_usable_model(samples, tmp_path):
     assert sccore.load_model(tmp_path / "model.safetensors").meta["steps"] == summary["step"]
 
 
+def test_no_time_is_no_training(samples, tmp_path):
+    for minutes in (0, -1, float("nan")):
+        with pytest.raises(sccore.InputError, match="minutes must be more than 0"):
+            fit(fresh(), samples, tmp_path / "run", minutes=minutes)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_time_budget_is_the_whole_run_s_and_ends_the_schedule(samples, tmp_path):
     recipe = Recipe(batch=1, crop=64, schedule="decay", decay=1.0, min_lr=0.0)
     summary = fit(fresh(), samples, tmp_path, recipe=recipe, minutes=0.12, progress=False)
