@@ -22,6 +22,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 from sccore import exact_coding, sftip
 from sccore.codecs import checkpoint, checkpoint_files, classical, container, preview, sci
@@ -44,6 +45,7 @@ PARTS = (  # what is timed, and as what; the rest is what these leave of the who
     (exact_coding.RansDecoder, "decode_stream", "rANS"),
     (sftip.SFTIP, "synthesis", "synthesis"),
 )
+SQUARE = 2048  # side of the matrices
 OTHERS = {"avif": 24, "webp": 55, "jxl": 50}  # their qualities, in the middle of their sweeps
 
 
@@ -76,7 +78,7 @@ def measured(function, *args, **options) -> tuple[object, dict[str, list[float]]
     finally:
         for p in patches:
             p.stop()
-    return result, dict(clock.seconds)
+    return result, {part: [round(value, 6) for value in both] for part, both in clock.seconds.items()}
 
 
 ALONE = """
@@ -84,8 +86,31 @@ import json, resource, subprocess, sys, time
 begun = time.perf_counter()
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
 clock, used = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps({"clock": clock, "processor": used.ru_utime + used.ru_stime, "peak_MB": used.ru_maxrss / 1024}))
+found = {"clock": clock, "processor": used.ru_utime + used.ru_stime, "peak_MB": used.ru_maxrss / 1024}
+print(json.dumps({name: round(value, 6) for name, value in found.items()}))
 """
+
+
+def operations(model) -> dict[str, float]:
+    """Additions and multiplications of decoding the crop, by part."""
+    height, width = (side + -side % model.stride for side in (HEIGHT, WIDTH))
+    y, z = torch.zeros(1, model.y_ch, height // 16, width // 16), torch.zeros(1, model.z_ch, height // 64, width // 64)
+    found = {}
+    for part, function in (("synthesis", model.synthesis), ("exact networks", lambda y, z: model.code_latents(y, z, model.level(LMBDA)))):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            function(y, z)
+        found[part] = float(counter.get_total_flops())
+    return found
+
+
+def product_rate(dtype: torch.dtype) -> float:
+    """Additions and multiplications a second of the fastest of some products of two matrices: what arithmetic can be hoped for."""
+    a, seconds = torch.rand(SQUARE, SQUARE).to(dtype), []
+    for _ in range(10):
+        begun = time.perf_counter()
+        a @ a
+        seconds.append(time.perf_counter() - begun)
+    return 2 * SQUARE**3 / min(seconds)
 
 
 def command(*line) -> dict:
@@ -143,7 +168,8 @@ def main():
     machine = provenance.machine()
     record = {"machine": machine, "versions": provenance.versions(), "command": provenance.command_line(), "date": provenance.now()}
     record |= {"image": "windows.png", "crop": [LEFT, TOP, WIDTH, HEIGHT], "lmbda": LMBDA, "threads": a.threads, "others": OTHERS}
-    record |= {"skipped": skipped, "rounds": rounds}
+    rates = {part: product_rate(dtype) for part, dtype in (("synthesis", torch.float32), ("exact networks", torch.float64))}
+    record |= {"skipped": skipped, "operations": operations(models[weights.stem]), "product_rate": rates, "rounds": rounds}
     path = paths.RESULTS / "speed" / f"split-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.json"
     save_record(path, record)
     for what, rows in rounds.items():

@@ -122,5 +122,20 @@ def coding() -> str:
         own = next(what for what in whole if what.endswith(": decode") and not what.startswith("command"))  # the first is the command's
         start = whole["command: decode"] - whole[own]
         below = f"Of the command's {whole['command: decode']:.1f} seconds to decode, {start:.1f} are the start of Python and torch, the weights and the PNG file."
+        below += limit(record)
         said.append(captioned(f"tbl-coding-{i}", caption, ["codec", "", "seconds", "of these"], rows, below))
     return "\n\n".join(said) or NONE
+
+
+def limit(record: dict) -> str:
+    """How fast decoding could be at best on that machine: its operations at the rate of large products of matrices."""
+    amount, rate = record["operations"], record["product_rate"]
+    least = {part: amount[part] / rate[part] for part in amount}
+    spent = [
+        f"the {part} {amount[part] / 1e9:.0f} billion operations in {precision} precision, of which the machine can do {rate[part] / 1e9:.0f} billion a second"
+        for part, precision in (("synthesis", "single"), ("exact networks", "double"))
+    ]
+    return (
+        f" What bounds decoding is arithmetic: {' and '.join(spent)}, in products of large matrices. "
+        f"So these weights cannot be decoded in less than {sum(least.values()):.1f} seconds there; less time needs a smaller decoder."
+    )
