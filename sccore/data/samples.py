@@ -55,7 +55,7 @@ class Samples:
             >>> len(Samples.of([("blank", screen, None)]))
             1
         """
-        samples = cls._packed((name, *_checked(name, image, mask)) for name, image, mask in items)
+        samples = cls._packed(map(_checked, items))
         if not len(samples):
             raise InputError("no images to train on")
         return replace(samples, failed=failed or {}, sha256=sha256 or samples._pixels_hash())
@@ -157,18 +157,21 @@ def in_order(work: Callable, items: Iterable, threads: int) -> Iterator:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _checked(name, image, mask):
-    """An image and its mask, bool, as :class:`Samples` keeps them."""
+def _checked(item):
+    """Name, image and mask, bool, as :class:`Samples` keeps them."""
+    if not isinstance(item, (tuple, list)) or len(item) != 3:
+        raise InputError(f"images are given as (name, image, mask) each, not as {type(item).__name__}")
+    name, image, mask = item
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
         raise InputError(f"{name}: an image is uint8 (H, W, 3), not {what}")
     if mask is None:
-        return image, np.ones(image.shape[:2], bool)
+        return name, image, np.ones(image.shape[:2], bool)
     if not isinstance(mask, np.ndarray):
         raise InputError(f"mask of {name}: a mask is an array (H, W) or None, not {type(mask).__name__}")
     if mask.dtype != bool and len(np.unique(mask)) > 2:
         raise InputError(f"mask of {name}: has more than two values; give it as bool, such as mask > 127")
-    return image, as_mask(mask, image.shape[:2], f"mask of {name}")
+    return name, image, as_mask(mask, image.shape[:2], f"mask of {name}")
 
 
 def decoded(entry: Entry) -> tuple[list[bytes], tuple[np.ndarray, np.ndarray] | InputError]:

@@ -130,12 +130,11 @@ def coding() -> str:
 def limit(record: dict) -> str:
     """How fast decoding could be at best on that machine: its operations at the rate of large products of matrices."""
     amount, rate = record["operations"], record["product_rate"]
-    least = {part: amount[part] / rate[part] for part in amount}
-    spent = [
-        f"the {part} {amount[part] / 1e9:.0f} billion operations in {precision} precision, of which the machine can do {rate[part] / 1e9:.0f} billion a second"
-        for part, precision in (("synthesis", "single"), ("exact networks", "double"))
-    ]
+    billions = lambda numbers, part: f"{numbers[part] / 1e9:.0f} billion"
+    least = sum(amount[part] / rate[part] for part in amount)
     return (
-        f" What bounds decoding is arithmetic: {' and '.join(spent)}, in products of large matrices. "
-        f"So these weights cannot be decoded in less than {sum(least.values()):.1f} seconds there; less time needs a smaller decoder."
+        f" What bounds decoding is arithmetic. The synthesis takes {billions(amount, 'synthesis')} operations in single precision; "
+        f"large products of matrices do {billions(rate, 'synthesis')} a second there. "
+        f"The exact networks take {billions(amount, 'exact networks')} in double precision, at {billions(rate, 'exact networks')} a second. "
+        f"So no program decodes these weights in less than {least:.1f} seconds on that machine by such products; less time needs a smaller decoder."
     )

@@ -198,6 +198,8 @@ def test_arrays_that_cannot_be_trained_on_are_refused(image, mask, message):
         Samples.of([("x", image, mask)])
     with pytest.raises(InputError, match="no images"):
         Samples.of([])
+    with pytest.raises(InputError, match=r"as \(name, image, mask\) each, not as ndarray"):
+        Samples.of([RGB])
 
 
 @pytest.fixture(scope="module")
