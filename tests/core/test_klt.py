@@ -100,6 +100,15 @@ def test_every_model_of_the_family_has_one(samples, name, preset):
     assert 0.5 < y.std((0, 2, 3)).max() < 200  # in steps of the quantiser
 
 
+def test_only_the_entropy_model_settles(samples):
+    torch.manual_seed(0)
+    model = create_model("sftip", rate="variable")
+    before = {name: p.clone() for name, p in model.named_parameters()}
+    klt.settle(model, Crops(samples, 64, 2), steps=1, progress=False)
+    moved = {name.split(".")[0] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {"h_a", "h_mean_s", "h_scale_s", "cc_mean_transforms", "cc_scale_transforms", "entropy_bottleneck"}
+
+
 def test_a_model_without_slices_is_refused(samples):
     with pytest.raises(InputError, match="cheng2020 has no KLT start"):
         klt.start(create_model("cheng2020"), Crops(samples, 64, 1))

@@ -36,8 +36,20 @@ def test_the_least_bits_are_a_bound():
     assert rans.LEAST < bits
 
 
+STATES = 2**31, 2**63  # from which, and below which, a coder ends
+OUTSIDE = STATES[0] - 1, STATES[1]
+
+
+@pytest.mark.parametrize("state", [STATES[0], STATES[1] - 1])
+def test_every_state_that_a_coder_ends_in_passes(state):
+    string = state.to_bytes(8, "little")
+    assert rans.fenced(string, 100).startswith(string)
+
+
 @pytest.mark.parametrize(
-    "string", [b"", b"1234", b"123456789", bytes(8), b"\xff" * 8, b"abcdefgh" + b"\xff" * 8, b"abcdefgh" + b"\xff" * 10**5]
+    "string",
+    [b"", b"1234", b"123456789", *(state.to_bytes(8, "little") for state in OUTSIDE)]
+    + [bytes(8), b"\xff" * 8, b"abcdefgh" + b"\xff" * 8, b"abcdefgh" + b"\xff" * 10**5],
 )
 def test_what_no_encoder_writes_is_refused(string):
     """Full words count an escape's length: the decoder would read fifteen times as much as the string holds, and does not look."""
