@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from sccore.data.crops import Crops
+from sccore.data.crops import Crops, extend
 from sccore.data.images import as_mask, pair, read_image, read_mask
 from sccore.data.samples import Samples, load
 from sccore.utils.errors import InputError
@@ -230,6 +230,22 @@ def test_mask_moves_with_its_image():
     for step in range(5):
         x, m = Crops(one, 64, 4)(step)  # wider than the image: extended by its border
         assert torch.equal(x[:, :1], m)
+
+
+def test_an_inverted_crop_has_its_own_mask():
+    mask = np.random.default_rng(0).integers(0, 2, (90, 70)).astype(bool)
+    image = np.random.default_rng(1).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    one = Samples.of([("x", image, mask)])
+    (x, m), (inverted, same) = (Crops(one, 64, 4, invert=share)(0) for share in (0.0, 1.0))
+    torch.testing.assert_close(inverted, 1 - x)
+    assert torch.equal(same, m)
+
+
+def test_a_small_image_is_led_on_below_and_to_the_right():
+    image, mask = RGB[:3, :4], GREY[:3, :4] > 127
+    for larger, layer in zip(extend(image, mask, 6), (image, mask)):
+        assert larger.shape[:2] == (6, 6) and np.array_equal(larger[:3, :4], layer)
+        assert (larger[3:] == larger[2]).all() and (larger[:, 4:] == larger[:, 3:4]).all()
 
 
 def test_crops_are_cut_from_the_images():

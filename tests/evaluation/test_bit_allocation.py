@@ -70,7 +70,7 @@ def measured(saved, picture, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, monkeypatch):
+def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, picture, monkeypatch):
     path = bit_allocation.record_path("sftip")
     record = bit_allocation.load_record(path)
     assert [row["name"] for row in record["images"]] == ["a.png", "b.png"]
@@ -78,6 +78,8 @@ def test_records_hold_the_whole_and_are_gone_on_with(measured, saved, monkeypatc
     for row in record["images"]:
         assert sum(row["all"].values()) == pytest.approx(row["bits"], rel=1e-6) and sum(row["positions"].values()) == 96
         assert 0 < sum(row["loudest"].values()) <= row["bits"]
+    image, mask = picture
+    assert record["images"][0]["bits"] == pytest.approx(bit_allocation.bits(image, saved("sftip")[0], 0.0067, mask).sum(), rel=1e-3)
     calls = []
     monkeypatch.setattr(bit_allocation, "bits", lambda *args: calls.append(args))
     again = bit_allocation.measure(str(saved("sftip")[1]), measured / "set", out=path, progress=False)

@@ -63,6 +63,7 @@ def test_crops_are_named_and_lie_inside():
         equal_rate.parse("a,1,2")
     layer = np.arange(12).reshape(3, 4)
     assert equal_rate.cut(layer, 1, 1, 2, 2).tolist() == [[5, 6], [9, 10]]
+    assert equal_rate.cut(layer, 1, 0, 3, 1).tolist() == [[1, 2, 3]] and np.array_equal(equal_rate.cut(layer, 0, 0, 4, 3), layer)
     with pytest.raises(InputError, match="3x2.1.2 is not inside an image of 4x3"):
         equal_rate.cut(layer, 1, 2, 3, 2)
 

@@ -7,13 +7,14 @@ import sys
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from sccore.cli import command_line
 from sccore.codecs import classical
-from sccore.evaluation import metrics
+from sccore.evaluation import metrics, text_ssim
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import load_record
 from sccore.utils.errors import InputError
@@ -210,3 +211,13 @@ def test_the_same_from_python(tmp_path, saved, screen):
     Image.fromarray(screen(40, 60)[0]).save(tmp_path / "images" / "x.png")
     record = evaluate(saved("wacnn")[0], tmp_path / "images", lmbdas=[0.0067], progress=False, also=["ms_ssim_text"])
     assert record["images"][0]["ms_ssim_text"] is None  # no mask, and too small
+
+
+def test_an_odd_map_is_halved_with_a_line_of_zeros_around_it():
+    assert text_ssim._halved(np.ones((3, 4))).tolist() == [[0.5, 0.5], [1.0, 1.0]]
+    assert text_ssim._halved(np.arange(8.0).reshape(2, 4)).tolist() == [[2.5, 4.5]]
+
+
+def test_a_better_codec_rises_by_every_metric():
+    frame = pd.DataFrame({"gmsd": [0.1], "vsi": [0.9], "own": [3.0]})
+    assert [metrics.risen(frame, name)[name].item() for name in frame] == [-0.1, 0.9, 3.0]

@@ -122,3 +122,17 @@ def test_trainings_alike_say_what_they_were(monkeypatch):
         )
     assert "The same model (" in short_trainings.scratch() and "`wacnn`) with another seed" in short_trainings.scratch()
     assert "some of these runs computed in bfloat16 and others in single precision" in short_trainings.scratch()
+
+
+@pytest.mark.parametrize(
+    "kinds, said", [((True,), " × 192, in bfloat16."), ((False, False), " × 192, in single precision."), ((True, False), " × 192.")]
+)
+def test_the_precision_is_said_where_all_runs_have_one(tmp_path, monkeypatch, kinds, said):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    recipe = {"steps": 300, "batch": 4, "crop": 192}
+    for i, bf16 in enumerate(kinds):
+        save_record(
+            tmp_path / "some" / f"sftip-seed{i}.json",
+            {"codec": f"sftip-seed{i}", "checkpoint": {"recipe": recipe, "bf16": bf16}, "images": []},
+        )
+    assert short_trainings.described("some").endswith(said)

@@ -135,12 +135,6 @@ def test_what_rises_is_named(found):
     assert "| **no** | 4 of 5 | 1 of 20 | a |" in character_errors.monotone_table(found)
 
 
-def test_only_what_is_lower_the_better_is_turned():
-    frame = pd.DataFrame({"gmsd": [0.1], "vsi": [0.9]})
-    assert metrics.risen(frame, "gmsd")["gmsd"].item() == -0.1 and metrics.risen(frame, "vsi")["vsi"].item() == 0.9
-    assert metrics.risen(frame, "cer") is frame
-
-
 def test_a_line_is_shown_at_every_rate():
     figure = character_errors.line("windows95+204+168", 96, 36, table_6.WEIGHTED, lmbdas=(0.0018, 0.025))
     assert len(figure.axes) == 3 and all(axes.get_xlabel() for axes in figure.axes)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sccore.paper.tables import anchor_among
+from sccore.paper.tables import MISSING, anchor_among, change, interval, table, two
 from sccore.utils.errors import InputError
 
 
@@ -11,3 +11,29 @@ def test_the_anchor_is_one_that_is_recorded():
     assert anchor_among(["sftip-3f2a", "webp"]) == "sftip-3f2a"
     with pytest.raises(InputError, match="no codec 'nosuch' is recorded on all images; there are: jpeg, wacnn"):
         anchor_among(["jpeg", "wacnn"], "nosuch")
+
+
+@pytest.mark.parametrize("value, before, shown", [(110, 100, "+10.0 %"), (45, 60, "−25.0 %"), (7, 7, "0.0 %")])
+def test_a_change_is_in_percent_of_what_was_before(value, before, shown):
+    assert change(value, before) == shown
+
+
+def test_two_codecs_are_two():
+    assert two(["sftip", "wacnn"]) == ["sftip", "wacnn"]
+    for other in (["sftip"], ["sftip", "wacnn", "jpeg"], []):
+        with pytest.raises(InputError, match="two codecs are compared"):
+            two(other)
+
+
+def test_a_table_without_rows_says_so_in_every_column():
+    assert table(["a", "b"], [[1, None]]).splitlines()[-1] == "| 1 | – |"
+    assert table(["a", "b", "c"], []).splitlines() == ["| a | b | c |", "| --- | --- | --- |", f"| {MISSING} | – | – |"]
+
+
+def test_an_interval_or_the_reason_why_there_is_none():
+    none = float("nan")
+    assert interval({"low": -4.04, "high": 2.2}) == "−4.0 to +2.2"
+    assert interval({"low": none, "high": none, "images": 1, "resamples": 1.0}) == "no interval: 1 image"
+    assert interval({"low": none, "high": none, "images": 9, "resamples": 0.42}) == "no interval: 42 % of the resamples have a BD-rate"
+    of_images = {"per_image_low": none, "per_image_high": none, "per_image": [1, 2, 3], "images": 9}
+    assert interval(of_images, "per_image_") == "no interval: 3 images"

@@ -51,6 +51,25 @@ def test_a_step_that_is_not_finite_leaves_no_trace():
     assert torch.equal(p, torch.ones(4, 4)) and torch.equal(optimizer.state[p]["momentum"], torch.zeros(4, 4))
 
 
+def test_momentum_is_a_running_mean_and_a_step_goes_ahead_of_it():
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 6, 3)
+    p = torch.nn.Parameter(torch.zeros(6, 3))
+    optimizer = Muon([p], lr=0.1)
+    for grad in (first, second):
+        before, p.grad = p.detach().clone(), grad.clone()
+        optimizer.step()
+    momentum = 0.05 * (0.95 * first + second)
+    torch.testing.assert_close(optimizer.state[p]["momentum"], momentum)
+    ahead = orthogonal((0.05 * second + 0.95 * momentum)[None])[0]  # Nesterov's
+    torch.testing.assert_close(p.detach() - before, -0.1 * 2**0.5 * ahead, rtol=1e-3, atol=1e-5)  # twice as high as wide
+
+    before, p.grad, optimizer.found_inf = p.detach().clone(), torch.full_like(p, torch.inf), torch.ones(())
+    optimizer.step()
+    assert torch.equal(p, before)
+    torch.testing.assert_close(optimizer.state[p]["momentum"], momentum)
+
+
 def test_matrices_are_of_the_transforms_alone():
     model = create_model("sftip", rate="variable")
     names = {id(p): n for n, p in model.named_parameters()}
