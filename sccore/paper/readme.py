@@ -67,9 +67,9 @@ def crop() -> Figure:
     coded = [equal_rate.code(DEFAULT, image, mask, LAMBDAS[0])]
     coded += [equal_rate.code(other, image, mask, bpp=coded[0].bpp) for other in ("avif", "jpeg")]
     labels = {"original": image} | {f"{title(c.codec)}: {c.size:,} bytes, {c.psnr:.1f} dB": c.image for c in coded}
-    figure, axes = image_axes((120, 320), 2, 2)
+    figure, axes = image_axes((100, 320), 2, 2)
     for one, (label, picture) in zip(axes.flat, labels.items()):
-        one.imshow(picture[100:220, 100:420])
+        one.imshow(picture[110:210, 100:420])
         one.set_title(label)
     return figure
 
