@@ -69,7 +69,7 @@ def crop() -> Figure:
     labels = {"original": image} | {f"{title(c.codec)}: {c.size:,} bytes, {c.psnr:.1f} dB": c.image for c in coded}
     figure, axes = image_axes((100, 320), 2, 2)
     for one, (label, picture) in zip(axes.flat, labels.items()):
-        one.imshow(picture[110:210, 100:420])
+        one.imshow(picture[120:220, 100:420])
         one.set_title(label)
     return figure
 
