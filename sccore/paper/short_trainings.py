@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sccore.evaluation.bd_rate import between
 from sccore.evaluation.records import complete, load_record, measured
@@ -19,6 +20,7 @@ from sccore.utils.errors import InputError
 
 CHANCE, SCRATCH, MASKS, FIXED = "chance", "scratch", "masks", "fixed"  # data sets of their records
 METRICS = "psnr", "psnr_text"
+SEVERAL = 3  # seeds from which on they have an interval of their own; of two it would be many times as wide as they differ
 ONE = "-tuned"  # of a model in figures: one for each lambda
 ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
 
@@ -72,14 +74,21 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -
 
 
 def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
-    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2; seeds: −0.2, 0.0)"; or the reason why there is none."""
+    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2; seeds: −0.2, 0.0)"; or the reason why there is none.
+
+    Behind SEVERAL seeds or more stands the 95 % interval of their mean, by Student's t.
+    """
     if not seeds_of(frame, codec, anchor):
         return MISSING
     try:
         found = pooled(frame, codec, anchor, metric)
     except InputError as error:
         return str(error)
-    own = f"; seeds: {', '.join(map(number, found['seeds']))}" if len(found["seeds"]) > 1 else ""
+    seeds = found["seeds"]
+    own = f"; seeds: {', '.join(map(number, seeds))}" if len(seeds) > 1 else ""
+    if len(seeds) >= SEVERAL:
+        low, high = stats.t.interval(0.95, len(seeds) - 1, np.mean(seeds), stats.sem(seeds))
+        own += f", over which {number(low)} to {number(high)}"
     return f"{number(found['bd_rate'])} % ({interval(found)}{own})"
 
 
@@ -130,7 +139,7 @@ def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -
         return f"{what}: {MISSING}."
     picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
     count = len(seeds_of(frame, codec, anchor))
-    return f"{what}, {f'{count} seeds' if count > 1 else 'one seed'} of each: picture {picture}, text regions {text}."
+    return f"{what}, {f'{count} seeds' if count > 1 else 'one seed'} of each: picture {picture}. Text regions: {text}."
 
 
 def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
@@ -142,7 +151,7 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     shared = seeds_of(frame, *codecs)
     losses = ", ".join(f"`{codec}` {held_out(dataset, codec, shared):.2f}" for codec in codecs)
     what = f"{described(dataset)} Held-out loss at the end{' (mean of the seeds that all have)' * (len(shared) > 1)}: {losses}."
-    what += f" BD-rate on {pictures(frame)}. Of several seeds it is that of their mean curves. Intervals are over images:"
+    what += f" BD-rate on {pictures(frame)}. Of several seeds it is that of their mean curves. Intervals are over images; behind {SEVERAL} seeds or more stands one over them, by Student's t:"
     rows = []
     for codec, anchor in pairs:
         cells = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)

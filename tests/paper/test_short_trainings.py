@@ -38,6 +38,15 @@ def test_several_seeds_are_compared_by_their_mean_and_each_is_shown(short):
     assert short_trainings.pooled_cell(short.iloc[:0]) == MISSING
 
 
+def test_three_seeds_have_an_interval_of_their_own(short):
+    third = short[short["codec"].str.endswith("seed1")].assign(codec=lambda f: f["codec"].str.replace("seed1", "seed3"))
+    third.loc[third["codec"] == "sftip-seed3", "bpp"] *= 0.9 / 0.95
+    frame = pd.concat([short, third])
+    assert short_trainings.pooled(frame, "sftip", "sftip-uniform")["seeds"] == pytest.approx([-5, -15, -10])
+    half = 4.303 * 5 / 3**0.5  # Student's t of two degrees, and the standard error
+    assert f"; seeds: −5.0, −15.0, −10.0, over which −{10 + half:.1f} to +{half - 10:.1f})" in short_trainings.pooled_cell(frame)
+
+
 def test_a_seed_that_one_alone_has_is_left_out(short):
     one = short[short["codec"] != "sftip-uniform-seed2"]
     assert short_trainings.pooled(one, "sftip", "sftip-uniform")["seeds"] == pytest.approx([-5])
@@ -91,7 +100,7 @@ def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     frame = pd.concat([short[short["codec"].str.endswith("seed1")], wacnn])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: frame)
     assert short_trainings.briefly("scratch", "Trained from scratch, briefly") == (
-        "Trained from scratch, briefly, one seed of each: picture −5.0 % (−5.0 to −5.0), text regions −5.0 % (−5.0 to −5.0)."
+        "Trained from scratch, briefly, one seed of each: picture −5.0 % (−5.0 to −5.0). Text regions: −5.0 % (−5.0 to −5.0)."
     )
 
 
