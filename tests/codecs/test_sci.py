@@ -13,7 +13,7 @@ import torch
 
 import sccore
 from sccore import attention, layers, sem, sftip
-from sccore.codecs import checkpoint_files, container, sci
+from sccore.codecs import checkpoint_files, container, sci, tensors
 from sccore.evaluation.metrics import psnr
 from sccore.utils import beside
 from sccore.utils.errors import InputError
@@ -121,6 +121,16 @@ def test_what_drives_the_coder_is_the_same_bits_with_any_number_of_threads(narro
     assert torch.equal(decoded[0][0], decoded[1][0]) and torch.equal(decoded[0][1], decoded[1][1])
     gain, inverse = model.exact_gain(model.gain_y, level)
     assert (decoded[0][0] - y).abs().max() < inverse.max() * 0.5 + 0.6  # a quantisation step and the lrp
+
+
+def test_pixels_become_numbers_from_0_to_1_and_back(saved, screen):
+    (image, mask), model = screen(30, 70), saved("wacnn")[0]
+    x, m = tensors.to_tensors(image, mask, model)
+    assert x.shape == (1, 3, 64, 128) and m.shape == (1, 1, 64, 128) and x.max() == image.max() / 255
+    assert torch.equal(x[..., 30:, :], x[..., 29:30, :].expand(-1, -1, 34, -1)) and torch.equal(
+        m[0, 0, :30, :70].bool(), torch.from_numpy(mask)
+    )
+    assert np.array_equal(tensors.to_image(x, 30, 70), image)
 
 
 def test_mask_and_lambda_change_the_file(saved, screen):

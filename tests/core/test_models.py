@@ -16,7 +16,7 @@ from sccore.codecs.zoo import count_parameters, create_model, kmac_per_pixel
 from sccore.data.images import read_image
 from sccore.presets import LAMBDAS
 from sccore.sftip import steer
-from sccore.symbols import scale_indexes
+from sccore.symbols import encode_z, scale_indexes
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -203,6 +203,21 @@ def test_bottleneck_likelihood_is_the_librarys(training):
     expected = model.entropy_bottleneck(z)[1]
     torch.manual_seed(2)
     assert torch.equal(model.bottleneck_likelihood(z), expected)
+
+
+@torch.no_grad()
+def test_z_is_the_same_in_training_and_in_a_file():
+    torch.manual_seed(0)
+    model = create_model("wacnn", rate="variable").eval()
+    for gain in (model.gain_y, model.gain_z):
+        for parameter in gain.parameters():
+            parameter += 0.3 * torch.rand_like(parameter)
+    model.entropy_bottleneck.quantiles += torch.randn(32, 1, 1)
+    model.update(force=True)
+    z, level = 3 * torch.randn(1, 32, 5, 3), torch.tensor([1.4], dtype=torch.float64)
+    gain, _ = model.exact_gain(model.gain_z, level)
+    string = encode_z(model.entropy_bottleneck, (z * gain).float())
+    torch.testing.assert_close(model.code_z(z, level)[0], model._exact_z_hat(string, (5, 3), level).float(), rtol=0, atol=2e-3)
 
 
 def test_indexes_are_the_librarys_for_scales_half_a_step_smaller():

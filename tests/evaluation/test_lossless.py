@@ -30,6 +30,7 @@ def test_each_image_and_format_has_a_row_and_the_record_is_gone_on_with(folder, 
     record = lossless.measure(folder, out, progress=False)
     assert len(record["images"]) == 2 * len(lossless.FORMATS) and not record["failed"]
     assert all(row["bytes"] > 20 for row in record["images"])
+    assert all(("quick" in row) == (row["format"] == "WEBP") for row in record["images"])
     assert json.loads(out.read_text()) == record
 
 
