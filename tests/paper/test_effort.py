@@ -25,7 +25,9 @@ def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
     lines = [line for line in shown.splitlines() if line.startswith("| effort")]
     assert [line.split(" | ")[0] for line in lines] == ["| effort 0", "| effort 2", "| effort 4"]
     assert "−10.0 % (−10.0 to −10.0)" in lines[1] and "−10.0 %, 0.00 dB" in lines[1] and lines[2].endswith(f"| {5 / 64**2 * 1e6:.0f} |")
-    effort.record_of("samples").write_text(effort.record_of("samples", 64).read_text())
+    assert "bytes and PSNR at λ = 0.0018 | bytes and PSNR at λ = 0.025 |" in shown
+    whole = [row | {"bpp": 8 * row["bytes"] / (1500 * 1000)} for row in rows]
+    effort.record_of("samples").write_text(json.dumps({"codec": "x", "images": whole}))
     assert effort.verdicts() == [
-        "5 samples, whole, of up to 0.0 megapixels: level 2 saves 10.0 % (10.0 to 10.0), level 4 saves 20.0 % (20.0 to 20.0)"
+        "5 samples, whole, of up to 1.5 megapixels: level 2 saves 10.0 % (10.0 to 10.0), level 4 saves 20.0 % (20.0 to 20.0)"
     ]
