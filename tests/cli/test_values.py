@@ -21,6 +21,11 @@ from sccore.utils.files import replacing, writable
 CASES = Path(__file__).parents[1] / "fixtures" / "cases"
 
 
+@pytest.mark.parametrize("text, minutes", [("90s", 1.5), ("25m", 25), ("2h", 120), ("0.5", 0.5)])
+def test_a_time_has_a_unit_or_is_in_minutes(text, minutes):
+    assert values.minutes(text) == pytest.approx(minutes)
+
+
 @pytest.mark.parametrize(
     "line, why",
     [

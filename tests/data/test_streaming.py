@@ -96,6 +96,10 @@ def test_what_cannot_be_trained_on_is_refused(screens):
     assert not list((screens / "runs").rglob("*.npz*"))
     rest = stream(screens / "set", progress=False)
     assert len(rest) == 3 and rest.failed == {"gui": "mask of gui: mask is 3x3, its image 1356x1132"}
+    (nothing := screens / "nothing").mkdir()
+    (nothing / "x.png").write_bytes(b"x")
+    with pytest.raises(InputError, match="no readable image in .*nothing: x: damaged image"):
+        stream(nothing, progress=False)
 
 
 MEMORY = """
