@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from compressai.layers import conv3x3
 from torch import nn
 
 from sccore.attention import SwinAttention
 from sccore.codecs.zoo import create_model
-from sccore.layers import GELU, conv, conv_chain, deconv
+from sccore.layers import GELU, conv, conv_chain, deconv, keep_variance
 
 
 @pytest.mark.parametrize("size", [16, 64, 130])
@@ -61,3 +62,11 @@ def test_window_attention_is_torchvisions_to_the_last_bit(height, width):
     assert torch.equal(ours(x), theirs(x))
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize("make", [conv, deconv, conv3x3])
+@torch.no_grad()
+def test_a_start_doubles_the_variance_which_a_rectifier_halves(make):
+    torch.manual_seed(0)
+    keep_variance(layer := make(32, 64))
+    assert layer(torch.randn(4, 32, 48, 48))[..., 4:-4, 4:-4].square().mean() == pytest.approx(2, rel=0.05)

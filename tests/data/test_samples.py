@@ -11,7 +11,7 @@ from PIL import Image
 
 from sccore.data.crops import Crops, extend
 from sccore.data.images import as_mask, pair, read_image, read_mask
-from sccore.data.samples import Samples, load
+from sccore.data.samples import Samples, centre_crops, load
 from sccore.utils.errors import InputError
 from sccore.utils.paths import SAMPLES
 
@@ -239,6 +239,13 @@ def test_an_inverted_crop_has_its_own_mask():
     (x, m), (inverted, same) = (Crops(one, 64, 4, invert=share)(0) for share in (0.0, 1.0))
     torch.testing.assert_close(inverted, 1 - x)
     assert torch.equal(same, m)
+
+
+def test_the_central_crop_is_in_the_middle():
+    image = np.arange(12 * 15 * 3, dtype=np.uint8).reshape(12, 15, 3)
+    ((x, mask),) = centre_crops([(image, image[..., 0] > 99)], 8, 4)
+    middle = image[2:10, 3:11]
+    assert np.array_equal((x[0] * 255).round().byte().permute(1, 2, 0), middle) and np.array_equal(mask[0, 0].bool(), middle[..., 0] > 99)
 
 
 def test_a_small_image_is_led_on_below_and_to_the_right():

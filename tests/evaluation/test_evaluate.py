@@ -101,7 +101,7 @@ def test_rows_hold_the_true_size_and_the_true_picture(model, folders, images):
         assert row["bpp_estimated"] == as_recorded(sci.estimate(image, model, row["lmbda"], mask)["bits"] / pixels)
         assert row["psnr"] == as_recorded(metrics.psnr(image, decoded))
         assert row["psnr_text"] == as_recorded(metrics.psnr_text(image, decoded, mask))
-        assert row["ms_ssim"] is None and row["encode_s"] > 0 and row["decode_s"] > 0
+        assert row["ms_ssim"] is None and 0 < row["encode_s"] < 60 and 0 < row["decode_s"] < 60
     assert record["images"][0]["psnr_text"] is not None and record["images"][2]["psnr_text"] is None
     assert record["codec"] == "sftip" and record["failed"] == []
     assert record["checkpoint"]["sha256"] == model.checkpoint_hash
