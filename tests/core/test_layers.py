@@ -2,6 +2,10 @@
 
 import pytest
 import torch
+
+import sccore.utils.late_compressai  # noqa: F401
+
+# isort: split
 from compressai.layers import conv3x3
 from torch import nn
 
