@@ -114,8 +114,9 @@ def coding() -> str:
                 spent += f", pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
             if name == "command":
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
-            who = "the command, from its start" if name == "command" else title(name)
-            rows.append([who, action, f"{median(rounds, 'whole'):.2f}", spent or None])
+            codec, *how = name.split(", ")
+            who = "the command, from its start" if name == "command" else ", ".join([title(codec), *how])
+            rows.append([who, f"`{'decode --' * (action == 'preview')}{action}`", f"{median(rounds, 'whole'):.2f}", spent or None])
         crop = f"a crop of `{record['image']}` at λ = {record['lmbda']:g}"
         caption = f"Seconds by the clock to code {crop}. {record['machine']}; medians of {count} rounds."
         whole = {what: median(rounds, "whole") for what, rounds in record["rounds"].items()}
