@@ -2,7 +2,7 @@
 
 import pytest
 
-from sccore.paper.tables import MISSING, anchor_among, change, interval, table, two
+from sccore.paper.tables import MISSING, anchor_among, change, interval, table, training_log, two
 from sccore.utils.errors import InputError
 
 
@@ -37,3 +37,12 @@ def test_an_interval_or_the_reason_why_there_is_none():
     assert interval({"low": none, "high": none, "images": 9, "resamples": 0.42}) == "no interval: 42 % of the resamples have a BD-rate"
     of_images = {"per_image_low": none, "per_image_high": none, "per_image": [1, 2, 3], "images": 9}
     assert interval(of_images, "per_image_") == "no interval: 3 images"
+
+
+def test_a_log_is_told_in_a_sentence(tmp_path):
+    rows = ["step,seconds,val_loss,val_bpp,val_psnr", "0,1.0,9.5,2.0,20.0", "600,90.0,,,", "1200,180.0,1.25,0.5,30.0", "1300,195.0,,,"]
+    (path := tmp_path / "log.csv").write_text("\n".join(rows), encoding="utf-8")
+    *_, last, _, said = training_log(path).splitlines()
+    assert last == "| 1,200 | 1.250 | 0.500 | 30.00 |"
+    assert said == "1,300 steps in 3.2 minutes; held-out loss 9.500 at step 0, 1.250 at the end."
+    assert training_log(tmp_path / "none.csv") == MISSING

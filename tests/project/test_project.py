@@ -163,3 +163,12 @@ def test_version_is_one():
     assert PROJECT["dynamic"] == ["version"]  # read from the package
     assert sccore.__version__ == citation["version"]
     assert f"## {sccore.__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_no_file_is_unpickled():
+    calls = []
+    for path in (ROOT / "sccore").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import pickle" not in text, path
+        calls += re.findall(r"\b(?:np|torch)\.load\((?:[^()]|\([^()]*\))*\)", text)
+    assert calls and all("allow_pickle=False" in call or "weights_only=True" in call for call in calls), calls
