@@ -91,7 +91,7 @@ print(json.dumps({name: round(value, 6) for name, value in found.items()}))
 """
 
 
-def operations(model) -> dict[str, float]:
+def operations(model) -> dict[str, int]:
     """Additions and multiplications of decoding the crop, by part."""
     height, width = (side + -side % model.stride for side in (HEIGHT, WIDTH))
     y, z = torch.zeros(1, model.y_ch, height // 16, width // 16), torch.zeros(1, model.z_ch, height // 64, width // 64)
@@ -99,7 +99,7 @@ def operations(model) -> dict[str, float]:
     for part, function in (("synthesis", model.synthesis), ("exact networks", lambda y, z: model.code_latents(y, z, model.level(LMBDA)))):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             function(y, z)
-        found[part] = float(counter.get_total_flops())
+        found[part] = counter.get_total_flops()
     return found
 
 

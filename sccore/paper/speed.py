@@ -129,13 +129,13 @@ def coding() -> str:
 
 
 def limit(record: dict) -> str:
-    """How fast decoding could be at best on that machine: its operations at the rate of large products of matrices."""
+    """What arithmetic alone takes of decoding on that machine: its operations at the rate of large products of matrices."""
     amount, rate = record["operations"], record["product_rate"]
     billions = lambda numbers, part: f"{numbers[part] / 1e9:.0f} billion"
     least = sum(amount[part] / rate[part] for part in amount)
     return (
-        f" What bounds decoding is arithmetic. The synthesis takes {billions(amount, 'synthesis')} operations in single precision; "
-        f"large products of matrices do {billions(rate, 'synthesis')} a second there. "
-        f"The exact networks take {billions(amount, 'exact networks')} in double precision, at {billions(rate, 'exact networks')} a second. "
-        f"So no program decodes these weights in less than {least:.1f} seconds on that machine by such products; less time needs a smaller decoder."
+        f" Arithmetic alone takes {least:.1f} seconds. The synthesis has {billions(amount, 'synthesis')} operations in single "
+        f"precision, of which large products of matrices do {billions(rate, 'synthesis')} a second on that machine. The exact networks have "
+        f"{billions(amount, 'exact networks')} in double precision, of which such products do {billions(rate, 'exact networks')}. "
+        "Less time than that needs a smaller decoder."
     )

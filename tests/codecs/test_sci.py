@@ -127,9 +127,8 @@ def test_pixels_become_numbers_from_0_to_1_and_back(saved, screen):
     (image, mask), model = screen(30, 70), saved("wacnn")[0]
     x, m = tensors.to_tensors(image, mask, model)
     assert x.shape == (1, 3, 64, 128) and m.shape == (1, 1, 64, 128) and x.max() == image.max() / 255
-    assert torch.equal(x[..., 30:, :], x[..., 29:30, :].expand(-1, -1, 34, -1)) and torch.equal(
-        m[0, 0, :30, :70].bool(), torch.from_numpy(mask)
-    )
+    assert torch.equal(x[..., 30:, :], x[..., 29:30, :].expand(-1, -1, 34, -1))
+    assert torch.equal(m[0, 0, :30, :70].bool(), torch.from_numpy(mask))
     assert np.array_equal(tensors.to_image(x, 30, 70), image)
 
 

@@ -46,6 +46,7 @@ def test_two_codecs_are_compared(screen):
     for wrong in ([], ["wacnn"], ["a", "b", "c"]):
         with pytest.raises(InputError, match="two codecs are compared"):
             tables.two(wrong)
+    assert tables.two(["a", "b"]) == ["a", "b"]
 
 
 def test_crops_are_cut_with_their_masks():

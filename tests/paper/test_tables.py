@@ -2,7 +2,7 @@
 
 import pytest
 
-from sccore.paper.tables import MISSING, anchor_among, change, interval, table, training_log, two
+from sccore.paper.tables import MISSING, anchor_among, change, interval, table, training_log
 from sccore.utils.errors import InputError
 
 
@@ -16,13 +16,6 @@ def test_the_anchor_is_one_that_is_recorded():
 @pytest.mark.parametrize("value, before, shown", [(110, 100, "+10.0 %"), (45, 60, "−25.0 %"), (7, 7, "0.0 %")])
 def test_a_change_is_in_percent_of_what_was_before(value, before, shown):
     assert change(value, before) == shown
-
-
-def test_two_codecs_are_two():
-    assert two(["sftip", "wacnn"]) == ["sftip", "wacnn"]
-    for other in (["sftip"], ["sftip", "wacnn", "jpeg"], []):
-        with pytest.raises(InputError, match="two codecs are compared"):
-            two(other)
 
 
 def test_a_table_without_rows_says_so_in_every_column():
