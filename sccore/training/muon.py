@@ -5,7 +5,8 @@ others late. Muon replaces the averaged gradient of a matrix by its nearest semi
 that in bfloat16, which processors without it emulate a hundred times slower than the float32 that they get here.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -24,38 +25,44 @@ def matrices(model: nn.Module) -> list[nn.Parameter]:
     return [m.weight for name, m in model.named_modules() if isinstance(m, layers) and name.split(".")[0] in TRANSFORMS]
 
 
-def orthogonal(g: Tensor) -> Tensor:
-    """Matrices (B, m, n) -> about the nearest ones whose singular values are all 1; in bfloat16 where that is native."""
-    wide = g if g.shape[1] <= g.shape[2] else g.mT
-    x = wide / (torch.linalg.matrix_norm(wide, keepdim=True) + 1e-7)
-    x = newton_schulz(x.bfloat16()) if native_bf16(g.device) else newton_schulz_of_products(x)
-    return (x if wide is g else x.mT).to(g.dtype)
+def orthogonal(gs: list[Tensor]) -> list[Tensor]:
+    """Matrices, in batches (B, m, n) -> about the nearest ones whose singular values are all 1; in bfloat16 where that is native."""
+    wide = [g if g.shape[1] <= g.shape[2] else g.mT for g in gs]
+    xs = [x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7) for x in wide]
+    xs = newton_schulz([x.bfloat16() for x in xs] if native_bf16(xs[0].device) else xs)
+    return [(x if w is g else x.mT).to(g.dtype) for x, w, g in zip(xs, wide, gs)]
 
 
-def newton_schulz(x: Tensor) -> Tensor:
-    """x <- (a + b x x^T + c (x x^T)^2) x, again and again; x is (B, m, n)."""
-    a, b, c = NEWTON_SCHULZ
-    for _ in range(ITERATIONS):
-        xx = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(xx, xx, xx, beta=b, alpha=c), x, beta=a)
-    return x
+def newton_schulz(xs: list[Tensor]) -> list[Tensor]:
+    """x <- (a + b x x^T + c (x x^T)^2) x, ITERATIONS times; of batches (B, m, n), m at most n.
 
-
-def newton_schulz_of_products(x: Tensor) -> Tensor:
-    """The same by x x^T (B, m, m) alone, in float32: a half to a quarter of the arithmetic, for most matrices are wide.
-
-    All factors are polynomials of x x^T, so their order is free. bfloat16 would lose the small singular values, which
-    the products hold squared.
+    All factors are polynomials of x x^T (B, m, m), so their product is found first, which takes less arithmetic where matrices
+    are wide, and at once for all of the same m. The product x x^T holds the small singular values squared, too small for
+    bfloat16 behind a few iterations; there it is made anew after every second one.
     """
+    rounds = [2, 2, 1] if xs[0].dtype == torch.bfloat16 else [ITERATIONS]
+    for iterations in rounds:
+        alike = defaultdict(list)
+        for i, x in enumerate(xs):
+            alike[x.shape[1]].append(i)
+        for places in alike.values():
+            product = factors(torch.cat([xs[i] @ xs[i].mT for i in places]), iterations)
+            for i, own in zip(places, product.split([len(xs[i]) for i in places])):
+                xs[i] = own @ xs[i]
+    return xs
+
+
+def factors(xx: Tensor, iterations: int) -> Tensor:
+    """The product of the first factors of :func:`newton_schulz`, from x x^T."""
     a, b, c = NEWTON_SCHULZ
-    xx, product = x @ x.mT, None
-    for i in range(ITERATIONS):
+    product = None
+    for i in range(iterations):
         factor = torch.baddbmm(xx, xx, xx, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)
         product = factor if product is None else factor @ product
-        if i + 1 < ITERATIONS:
+        if i + 1 < iterations:
             xx = factor @ xx @ factor
-    return product @ x
+    return product
 
 
 def as_matrix(weight: Tensor) -> Tensor:
@@ -75,44 +82,37 @@ class Muon(torch.optim.Optimizer):
     """Nesterov momentum, made orthogonal; a weight of four dimensions counts as the matrix (first, all others).
 
     Like torch's fused Adam it leaves out a step for which `found_inf` is 1, without waiting for the device; a learning
-    rate that is a tensor is read there too. All matrices of one shape are worked on as one batch.
+    rate that is a tensor is read there too. The matrices of a group lie one behind the other, those of one shape as a batch.
     """
 
     def __init__(self, params: list[nn.Parameter], lr: float | Tensor):
         super().__init__(params, {"lr": lr})
         self.found_inf = torch.zeros(())
-        self.batches = []  # of every group: (parameters of one shape, their momenta (B, m, n))
+        self.parts = []  # of every group: its parameters by shape, how many have each, the momenta of all of them
         for group in self.param_groups:
-            alike = defaultdict(list)
-            for p in group["params"]:
-                alike[as_matrix(p).shape].append(p)
-            batches = [(ps, torch.zeros(len(ps), *shape, device=ps[0].device)) for shape, ps in alike.items()]
-            self.batches.append(batches)
-            for params, momenta in batches:
-                for p, momentum_of_p in zip(params, momenta):
-                    self.state[p]["momentum"] = momentum_of_p
+            params = sorted(group["params"], key=lambda p: as_matrix(p).shape)
+            momenta = torch.zeros(sum(p.numel() for p in params), device=params[0].device)
+            for p, momentum in zip(params, momenta.split([p.numel() for p in params])):
+                self.state[p]["momentum"] = momentum.view(as_matrix(p).shape)
+            self.parts.append((params, Counter(as_matrix(p).shape for p in params), momenta))
 
     def load_state_dict(self, state_dict: dict):
+        own = {p: state["momentum"] for p, state in self.state.items()}
         super().load_state_dict(state_dict)
-        for params, momenta in (batch for batches in self.batches for batch in batches):
-            for p, momentum in zip(params, momenta):
-                momentum.copy_(self.state[p]["momentum"])
-                self.state[p]["momentum"] = momentum
+        for p, momentum in own.items():
+            momentum.copy_(self.state[p]["momentum"])
+            self.state[p]["momentum"] = momentum
 
     @torch.no_grad()
     def step(self):
-        for group, batches in zip(self.param_groups, self.batches):
-            device = group["params"][0].device
-            bad = self.found_inf.to(device)
+        for group, (params, counts, momenta) in zip(self.param_groups, self.parts):
+            bad = self.found_inf.to(momenta.device)
             good = 1 - bad
-            for params, momenta in batches:
-                self.move(params, momenta, bad.bool(), good * (1 - MOMENTUM), good * group["lr"])
-
-    def move(self, params: list[nn.Parameter], momenta: Tensor, bad: Tensor, share: Tensor, lr: Tensor):
-        """All matrices of one shape; `share` of the gradients goes into their momenta. Both it and lr are 0 if `bad`."""
-        grads = torch.stack([as_matrix(p.grad) for p in params]).float()  # (B, m, n)
-        grads = torch.where(bad, 0, grads)
-        momenta.lerp_(grads, share)
-        _, m, n = momenta.shape
-        update = orthogonal(grads.lerp(momenta, MOMENTUM)) * (lr * max(1, m / n) ** 0.5)
-        torch._foreach_sub_(params, [as_kernel(u, p.shape) for u, p in zip(update, params)])
+            grads = torch.cat([as_matrix(p.grad).flatten() for p in params]).float()
+            grads = torch.where(bad.bool(), 0, grads)
+            momenta.lerp_(grads, good * (1 - MOMENTUM))
+            ahead = grads.lerp(momenta, MOMENTUM).split([count * shape.numel() for shape, count in counts.items()])
+            updates = orthogonal([batch.view(-1, *shape) for shape, batch in zip(counts, ahead)])
+            torch._foreach_mul_(updates, [max(1, m / n) ** 0.5 for m, n in counts])
+            torch._foreach_mul_(updates, good * group["lr"])
+            torch._foreach_sub_(params, [as_kernel(u, p.shape) for u, p in zip(chain.from_iterable(updates), params)])
