@@ -18,7 +18,7 @@ from sccore.evaluation import equal_rate, metrics
 from sccore.evaluation.records import complete, measured, trained
 from sccore.paper import effort, seeds, short_trainings
 from sccore.paper.drawing.curves import rd_curves
-from sccore.paper.drawing.style import image_axes, styled, title
+from sccore.paper.drawing.style import styled, title
 from sccore.paper.figures_3_10 import cut
 from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, projects, standing, training_effort
 from sccore.paper.tables import BASELINE, paper_numbers, table
@@ -28,6 +28,7 @@ from sccore.utils import paths
 from sccore.utils.files import replacing
 
 FIGURE, CROP = (paths.ROOT / "book" / "_static" / name for name in ("rd.webp", "crop.webp"))
+DPI = 110
 BESIDE = (BASELINE, "sftip", DEFAULT, "jpeg", "webp", "avif", "hevc")  # on the landing page
 SETS = {"validation": "{} validation screenshots", "samples": "the {} samples"}
 
@@ -62,15 +63,18 @@ def findings() -> str:
 
 @styled
 def crop() -> Figure:
-    """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes."""
+    """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes. Two pixels for each of theirs."""
     ((image, mask),) = cut("windows+700+300", "512x384").values()
     coded = [equal_rate.code(DEFAULT, image, mask, LAMBDAS[0])]
     coded += [equal_rate.code(other, image, mask, bpp=coded[0].bpp) for other in ("avif", "jpeg")]
     labels = {"original": image} | {f"{title(c.codec)}: {c.size:,} bytes, {c.psnr:.1f} dB": c.image for c in coded}
-    figure, axes = image_axes((100, 320), 2, 2)
-    for one, (label, picture) in zip(axes.flat, labels.items()):
-        one.imshow(picture[120:220, 100:420])
-        one.set_title(label)
+    (height, width), gap, above = (200, 640), 20, 40  # in pixels of the figure
+    whole = 2 * width + gap, 2 * (height + above)
+    figure = Figure([side / DPI for side in whole], dpi=DPI)
+    for i, (label, picture) in enumerate(labels.items()):
+        left, bottom = i % 2 * (width + gap), (1 - i // 2) * (height + above)
+        figure.figimage(picture[120:220, 100:420].repeat(2, 0).repeat(2, 1), left, bottom)
+        figure.text((left + width / 2) / whole[0], (bottom + height + above / 2) / whole[1], label, ha="center", va="center", size=13)
     return figure
 
 
@@ -140,15 +144,15 @@ def main():
     for path, fill in ((paths.ROOT / "README.md", with_results), (paths.CHECKPOINTS / "README.md", with_card)):
         with replacing(path) as part:
             part.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
-    draw(crop(), CROP, 110)
+    draw(crop(), CROP, dpi=DPI)
     frame = complete(measured())
     if len(frame := frame[frame["codec"].isin(COMPARED | OURS)]):
-        draw(rd_curves(frame, "psnr"), FIGURE, 150)
+        draw(rd_curves(frame, "psnr"), FIGURE, dpi=150, bbox_inches="tight")
 
 
-def draw(figure: Figure, path: Path, dpi: int):
+def draw(figure: Figure, path: Path, **options):
     """A lossless WebP file, half the size of PNG, without an alpha channel, which shows nothing."""
-    figure.savefig(made := BytesIO(), dpi=dpi, bbox_inches="tight")
+    figure.savefig(made := BytesIO(), **options)
     Image.open(made).convert("RGB").save(path, lossless=True, quality=100, method=6)
 
 
