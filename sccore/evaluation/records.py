@@ -25,7 +25,7 @@ from sccore.utils.errors import InputError
 from sccore.utils.files import regular, replacing
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
-DIGITS = 9  # as many as a float32 has
+DIGITS = 7  # one more than a float32 is sure of
 
 
 def save_record(path: Path | str, record: dict) -> None:
