@@ -9,6 +9,7 @@ record in data/results/speed holds all of them.
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
@@ -91,15 +92,23 @@ print(json.dumps({name: round(value, 6) for name, value in found.items()}))
 """
 
 
-def operations(model) -> dict[str, int]:
-    """Additions and multiplications of decoding the crop, by part."""
-    height, width = (side + -side % model.stride for side in (HEIGHT, WIDTH))
-    y, z = torch.zeros(1, model.y_ch, height // 16, width // 16), torch.zeros(1, model.z_ch, height // 64, width // 64)
+def operations(model, file: container.File) -> dict[str, int]:
+    """Additions and multiplications of decoding a file, by part; by one thread, for the counter sees no others."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    of_shapes = lambda sums, a, b, **rest: 2 * math.prod(a) * b[-1]
+    in_place = {torch.ops.aten.addmm_: of_shapes, torch.ops.aten.baddbmm_: of_shapes}  # the counter leaves these out
+    strings, shape, level = [file.y, file.z], sci.shape_of_z(file, model), model.level(file.lmbda)
+    latents = [latent.float() for latent in model.decode_latents(strings, shape, level)]
     found = {}
-    for part, function in (("synthesis", model.synthesis), ("exact networks", lambda y, z: model.code_latents(y, z, model.level(LMBDA)))):
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            function(y, z)
+    for part, function in (
+        ("synthesis", lambda: model.synthesis(*latents)),
+        ("exact networks", lambda: model.decode_latents(strings, shape, level)),
+    ):
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+            function()
         found[part] = counter.get_total_flops()
+    torch.set_num_threads(before)
     return found
 
 
@@ -169,7 +178,7 @@ def main():
     record = {"machine": machine, "versions": provenance.versions(), "command": provenance.command_line(), "date": provenance.now()}
     record |= {"image": "windows.png", "crop": [LEFT, TOP, WIDTH, HEIGHT], "lmbda": LMBDA, "threads": a.threads, "others": OTHERS}
     rates = {part: product_rate(dtype) for part, dtype in (("synthesis", torch.float32), ("exact networks", torch.float64))}
-    record |= {"skipped": skipped, "operations": operations(models[weights.stem]), "product_rate": rates, "rounds": rounds}
+    record |= {"skipped": skipped, "operations": operations(models[weights.stem], small), "product_rate": rates, "rounds": rounds}
     path = paths.RESULTS / "speed" / f"split-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.json"
     save_record(path, record)
     for what, rows in rounds.items():

@@ -76,6 +76,7 @@ class SliceEntropyModel(Hyperprior):
 
     half_tanh = staticmethod(lambda x: 0.5 * torch.tanh(x))
     grid = staticmethod(lambda x: x)
+    join = staticmethod(lambda *maps: torch.cat(maps, dim=1))
 
     def set_context(self, slices: int = CONTEXTS, lattice: int = LATTICE):
         """Gives the first slices an interlaced spatial context, which begins at no correction; `lattice` as in :func:`passes`."""
@@ -88,18 +89,18 @@ class SliceEntropyModel(Hyperprior):
 
         mu and sigma of a slice are (B, M/10, H/16, W/16); `slices` stops behind the first so many.
         """
-        mean_features = nets.h_mean_s(z_hat)  # (B, features, H/16, W/16)
-        scale_features = nets.h_scale_s(z_hat)
+        for_mean = nets.join(nets.h_mean_s(z_hat))  # (B, features, H/16, W/16), and the decoded slices behind them
+        for_scale = nets.join(nets.h_scale_s(z_hat))
         decoded: list[Tensor] = []
         for i in range(slices):
-            support = decoded[:SUPPORT]
-            mean_support = torch.cat([mean_features, *support], dim=1)
-            mu = nets.cc_mean_transforms[i](mean_support)
-            sigma = nets.cc_scale_transforms[i](torch.cat([scale_features, *support], dim=1))
+            mu = nets.cc_mean_transforms[i](for_mean)
+            sigma = nets.cc_scale_transforms[i](for_scale)
             context = partial(in_passes, nets.contexts[i], nets, lattice=self.lattice) if i < len(nets.contexts) else at_once
             y_i = mu + residual(partial(self.slice_of, i), mu, sigma, context)
-            y_i = y_i + nets.half_tanh(nets.lrp_transforms[i](torch.cat([mean_support, y_i], dim=1)))
+            y_i = y_i + nets.half_tanh(nets.lrp_transforms[i](nets.join(for_mean, y_i)))
             decoded.append(y_i)
+            if i < SUPPORT:
+                for_mean, for_scale = nets.join(for_mean, y_i), nets.join(for_scale, y_i)
         return torch.cat(decoded, dim=1)
 
     def slice_of(self, i: int, x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from sccore.fixed_point import fixed_point, half_tanh, to_grid
 from sccore.symbols import decode_z, encode_z, tables_for, tables_of
 from sccore.utils.beside import side_by_side
 from sccore.utils.errors import InputError
+from sccore.winograd import Joined
 
 SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256), 64))  # of the Gaussians that there are tables for, as in CompressAI
 
@@ -46,7 +47,7 @@ class ExactCoding(nn.Module):
         updated = self.entropy_bottleneck.update(force=force, update_quantiles=update_quantiles)
         updated |= self.gaussian_conditional.update_scale_table(SCALES if scale_table is None else scale_table, force=force)
         copies = {name: fixed_point(getattr(self, name)) for name in self.drivers}
-        self._exact, self._updated = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid), self.mark()
+        self._exact, self._updated = SimpleNamespace(**copies, half_tanh=half_tanh, grid=to_grid, join=Joined), self.mark()
         return updated
 
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,16 +4,18 @@ A decoder must compute exactly the distributions that the encoder used; one diff
 noise. Float sums depend on their order, hence on thread count and device. Here weights are multiples of 2^-16 and
 activations multiples of 2^-12, held in float64: every product and every partial sum is a multiple of 2^-28 below 2^25,
 which float64 represents without rounding, so the order of summation cannot matter. The bound is checked when a layer
-is built. Nonlinearities are looked up in tables over the same grid.
+is built. Nonlinearities are looked up in tables over the same grid. Any algorithm that only adds and multiplies is open then:
+where several networks see one map, :mod:`sccore.winograd` needs fewer products.
 """
 
 import struct
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sccore import winograd
 from sccore.utils.beside import each
 
 ACT = 2.0**12  # activations are multiples of 1/ACT
@@ -96,11 +98,27 @@ class Convolution(nn.Module):
         if in_place:  # its memory once
             self.weight = self.taps.unflatten(0, conv.kernel_size).permute(2, 3, 0, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | winograd.Joined) -> Tensor:
+        if isinstance(x, winograd.Joined):
+            if self.in_tiles(x.largest):
+                return winograd.convolve(x, self.spread[0], self.bias, self.after)
+            x = x.whole
         if self.taps is not None:
             return self.products(x)
         with torch.backends.cudnn.flags(enabled=False):  # a transform-domain algorithm would not sum these products
             return self.after(self.function(x, self.weight, self.bias, **self.options))
+
+    @cached_property
+    def spread(self) -> tuple[Tensor, float]:
+        """Weights for Winograd's way, and the largest that a sum can be there of inputs up to 1."""
+        weights = winograd.spread(self.taps)
+        return weights, winograd.SUMMED * weights.abs().sum((0, 2)).max().item()
+
+    def in_tiles(self, largest: float) -> bool:
+        """Whether Winograd's way is open, and exact for inputs up to this size."""
+        if self.taps is None or self.weight.shape[2:] != (3, 3) or self.options["padding"] != (1, 1):
+            return False
+        return self.spread[1] * largest + self.bias.abs().max().item() < EXACT / winograd.FINER
 
     def products(self, x: Tensor) -> Tensor:
         """A convolution of stride 1 as a matrix product for each place of the kernel, faster than torch's in float64.

@@ -137,5 +137,5 @@ def limit(record: dict) -> str:
         f" Arithmetic alone takes {least:.1f} seconds. The synthesis has {billions(amount, 'synthesis')} operations in single "
         f"precision, of which large products of matrices do {billions(rate, 'synthesis')} a second on that machine. The exact networks have "
         f"{billions(amount, 'exact networks')} in double precision, of which such products do {billions(rate, 'exact networks')}. "
-        "Less time than that needs a smaller decoder."
+        "Less time than that needs fewer operations: a smaller decoder."
     )
