@@ -100,7 +100,8 @@ class SliceEntropyModel(Hyperprior):
             y_i = y_i + nets.half_tanh(nets.lrp_transforms[i](nets.join(for_mean, y_i)))
             decoded.append(y_i)
             if i < SUPPORT:
-                for_mean, for_scale = nets.join(for_mean, y_i), nets.join(for_scale, y_i)
+                seen = nets.join(y_i)
+                for_mean, for_scale = nets.join(for_mean, seen), nets.join(for_scale, seen)
         return torch.cat(decoded, dim=1)
 
     def slice_of(self, i: int, x: Tensor) -> Tensor:
