@@ -25,7 +25,7 @@ EXACT = 2.0**53 / (ACT * WEIGHT)  # partial sums below this are exact
 ROUNDS = 1.5 * 2.0**52 / ACT  # added and taken away again it rounds to the grid, half to even; in between the lowest bits count steps
 ROUNDS_BITS = int.from_bytes(struct.pack("<d", ROUNDS), "little")
 BLOCK = 2048  # outputs of a matrix product at most: what it reads stays in the cache for the next place of the kernel
-FEW = 256  # outputs that are not shared out: reading the weights takes longer than the sums
+FEW = 256  # outputs at most that are not shared out, nor made in tiles: reading the weights takes longer than the sums
 TABLE = 8.0  # nonlinearities are tabulated on [-8, 8); beyond, they are at their asymptotes
 
 
@@ -100,7 +100,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor | winograd.Joined) -> Tensor:
         if isinstance(x, winograd.Joined):
-            if self.in_tiles(x.largest):
+            if self.in_tiles(x):
                 return winograd.convolve(x, self.spread[0], self.bias, self.after)
             x = x.whole
         if self.taps is not None:
@@ -114,11 +114,11 @@ class Convolution(nn.Module):
         weights = winograd.spread(self.taps)
         return weights, winograd.SUMMED * weights.abs().sum((0, 2)).max().item()
 
-    def in_tiles(self, largest: float) -> bool:
-        """Whether Winograd's way is open, and exact for inputs up to this size."""
-        if self.taps is None or self.weight.shape[2:] != (3, 3) or self.options["padding"] != (1, 1):
+    def in_tiles(self, x: winograd.Joined) -> bool:
+        """Whether Winograd's way is open, worth its weights, which are more, and exact for these inputs."""
+        if self.taps is None or self.weight.shape[2:] != (3, 3) or self.options["padding"] != (1, 1) or x.positions <= FEW:
             return False
-        return self.spread[1] * largest + self.bias.abs().max().item() < EXACT / winograd.FINER
+        return self.spread[1] * x.largest + self.bias.abs().max().item() < EXACT / winograd.FINER
 
     def products(self, x: Tensor) -> Tensor:
         """A convolution of stride 1 as a matrix product for each place of the kernel, faster than torch's in float64.

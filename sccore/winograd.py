@@ -63,6 +63,10 @@ class Joined:
         return torch.cat([part.map for part in self.parts], 1)
 
     @property
+    def positions(self) -> int:
+        return self.parts[0].map[0, 0].numel()
+
+    @property
     def largest(self) -> float:
         return max(part.largest for part in self.parts)
 

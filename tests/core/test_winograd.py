@@ -20,6 +20,11 @@ def convolution(inputs, outputs, scale=1.0, **options):
     return fixed_point.Convolution(conv)
 
 
+@pytest.fixture(autouse=True)
+def none_too_few(monkeypatch):
+    monkeypatch.setattr(fixed_point, "FEW", 0)
+
+
 @pytest.fixture
 def times(monkeypatch):
     """How often Winograd's way was taken."""
@@ -69,6 +74,15 @@ def test_the_bound_holds_for_what_is_multiplied():
     assert sums.max() <= most * part.largest
     for exact in (part.tiles * fixed_point.ACT, weights * fixed_point.WEIGHT * winograd.FINER, (weights @ part.tiles.flatten(2)) * unit):
         assert torch.equal(exact, exact.round())
+
+
+def test_small_maps_are_not_worth_it(times, monkeypatch):
+    monkeypatch.setattr(fixed_point, "FEW", 12)
+    conv = convolution(4, 3)
+    for size in ((3, 4), (3, 5)):
+        x = grid(1, 4, *size)
+        assert torch.equal(conv(Joined(x)), conv(x))
+    assert len(times) == 1
 
 
 @pytest.mark.parametrize("options", [{"padding": 0}, {"stride": 2}])
