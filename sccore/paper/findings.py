@@ -118,9 +118,13 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does the paper's model need fewer bits than WACNN?",
-            ("Prior and layers together, against the baseline:", *compared(FULL, BASELINE)),
+            (
+                "Prior and layers together, against the baseline:",
+                *compared(FULL, BASELINE),
+                short_trainings.briefly(short_trainings.SCRATCH, "Trained from scratch, briefly", FULL, BASELINE),
+            ),
             SEEDS,
-            ("*/sftip.json", "*/wacnn.json"),
+            ("*/sftip.json", "*/wacnn.json", f"{short_trainings.SCRATCH}/*.json"),
             "results",
         ),
         Finding(

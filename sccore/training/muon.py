@@ -40,13 +40,13 @@ def newton_schulz(xs: list[Tensor]) -> list[Tensor]:
     are wide, and at once for all of the same m. The product x x^T holds the small singular values squared, too small for
     bfloat16 behind a few iterations; there it is made anew after every second one.
     """
-    rounds = [2, 2, 1] if xs[0].dtype == torch.bfloat16 else [ITERATIONS]
-    for iterations in rounds:
+    at_once = 2 if xs[0].dtype == torch.bfloat16 else ITERATIONS
+    for done in range(0, ITERATIONS, at_once):
         alike = defaultdict(list)
         for i, x in enumerate(xs):
             alike[x.shape[1]].append(i)
         for places in alike.values():
-            product = factors(torch.cat([xs[i] @ xs[i].mT for i in places]), iterations)
+            product = factors(torch.cat([xs[i] @ xs[i].mT for i in places]), min(at_once, ITERATIONS - done))
             for i, own in zip(places, product.split([len(xs[i]) for i in places])):
                 xs[i] = own @ xs[i]
     return xs
