@@ -37,10 +37,10 @@ def main():
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
     torch.set_num_threads(1)
-    model, bf16 = load_model(DEFAULT), native_bf16("cpu")  # as encode does
-    record = provenance(model, a.images, f"python benchmarks/{command_line()}", a.masks) | {"side": a.side, "bf16": bf16, "images": []}
+    model = load_model(DEFAULT)
+    record = provenance(model, a.images, f"python benchmarks/{command_line()}", a.masks) | {"side": a.side, "images": []}
     out = a.out or record_of(record["dataset"]["name"], a.side)
-    record = resume(record, out, ("codec", "checkpoint", "dataset", "side", "bf16"), COLUMNS)
+    record = resume(record, out, ("codec", "checkpoint", "dataset", "side"), COLUMNS)
 
     def rows(files: tuple[Path, Path], points: list[dict]):
         image = read_image(files[0])
@@ -48,10 +48,10 @@ def main():
         if a.side:
             window = busiest_window(image, (a.side, a.side))
             image, mask = np.ascontiguousarray(image[window]), np.ascontiguousarray(mask[window])
-        latents = sci.analyse(image, model, mask, bf16)
+        latents = sci.analyse(image, model, mask, native_bf16("cpu"))  # as encode does
         for point in points:
             begun = time.process_time()
-            data = sci.encode(image, model, point["lmbda"], mask, latents, effort=point["effort"], bf16=bf16)
+            data = sci.encode(image, model, point["lmbda"], mask, latents, effort=point["effort"])
             seconds = time.process_time() - begun
             decoded = sci.decode(data, model)
             yield point | {

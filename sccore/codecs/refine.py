@@ -72,7 +72,6 @@ def refine(
     size: tuple[int, int],
     steps: int,
     progress: bool = False,
-    bf16: bool = False,
 ) -> Tensor:
     """The y to code in place of the analysis', (1, M, H/16, W/16), for the same z.
 
@@ -83,7 +82,6 @@ def refine(
         size: (height, width) of the picture without padding; only its errors count.
         steps: of descent. Pictures larger than a tile take so many for each, one tile after the other.
         progress: show the steps.
-        bf16: of the synthesis; the rate is computed in float32.
 
     Raises:
         InputError: no positive lambda.
@@ -100,7 +98,7 @@ def refine(
             here = (..., *(slice(span.begin, span.end) for span in tile))
             area = (..., *(slice(pixels * span.begin, min(pixels * span.end, whole)) for span, whole in zip(tile, size)))
             z_hat = model.code_z(z[..., *(slice(span.begin // deep, span.end // deep) for span in tile)], level)[0]
-            cost = partial(bits, model, x[area], mask[area], z_hat, level, lmbda, bf16)
+            cost = partial(bits, model, x[area], mask[area], z_hat, level, lmbda)
             moved = descend(cost, y[here] * gain, steps, bar.update) / gain
             y[..., *(slice(span.first, span.last) for span in tile)] = moved[
                 ..., *(slice(span.first - span.begin, span.last - span.begin) for span in tile)
@@ -127,15 +125,7 @@ def descend(cost: Callable[[Tensor, float], Tensor], scaled: Tensor, steps: int,
 
 
 def bits(
-    model: SliceEntropyModel,
-    x: Tensor,
-    mask: Tensor,
-    z_hat: Tensor,
-    level: Tensor,
-    lmbda: float,
-    bf16: bool,
-    scaled: Tensor,
-    temperature: float,
+    model: SliceEntropyModel, x: Tensor, mask: Tensor, z_hat: Tensor, level: Tensor, lmbda: float, scaled: Tensor, temperature: float
 ) -> Tensor:
     """What a picture costs: the bits of y, and its errors at lambda's price.
 
@@ -154,8 +144,7 @@ def bits(
         return soft * part(inverse)
 
     y_hat = model.decode_parts(model, z_hat, residual)
-    with torch.autocast(y.device.type, torch.bfloat16, bf16):
-        x_hat = model.synthesis(*(t.contiguous(memory_format=torch.channels_last) for t in (y_hat, z_hat))).float()
+    x_hat = model.synthesis(*(t.contiguous(memory_format=torch.channels_last) for t in (y_hat, z_hat)))
     output = {"x_hat": x_hat[..., : x.shape[-2], : x.shape[-1]], "likelihoods": {"y": torch.cat(likelihoods, dim=1)}}
     return rate_distortion(output, x, mask, lmbda, metric_of(model))["loss"] * x[0, 0].numel()
 

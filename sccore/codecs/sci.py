@@ -77,7 +77,7 @@ def learned(
         adapter_steps: gradient steps to fit adapters of WACNN's decoder in; they go into the file if they pay.
         effort: of the search for better latents, 0 (none) to 6, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
         progress: show the steps of that search.
-        bf16: of the analysis and of that search's synthesis.
+        bf16: of the analysis.
     """
     steps = steps_of(effort, model)
     if (sha256 := model.checkpoint_hash) is None:
@@ -105,8 +105,7 @@ def learned(
         file = coded(*latents)
         if steps:
             x, m = to_tensors(image, mask, model)
-            better = refine(model, x, m, latents, lmbda, (height, width), steps, progress, bf16)
-            file = min(file, coded(better, latents[1]), key=cost)
+            file = min(file, coded(refine(model, x, m, latents, lmbda, (height, width), steps, progress), latents[1]), key=cost)
         if adapter_steps:
             y_hat = model.decode_latents([file.y, file.z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
