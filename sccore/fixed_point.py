@@ -90,7 +90,8 @@ class Convolution(nn.Module):
         bias = self.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().double()
         self.bias = (bias * ACT * WEIGHT).round() / (ACT * WEIGHT)
         inputs = (0, 2, 3) if transposed else (1, 2, 3)  # dimensions that an output sums over
-        largest = (self.weight.abs().sum(inputs) * LIMIT + self.bias.abs()).max().item()
+        self.steepest, self.offset = self.weight.abs().sum(inputs).max().item(), self.bias.abs().max().item()
+        largest = self.steepest * LIMIT + self.offset
         if not largest < EXACT:  # also catches NaN
             raise OverflowError(f"weights too large for exact sums: a sum could reach {largest:.3g}, limit {EXACT:.3g}")
         in_place = not transposed and conv.stride == (1, 1)
@@ -101,7 +102,7 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor | winograd.Joined) -> Tensor:
         if isinstance(x, winograd.Joined):
             if self.in_tiles(x):
-                return winograd.convolve(x, self.spread[0], self.bias, self.after)
+                return winograd.convolve(x, self.spread, self.bias, self.after)
             x = x.whole
         if self.taps is not None:
             return self.products(x)
@@ -109,16 +110,14 @@ class Convolution(nn.Module):
             return self.after(self.function(x, self.weight, self.bias, **self.options))
 
     @cached_property
-    def spread(self) -> tuple[Tensor, float]:
-        """Weights for Winograd's way, and the largest that a sum can be there of inputs up to 1."""
-        weights = winograd.spread(self.taps)
-        return weights, winograd.SUMMED * weights.abs().sum((0, 2)).max().item()
+    def spread(self) -> Tensor:
+        return winograd.spread(self.taps)
 
     def in_tiles(self, x: winograd.Joined) -> bool:
         """Whether Winograd's way is open, worth its weights, which are more, and exact for these inputs."""
         if self.taps is None or self.weight.shape[2:] != (3, 3) or self.options["padding"] != (1, 1) or x.positions <= FEW:
             return False
-        return self.spread[1] * x.largest + self.bias.abs().max().item() < EXACT / winograd.FINER
+        return winograd.GROWTH * self.steepest * x.largest + self.offset < EXACT / winograd.FINER
 
     def products(self, x: Tensor) -> Tensor:
         """A convolution of stride 1 as a matrix product for each place of the kernel, faster than torch's in float64.

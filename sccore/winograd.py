@@ -16,7 +16,7 @@ from sccore.utils.beside import each
 
 BLOCK = 512  # tiles of 2 x 2 outputs that a thread takes, about
 FINER = 4  # products are multiples of a fourth of what they are multiples of in a plain convolution
-SUMMED = 4  # inputs that a number of a tile is the sum of
+GROWTH = 4 * 4  # of what sums can reach: a number of a tile is a sum of 4 inputs, and a weight's factors add up to 4 at most
 KERNEL = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=torch.float64)
 OUTPUT = torch.tensor([[1, 1, 1, 0], [0, 1, -1, -1]], dtype=torch.float64)
 

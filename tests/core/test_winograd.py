@@ -59,7 +59,8 @@ def test_a_map_is_made_into_tiles_once(monkeypatch):
 def test_where_sums_might_not_be_exact_the_plain_way_is_taken(times, size, taken):
     conv = convolution(64, 3, scale=60.0)
     x = fixed_point.to_grid(size * (2 * torch.rand(1, 64, 4, 4) - 1))
-    assert conv.spread[1] * fixed_point.LIMIT > fixed_point.EXACT / winograd.FINER > conv.spread[1]
+    most = winograd.GROWTH * conv.steepest
+    assert most * fixed_point.LIMIT > fixed_point.EXACT / winograd.FINER > most
     assert torch.equal(conv(Joined(x)), conv(x)) and len(times) == taken
 
 
@@ -67,13 +68,21 @@ def test_the_bound_holds_for_what_is_multiplied():
     """Tiles, weights and sums are multiples of what they are counted in, and none is larger than the bound says."""
     conv, x = convolution(16, 4), grid(1, 16, 10, 10)
     (part,) = Joined(x).parts
-    weights, most = conv.spread
-    assert part.tiles.abs().max() <= winograd.SUMMED * part.largest
     unit = fixed_point.ACT * fixed_point.WEIGHT * winograd.FINER
-    sums = (weights.abs() @ part.tiles.abs().flatten(2)).sum(0)
-    assert sums.max() <= most * part.largest
+    sums = (conv.spread.abs() @ part.tiles.abs().flatten(2)).sum(0)
+    assert sums.max() <= winograd.GROWTH * conv.steepest * part.largest
+    weights = conv.spread
     for exact in (part.tiles * fixed_point.ACT, weights * fixed_point.WEIGHT * winograd.FINER, (weights @ part.tiles.flatten(2)) * unit):
         assert torch.equal(exact, exact.round())
+
+
+def test_weights_and_tiles_grow_as_the_bound_says():
+    conv = convolution(2, 2)
+    conv.taps[1:] = 0  # a corner of the kernel alone
+    signs = torch.tensor([1.0, 1, -1, -1, 1, 1, -1], dtype=torch.float64)
+    (part,) = Joined((signs[:, None] * signs)[None, None]).parts
+    weights = winograd.spread(conv.taps).abs().sum((0, 2)) / conv.taps.abs().sum((0, 2))
+    assert weights.max() * part.tiles.abs().max() == winograd.GROWTH
 
 
 def test_small_maps_are_not_worth_it(times, monkeypatch):
