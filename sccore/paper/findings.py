@@ -13,7 +13,7 @@ from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LMBDA
 
 SETS = {"validation": "Validation screenshots", "samples": "Samples", prior_benefit.PAGES: "Rendered pages"}
-SEEDS = "More seeds: one run of each is measured."
+SEEDS = "More seeds of the long training: one run of each is measured."
 ORDERS = "Runs on the same crops in the same order, which these two were not trained on, and more seeds: one run of each is measured."
 
 
