@@ -90,6 +90,7 @@ class Convolution(nn.Module):
         bias = self.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().double()
         self.bias = (bias * ACT * WEIGHT).round() / (ACT * WEIGHT)
         inputs = (0, 2, 3) if transposed else (1, 2, 3)  # dimensions that an output sums over
+        # the largest output of inputs up to 1, and the largest bias
         self.steepest, self.offset = self.weight.abs().sum(inputs).max().item(), self.bias.abs().max().item()
         largest = self.steepest * LIMIT + self.offset
         if not largest < EXACT:  # also catches NaN

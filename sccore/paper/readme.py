@@ -63,7 +63,7 @@ def findings() -> str:
 
 @styled
 def crop() -> Figure:
-    """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes. Two pixels for each of theirs."""
+    """A crop of text, and what three codecs make of it with files of equal size; JPEG as small as it comes. Each pixel is drawn as 2 x 2."""
     ((image, mask),) = cut("windows+700+300", "512x384").values()
     coded = [equal_rate.code(DEFAULT, image, mask, LAMBDAS[0])]
     coded += [equal_rate.code(other, image, mask, bpp=coded[0].bpp) for other in ("avif", "jpeg")]

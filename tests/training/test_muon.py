@@ -28,9 +28,9 @@ def iterated(x):
     return x
 
 
-@pytest.mark.parametrize("decades", [0, 3, 6])  # that the singular values span
-@pytest.mark.parametrize("dtype, off", [(torch.float32, 1e-3), (torch.bfloat16, 0.25)])
-def test_products_of_factors_give_what_the_iteration_gives(decades, dtype, off):
+@pytest.mark.parametrize("decades, single, half", [(0, 5e-6, 0.05), (3, 5e-4, 0.1), (6, 1e-3, 0.25)])  # that the singular values span
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_of_factors_give_what_the_iteration_gives(decades, single, half, dtype):
     torch.manual_seed(0)
     xs = []
     for count, m, n in ((2, 40, 300), (1, 16, 16), (3, 40, 40)):  # two of one height
@@ -39,6 +39,7 @@ def test_products_of_factors_give_what_the_iteration_gives(decades, dtype, off):
         xs.append(x / torch.linalg.matrix_norm(x, keepdim=True))
     for x, found in zip(xs, muon.newton_schulz([x.to(dtype) for x in xs])):
         right = iterated(x)
+        off = half if dtype == torch.bfloat16 else single
         assert found.dtype == dtype and (found - right).norm() < off * right.norm()
 
 
@@ -93,11 +94,11 @@ def test_matrices_are_of_the_transforms_alone():
     assert not any(word in n for n in chosen for word in ("h_a", "h_mean", "cc_", "lrp_", "gamma", "gain", "entropy", "bias", "quantiles"))
 
 
-@pytest.mark.parametrize("bf16", [False, True])
-def test_ill_conditioned_least_squares_goes_faster_than_by_adam(monkeypatch, bf16):
-    """Two directions of a linear map, one thirty times weaker than the other."""
+@pytest.mark.parametrize("bf16, weak, share", [(False, 0.01, 1.0), (False, 0.03, 0.5), (True, 0.03, 0.5)])
+def test_ill_conditioned_least_squares_goes_faster_than_by_adam(monkeypatch, bf16, weak, share):
+    """Two directions of a linear map, one weaker than the other; what bfloat16 can tell of a gradient ends before a hundredth."""
     monkeypatch.setattr(muon, "native_bf16", lambda device: bf16)
-    inputs = torch.diag(torch.tensor([1.0, 0.03]))
+    inputs = torch.diag(torch.tensor([1.0, weak]))
     losses = {}
     for name in ("adam", "muon"):
         weight = torch.nn.Parameter(torch.tensor([[0.0, 0.0], [0.0, 0.0]]))
@@ -109,4 +110,4 @@ def test_ill_conditioned_least_squares_goes_faster_than_by_adam(monkeypatch, bf1
             (((weight @ rotate - rotate) @ inputs).square().sum()).backward()
             optimizer.step()
         losses[name] = loss.item()
-    assert losses["muon"] < losses["adam"] / 2
+    assert losses["muon"] < share * losses["adam"]
