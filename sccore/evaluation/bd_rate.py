@@ -22,6 +22,7 @@ MIN_OVERLAP = 0.5  # of the narrower range of quality
 MIN_DB = 1.0  # that both curves reach, where quality is in dB
 MIN_IMAGES = 5  # of an interval: of fewer, the bootstrap's is far too narrow
 MIN_RESAMPLES = 0.95  # the share of them that must have a number, or the interval is that of a lucky few
+LUCKY = 0.5  # if fewer have one, so has the data set by luck alone
 
 
 def curve(frame: pd.DataFrame, metric: str = "psnr") -> pd.DataFrame:
@@ -149,6 +150,9 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         per_image: {name: BD-rate} of the images' own curves; per_image_mean: its mean, NaN if it is empty;
         per_image_low, per_image_high: that mean's interval over the images which have one;
         refused: {name: reason} of images that have none.
+
+    Raises:
+        InputError: as of :func:`bd_rate`; images that were measured with one codec alone; a number that most resamples do not have.
     """
     both = [tables(frame, metric) for frame in (anchor_frame, test_frame)]
     names = both[0][0].index
@@ -184,6 +188,8 @@ def _compare(names, anchor, test, metric, resamples):
     own = np.array([*per_image.values()])
     low, high, share = bootstrap(lambda draws: bd_rates(*means(draws), metric), len(names), resamples)
     own_low, own_high, _ = bootstrap(lambda draws: own[draws].mean(1), len(own), resamples)
+    if len(names) >= MIN_IMAGES and share < LUCKY:
+        raise InputError(f"no BD-rate: {share:.0%} of the mixtures of these images have one, {LUCKY:.0%} are needed")
     mean, shared = float(own.mean()) if len(own) else np.nan, overlap(*curves(everyone), metric)
     found = {"bd_rate": whole, "low": low, "high": high, "overlap": shared, "images": len(names), "resamples": share}
     found |= {"per_image": per_image, "per_image_mean": mean, "per_image_low": own_low, "per_image_high": own_high}

@@ -74,6 +74,12 @@ def sizes(dataset: str = "samples") -> pd.DataFrame:
     return rows.pivot(index="name", columns="format", values="bpp")[list(FORMATS)]
 
 
+def bar(frame: pd.DataFrame, dataset: str = "samples") -> float | None:
+    """Mean bits per pixel of lossless WebP on the images of a table of measurements; None unless all of them are recorded."""
+    found = sizes(dataset)["WEBP"].reindex(frame["name"].unique())
+    return None if found.empty or found.isna().any() else float(found.mean())
+
+
 def quick_shares(datasets: tuple[str, ...] = ("samples", "validation")) -> pd.Series:
     """The full search's bytes by those of the quick one, by image, as recorded: what :data:`sccore.codecs.webp.FULL` stays below."""
     found = [FOLDER / f"{name}.json" for name in datasets]

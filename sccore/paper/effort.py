@@ -32,8 +32,8 @@ def verdicts(dataset: str = "samples") -> list[str]:
     for side in SIDES:
         if not (frame := measured(dataset, side)).empty:
             anchor, *levels = sorted(frame["codec"].unique())
-            saved = [f"{level.replace('effort', 'level')} {verdict(frame, level, anchor)}" for level in levels]
-            lines.append(f"{extent(frame, dataset, side)}: {'. '.join([saved[0], *(one.capitalize() for one in saved[1:])])}")
+            saved = [f"{verdict(frame, level, anchor)} by {level.replace('effort', 'level')}" for level in levels]
+            lines.append(f"{extent(frame, dataset, side)}: {', '.join(saved)}")
     return lines or [MISSING]
 
 

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from textwrap import indent
 
 from sccore.codecs.checkpoint_files import DEFAULT
-from sccore.evaluation import lossless
-from sccore.evaluation.records import complete, measured, of_codec
-from sccore.paper import effort, first_steps, prior_benefit, short_trainings, table_6
-from sccore.paper.results import standing
+from sccore.evaluation.records import complete, measured
+from sccore.paper import character_errors, effort, first_steps, prior_benefit, short_answers, short_trainings, table_6
+from sccore.paper.results import rates_beside, standing
 from sccore.paper.tables import BASELINE, MISSING, interval, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LMBDA
@@ -22,13 +21,15 @@ class Finding:
     """One question.
 
     Args:
-        answer: from the records, lines of Markdown.
+        short: the answer in a sentence or two, decided by the records.
+        answer: what it rests on, lines of Markdown.
         doubt: what would change our mind.
         records: files in data/results, with a star for a codec's name.
         page: of the book, with the details.
     """
 
     question: str
+    short: str
     answer: tuple[str, ...]
     doubt: str
     records: tuple[str, ...]
@@ -68,16 +69,13 @@ def beside_lossless() -> list[str]:
     """The learned files' rate beside that of lossless WebP, and on how many images the lossless file is smaller, a line a data set."""
     said = []
     for dataset in ("validation", "samples"):
-        own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
-        if own.empty or exact.empty:
+        rates, exact = rates_beside(dataset)
+        if rates.empty:
             said.append(f"{SETS[dataset]}: {MISSING}.")
             continue
-        rates = own[own["lmbda"] == LMBDA].set_index("name")["bpp"]
-        larger = (rates > exact["WEBP"].reindex(rates.index)).sum()
-        share = rates.mean() / exact["WEBP"].mean()
         said.append(
-            f"{SETS[dataset]}, λ = {LMBDA:g}: the mean rate is {100 * share:.0f} % of lossless WebP's. "
-            f"The lossless file is the smaller one on {larger} of {len(rates)}; there the command writes that."
+            f"{SETS[dataset]}, λ = {LMBDA:g}: the mean rate is {100 * rates.mean() / exact.mean():.0f} % of lossless WebP's. "
+            f"The lossless file is the smaller one on {(rates > exact).sum()} of {len(rates)}; there the command writes that."
         )
     return said
 
@@ -86,9 +84,9 @@ def other_systems() -> list[str]:
     """The smaller cheng2020 and ms2020 against the smaller WACNN after short trainings alike, beside the paper's number."""
     paper = number(paper_numbers()["table1"]["rows"]["cheng2020"][-1])
     frame = complete(measured(short_trainings.SCRATCH))
-    with_klt, without = (short_trainings.pooled_cell(frame, "cheng2020", name) for name in (BASELINE, short_trainings.ORDINARY))
+    with_klt, without = (short_trainings.pooled_cells(frame, "cheng2020", name)[0] for name in (BASELINE, short_trainings.ORDINARY))
     losses = ", ".join(
-        f"`{name}` {short_trainings.held_out(short_trainings.SCRATCH, name, short_trainings.seeds_of(frame, name)):.2f}"
+        f"`{name}` {short_trainings.held_out(short_trainings.SCRATCH, name, short_trainings.seeds_of(frame, name))[1]:.2f}"
         for name in ("cheng2020", short_trainings.ORDINARY)
         if short_trainings.seeds_of(frame, name)
     )
@@ -106,6 +104,7 @@ def findings() -> list[Finding]:
     return [
         Finding(
             "Does the prior bring more than its layers do?",
+            short_answers.over_seeds(FULL, CONTROL),
             (
                 "The paper's model against the same network with a constant prior:",
                 *compared(FULL, CONTROL),
@@ -118,6 +117,7 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does the paper's model need fewer bits than WACNN?",
+            short_answers.over_seeds(FULL, BASELINE),
             (
                 "Prior and layers together, against the baseline:",
                 *compared(FULL, BASELINE),
@@ -129,9 +129,10 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does it help more where there is more text?",
+            short_answers.with_text(),
             (
-                "BD-rate of text regions and share of text, image by image. A negative correlation means yes; that against the control is "
-                "the prior's alone.",
+                "BD-rate of text regions and share of text, image by image. A negative correlation means that more text saves more. "
+                "Only the comparison with the control isolates the prior.",
                 *by_text(),
             ),
             "An interval that leaves out zero, from more images and against the control.",
@@ -140,8 +141,9 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does the encoder need a true mask?",
+            short_answers.mask_needed(),
             (
-                "The same weights on rendered pages, told something else than the true mask:",
+                "The same weights on rendered pages, given another mask than the true one:",
                 *compared(f"{FULL}-told-ones", FULL, pages, "Text everywhere"),
                 *compared(f"{FULL}-told-empty", FULL, pages, "No text anywhere"),
                 *compared(f"{FULL}-told-shifted", FULL, pages, "Moved by a line"),
@@ -152,12 +154,13 @@ def findings() -> list[Finding]:
                     short_trainings.MASKS, "Trained with masks by EAST, briefly, against CRAFT's", f"{FULL}-east", FULL
                 ),
             ),
-            "Long trainings with other masks: these were short.",
+            "Long trainings with other masks: these were short, and undid a part of what their start had learned.",
             ("pages/sftip*.json", f"{short_trainings.MASKS}/*.json"),
             "experiments/beyond",
         ),
         Finding(
             "What do the text mask and SEM bring, each alone?",
+            short_answers.one_run((FULL, "sftip-structure"), (FULL, "sftip-sft")),
             (
                 "The full model against one without the text mask (Table 4), then against SFT and condition block in SEM's place (Table 2):",
                 *(f"Mask. {line}" for line in compared(FULL, "sftip-structure")),
@@ -169,13 +172,20 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Does the weighted loss keep text legible?",
-            ("Trained by the weighted loss, against plain MSE:", *compared("sftip", "sftip-mse"), legible()),
+            short_answers.weighted_loss(),
+            (
+                "Trained by the weighted loss, against plain MSE:",
+                *compared("sftip", "sftip-mse"),
+                legible(),
+                f"Characters read wrongly at equal rate: {character_errors.at_equal_rate(table_6.collect())}.",
+            ),
             f"Another reader than the program Tesseract, or people. {ORDERS}",
             ("*/sftip.json", "*/sftip-mse.json"),
             "experiments/table-6",
         ),
         Finding(
             "What do the codec's own additions bring?",
+            short_answers.context_saves(),
             (
                 "The spatial context makes the same pictures of fewer bytes; the encoder's search, `--effort`, finds better latents:",
                 *(f"Context. {line}" for line in compared(DEFAULT, FULL)),
@@ -187,13 +197,15 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Which classical codecs does it beat?",
+            short_answers.against_classical(),
             ("The codec with its spatial context needs, at equal PSNR:", *beside_classical()),
-            "Another measure than PSNR.",
+            "Another measure than PSNR. [Characters read wrongly](experiments/table-6.md) say the same of AVIF and WebP.",
             ("samples/*.json", "validation/*.json"),
             "results",
         ),
         Finding(
             "Is a lossy file worth it at all?",
+            short_answers.lossy_pays(),
             ("Lossless WebP is the bar:", *beside_lossless()),
             "Other screenshots. Photographs favour the learned file, few colours the lossless one.",
             (f"*/{DEFAULT}.json", "lossless/*.json"),
@@ -201,8 +213,9 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "Do the start and the length of the training decide a comparison?",
+            short_answers.start_decides(),
             (first_steps.verdict(), *other_systems()),
-            "Long trainings. After these, models without the KLT have hardly learned.",
+            "Trainings so long that all curves share their range of quality. After these, models without the KLT have hardly learned.",
             ("speed/first-steps.json", f"{short_trainings.SCRATCH}/*.json"),
             "klt",
         ),
@@ -216,6 +229,6 @@ def page() -> str:
         mark, (lead, *lines) = f"{k}. ", found.answer
         below = [f"*What would change our mind:* {found.doubt}"]
         below += [f"*Details:* []({found.page}.md). *Records:* {', '.join(f'`{name}`' for name in found.records)}."]
-        parts = ["\n".join(f"- {line}" for line in lines), *below]
-        said += [f"{mark}**{found.question}** {lead}", *(indent(part, " " * len(mark)) for part in parts)]
+        parts = [lead, "\n".join(f"- {line}" for line in lines), *below]
+        said += [f"{mark}**{found.question}** {found.short}", *(indent(part, " " * len(mark)) for part in parts)]
     return "\n\n".join(said)

@@ -111,20 +111,26 @@ def by_text(metric: str = "psnr") -> dict[str, pd.DataFrame]:
     }
 
 
-def correlation(table: pd.DataFrame, x: str) -> str:
-    """Spearman's rank correlation of the BD-rate with x and its 95 % interval (bootstrap over images), in words."""
+def rank_correlation(table: pd.DataFrame, x: str) -> tuple[float, float, float] | None:
+    """Spearman's rank correlation of the BD-rate with x, and its 95 % interval (bootstrap over images); None of too few images."""
     from scipy.stats import pearsonr, rankdata
 
     if len(table) < MIN_IMAGES or table[x].nunique() < 2:
-        return f"no correlation of {len(table)} images"
+        return None
     values = table[[x, "bd_rate"]].to_numpy()
 
     def spearman(draws):
         with warnings.catch_warnings(action="ignore"):  # a draw of equal values has none
             return pearsonr(*np.moveaxis(rankdata(values[draws], axis=1), 2, 0), axis=1).statistic
 
-    low, high, _ = bootstrap(spearman, len(values), 2000)
-    whole, *ends = (number(value, "+.2f") for value in (spearman(np.arange(len(values))[None])[0], low, high))
+    return spearman(np.arange(len(values))[None])[0], *bootstrap(spearman, len(values), 2000)[:2]
+
+
+def correlation(table: pd.DataFrame, x: str) -> str:
+    """:func:`rank_correlation` in words."""
+    if not (found := rank_correlation(table, x)):
+        return f"no correlation of {len(table)} images"
+    low, (whole, *ends) = found[1], (number(value, "+.2f") for value in found)
     return f"rank correlation {whole} ({' to '.join(ends) if low == low else 'no interval'}), {len(table)} images"
 
 

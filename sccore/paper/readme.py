@@ -14,15 +14,15 @@ from PIL import Image
 
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
-from sccore.evaluation import equal_rate, metrics
+from sccore.evaluation import equal_rate, lossless, metrics
 from sccore.evaluation.records import complete, measured, trained
-from sccore.paper import effort, seeds, short_trainings
+from sccore.paper import character_errors, effort, seeds, short_answers, short_trainings, table_6
 from sccore.paper.drawing.curves import rd_curves
 from sccore.paper.drawing.style import styled, title
 from sccore.paper.figures_3_10 import cut
 from sccore.paper.results import COMPARED, OURS, beside_classical, by_lambda, by_measure, comparison, projects, standing, training_effort
-from sccore.paper.tables import BASELINE, paper_numbers, table
-from sccore.paper.tables_2_5 import verdict
+from sccore.paper.tables import BASELINE, MISSING, paper_numbers, table
+from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LAMBDAS
 from sccore.utils import paths
 from sccore.utils.files import replacing
@@ -38,27 +38,36 @@ def findings() -> str:
     sets = {name: complete(measured(name)) for name in SETS}
     _, model, control = COMPARED
     each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
+    both = lambda frame, *pair: "; text regions: ".join(verdict(frame, *pair, metric) for metric in ("psnr", "psnr_text"))
     claim = f"{paper_numbers()['headline']['saving']:g} %"
     count = seeds.count(sets["samples"], model)
     ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'} on one GPU, {count} seed{'s' * (count != 1)} of each model"
     rows = table(
         ["Question", "Answer"],
         [
-            ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: verdict(f, model, BASELINE))],
-            ["And in text regions?", each(lambda f: verdict(f, model, BASELINE, "psnr_text"))],
-            ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: verdict(f, model, control))],
-            ["And in text regions?", each(lambda f: verdict(f, model, control, "psnr_text"))],
+            ["Does the paper's model need fewer bits than its baseline, WACNN?", each(lambda f: both(f, model, BASELINE))],
+            ["Is that the prior's doing? Against the same network with a constant prior:", each(lambda f: both(f, model, control))],
+            ["Could another seed turn these round?", by_chance()],
             [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network was not trained.<br>{ours}"],
             ["What does the codec add to the model? A spatial context, for the same pictures:", each(lambda f: verdict(f, DEFAULT, model))],
-            ["And a longer search by its encoder, `--effort`?", "<br>".join(effort.verdicts())],
+            ["And a longer search by its encoder, `--effort`?", effort.verdicts()[0]],
             ["Is it a good codec? At equal PSNR it needs:", each(standing)],
+            ["Is a lossy file worth it? Against lossless WebP:", short_answers.lossy_pays()],
+            ["Is text legible? Characters read wrongly at equal rate:", character_errors.at_equal_rate(table_6.collect())],
         ],
     )
-    frames = {name: complete(measured(name)) for name in (short_trainings.CHANCE, short_trainings.SCRATCH)}
-    moved = [short_trainings.moved(frame, model, control, BASELINE).get("psnr") for frame in frames.values()]
-    one = f"One run of each model was measured. In short trainings another seed alone moved a model by up to {' or '.join(f'{m:.1f} %' for m in moved if m)}. "
     apart = f"The {sets['validation']['name'].nunique()} validation screenshots come from {len(projects(sets['validation']))} projects."
-    return f"{rows}\n\nIntervals cover images, not seeds. {one * any(moved)}{apart}"
+    return f"{rows}\n\nIntervals cover images, not seeds. {apart}"
+
+
+def by_chance() -> str:
+    """Below which differences one run of each model decides nothing, by the scatter of short trainings."""
+    frame = complete(measured(short_trainings.SCRATCH))
+    below = [short_trainings.undecided(frame, FULL, anchor) for anchor in (BASELINE, CONTROL)]
+    if None in below:
+        return f"One run of each was measured. Short trainings with several seeds: {MISSING}"
+    (_, count), against = short_trainings.scatter(frame, FULL, CONTROL), "against WACNN {:.1f} %, against the control {:.1f} %"
+    return f"One run of each was measured. By the scatter of {count} short trainings of each, one run decides nothing below: {against.format(*below)}"
 
 
 @styled
@@ -110,7 +119,8 @@ def between_marks(text: str, what: str, parts: list[str]) -> str:
 def with_card(card: str) -> str:
     """The model card's text with its numbers made anew."""
     sets = {name: complete(measured(name)) for name in ("samples", "validation")}
-    what = "Files of real size, PSNR of 8-bit RGB; means over the ten samples and over the 30 validation screens."
+    what = "Files of real size, PSNR of 8-bit RGB; means over the ten samples and over the 30 validation screenshots. "
+    what += f"Lossless WebP takes {' and '.join(f'{lossless.bar(frame, name):.3f}' for name, frame in sets.items())} bits per pixel there."
     against = ["BD-rate against classical codecs, negative is better:", beside_classical(sets)]
     return between_marks(card, "results", [what, by_lambda(sets, [DEFAULT, "sftip", BASELINE]), *against])
 

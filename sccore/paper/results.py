@@ -10,6 +10,7 @@ from sccore.evaluation.records import complete, measured, of_codec, recorded, se
 from sccore.paper.drawing import style
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, number, table
 from sccore.paper.tables_2_5 import verdict
+from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
 
 COMPARED = {  # codec -> what it is there for
@@ -39,6 +40,8 @@ def comparison(frame: pd.DataFrame, codecs: dict[str, str] = COMPARED, dataset: 
             rows.append([f"`{codec}`", role, MISSING, None, None, None])
             continue
         rows.append([f"`{codec}`", role, training_effort(trained(codec, dataset)), *_spans(own), bd_rate_cell(frame, codec)])
+    if bar := lossless.bar(frame, dataset):
+        rows.append(["WebP, lossless", "the bar: a lossy file has to be smaller", None, f"{bar:.3f}", "∞", None])
     return table(["codec", "what it is", "training", "bpp", "PSNR (dB)", "BD-rate"], rows)
 
 
@@ -49,6 +52,8 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg") -> str:
         for codec in CODECS
         if len(of_codec(frame, codec))
     ]
+    if bar := lossless.bar(frame):
+        rows.append(["WebP, lossless", None, f"{bar:.3f}", "∞", None])
     return table(["codec", "settings", "bpp", "PSNR (dB)", f"BD-rate against `{anchor}`"], rows)
 
 
@@ -66,7 +71,8 @@ def standing(frame: pd.DataFrame) -> str:
     """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "no clear difference": the interval holds zero."""
     found = {name: compared(frame, DEFAULT, name) for name in CODECS}
     said = []
-    for sign, words in ((-1, "Fewer bits than"), (0, "No clear difference from"), (1, "More bits than")):
+    groups = {-1: "Fewer bits than", 0: "No clear difference from", 1: "More bits than", None: "Without an interval:"}
+    for sign, words in groups.items():
         named = [
             f"{style.title(name)} ({number(one['bd_rate'])} %)"
             for name, one in found.items()
@@ -74,6 +80,14 @@ def standing(frame: pd.DataFrame) -> str:
         ]
         said += [f"{words} {', '.join(named)}"] if named else []
     return ". ".join(said) or MISSING
+
+
+def rates_beside(dataset: str, lmbda: float = LMBDA) -> tuple[pd.Series, pd.Series]:
+    """Bits per pixel of the codec's learned files at one lambda, and of lossless WebP, by image; empty if one is not recorded."""
+    own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
+    rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
+    rates = rates[rates.index.isin(exact.index)]
+    return rates, exact["WEBP"].reindex(rates.index)
 
 
 def beside_lossless(dataset: str = "samples") -> str:

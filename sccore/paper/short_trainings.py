@@ -4,8 +4,6 @@ Those of CHANCE and of MASKS begin with the weights that all models begin with, 
 SCRATCH begin with the KLT of the training images, where the model has such a start. Those of FIXED go on with the finished models.
 """
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -20,7 +18,7 @@ from sccore.utils.errors import InputError
 
 CHANCE, SCRATCH, MASKS, FIXED = "chance", "scratch", "masks", "fixed"  # data sets of their records
 METRICS = "psnr", "psnr_text"
-SEVERAL = 3  # seeds from which on they have an interval of their own; of two it would be many times as wide as they differ
+SEVERAL = 3  # seeds from which on an interval covers them, too; of two it would be many times as wide as they differ
 ONE = "-tuned"  # of a model in figures: one for each lambda
 ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
 
@@ -46,9 +44,10 @@ def described(dataset: str) -> str:
     return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}{precision}."
 
 
-def held_out(dataset: str, codec: str, seeds: list[str]) -> float:
-    """The held-out loss of a codec after its last step, the mean over seeds."""
-    return float(np.mean([load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"][-1] for seed in seeds]))
+def held_out(dataset: str, codec: str, seeds: list[str]) -> tuple[float, float]:
+    """The held-out loss of a codec before its first step and after its last, means over seeds."""
+    found = [load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"] for seed in seeds]
+    return tuple(float(np.mean([losses[end] for losses in found])) for end in (0, -1))
 
 
 def averages(frame: pd.DataFrame, *codecs: str) -> pd.DataFrame:
@@ -63,6 +62,9 @@ def averages(frame: pd.DataFrame, *codecs: str) -> pd.DataFrame:
 def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> dict:
     """:func:`sccore.evaluation.bd_rate.between` of two codecs, means over the seeds that both have; "seeds": the BD-rate of each.
 
+    Of SEVERAL seeds or more, the 95 % interval is over images and seeds: the variance of the mean over seeds and that over
+    images, the bootstrap's, are added, and Student's t is that of the seeds. Of fewer it is over images alone.
+
     Args:
         frame: measurements of runs CODEC-seedN on the same images. Runs of one seed saw the same crops and noise.
 
@@ -70,30 +72,42 @@ def pooled(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -
         InputError: mean curves that cannot be compared.
     """
     shared, found = seeds_of(frame, codec, anchor), between(averages(frame, codec, anchor), codec, anchor, metric)
-    return found | {"seeds": [between(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric)["bd_rate"] for seed in shared]}
+    each = [between(frame, f"{codec}-seed{seed}", f"{anchor}-seed{seed}", metric)["bd_rate"] for seed in shared]
+    if len(each) >= SEVERAL:
+        over_images = (found["high"] - found["low"]) / (2 * stats.norm.ppf(0.975))
+        half = stats.t.ppf(0.975, len(each) - 1) * np.hypot(stats.sem(each), over_images)
+        found |= {"low": found["bd_rate"] - half, "high": found["bd_rate"] + half}
+    return found | {"seeds": each}
 
 
-def pooled_cell(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> str:
-    """:func:`pooled` as a cell, "−0.1 % (−0.4 to +0.2; seeds: −0.2, 0.0)"; or the reason why there is none.
-
-    Behind SEVERAL seeds or more stands the 95 % interval of their mean, by Student's t.
-    """
+def pooled_cells(frame: pd.DataFrame, codec: str = FULL, anchor: str = CONTROL, metric: str = "psnr") -> tuple[str, str | None]:
+    """:func:`pooled` as two cells, "−10.0 % (−12.1 to −7.9)" and of each seed "−9.1, −10.9"; or the reason why there is none."""
     if not seeds_of(frame, codec, anchor):
-        return MISSING
+        return MISSING, None
     try:
         found = pooled(frame, codec, anchor, metric)
     except InputError as error:
-        return str(error)
-    seeds = found["seeds"]
-    own = f"; seeds: {', '.join(map(number, seeds))}" if len(seeds) > 1 else ""
-    if len(seeds) >= SEVERAL:
-        low, high = stats.t.interval(0.95, len(seeds) - 1, np.mean(seeds), stats.sem(seeds))
-        own += f", over which {number(low)} to {number(high)}"
-    return f"{number(found['bd_rate'])} % ({interval(found)}{own})"
+        return str(error), None
+    return f"{number(found['bd_rate'])} % ({interval(found)})", ", ".join(map(number, found["seeds"]))
+
+
+def scatter(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> tuple[float, int] | None:
+    """What chance moves: the standard deviation, over seeds, of the BD-rate of two runs of one seed, and the number of seeds.
+
+    None of fewer than SEVERAL seeds.
+    """
+    count = len(seeds_of(frame, codec, anchor))
+    return (float(np.std(pooled(frame, codec, anchor, metric)["seeds"], ddof=1)), count) if count >= SEVERAL else None
+
+
+def undecided(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> float | None:
+    """Below which BD-rate, in percent, one run of each of two models decides nothing: 95 % of such chance, as :func:`scatter` has it."""
+    found = scatter(frame, codec, anchor, metric)
+    return found and found[0] * float(stats.t.ppf(0.975, found[1] - 1))
 
 
 def by_seed(frame: pd.DataFrame) -> str:
-    """BD-rate of the runs of SFTIP against its control's with the same seed, of their means, and what a seed alone moves."""
+    """BD-rate of the runs of SFTIP against its control's with the same seed, and of their means."""
     rows = [
         [seed, *(bd_rate_cell(frame, f"{FULL}-seed{seed}", f"{CONTROL}-seed{seed}", metric) for metric in METRICS)]
         for seed in seeds_of(frame, FULL, CONTROL)
@@ -101,23 +115,21 @@ def by_seed(frame: pd.DataFrame) -> str:
     if rows:
         mean = averages(frame, FULL, CONTROL)
         rows.append(["mean of the seeds", *(bd_rate_cell(mean, FULL, CONTROL, metric) for metric in METRICS)])
-    return "\n\n".join(filter(None, (table(["seed", "picture", "text regions"], rows), by_chance(frame, FULL, CONTROL))))
+    return table(["seed", "picture", "text regions"], rows)
 
 
-def moved(frame: pd.DataFrame, *codecs: str) -> dict[str, float]:
-    """How far apart in BD-rate, percent, runs of one model are at most that differ in their seed, by metric; empty if no model has two."""
-    several = [[f"{name}-seed{seed}" for seed in seeds_of(frame, name)] for name in codecs]
-    twins = [pair for runs in several for pair in combinations(runs, 2)]
-    return {metric: max(abs(between(frame, *pair, metric)["bd_rate"]) for pair in twins) for metric in METRICS} if twins else {}
-
-
-def by_chance(frame: pd.DataFrame, *codecs: str) -> str:
-    """:func:`moved` in a sentence; nothing if no model has two seeds."""
-    if not (most := moved(frame, *codecs)):
-        return ""
-    same = ", ".join(f"`{name}`" for name in codecs if len(seeds_of(frame, name)) > 1)
-    picture, text = most.values()
-    return f"The same model ({same}) with another seed differs by up to {picture:.1f} % in the picture and {text:.1f} % in text regions."
+def what_one_run_decides() -> str:
+    """:func:`scatter` and :func:`undecided` of the trainings from scratch: a table, a row a comparison."""
+    frame, rows = complete(measured(SCRATCH)), []
+    for codec, anchor in ((FULL, CONTROL), (FULL, BASELINE), (CONTROL, BASELINE)):
+        cells = []
+        for metric in METRICS:
+            found = scatter(frame, codec, anchor, metric)
+            cells += [f"{found[0]:.1f} %", f"{undecided(frame, codec, anchor, metric):.1f} %"] if found else [None, None]
+        rows.append([f"`{codec}` against `{anchor}`", len(seeds_of(frame, codec, anchor)), *cells])
+    head = [f"{what}: {kind}" for what in ("picture", "text regions") for kind in ("scatter", "nothing below")]
+    caption = "What seeds move. Scatter: standard deviation over seeds of the BD-rate of two runs of one seed. One run of each decides nothing below the limit beside it, 95 % of such chance by Student's t."
+    return f":::{{table}} {caption}\n:name: tbl-one-run\n\n{table(['', 'seeds', *head], rows)}\n:::"
 
 
 def chance() -> str:
@@ -137,30 +149,35 @@ def briefly(dataset: str, what: str, codec: str = FULL, anchor: str = CONTROL) -
     frame = complete(measured(dataset))
     if not seeds_of(frame, codec, anchor):
         return f"{what}: {MISSING}."
-    picture, text = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
+    (picture, _), (text, _) = (pooled_cells(frame, codec, anchor, metric) for metric in METRICS)
     count = len(seeds_of(frame, codec, anchor))
-    return f"{what}, {f'{count} seeds' if count > 1 else 'one seed'} of each: picture {picture}. Text regions: {text}."
+    seeds = f"{count} seeds{', intervals over these, too' * (count >= SEVERAL)}" if count > 1 else "one seed"
+    return f"{what} ({seeds}): picture {picture}. Text regions: {text}."
 
 
 def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
-    """What trainings were, the held-out loss of each model at the end, and BD-rates between them."""
+    """What trainings were, the held-out loss of each model before and after, and BD-rates between them."""
     frame = complete(measured(dataset))
     codecs = [name for name in dict.fromkeys(name for pair in pairs for name in pair) if seeds_of(frame, name)]
     if not codecs:
         return MISSING
     shared = seeds_of(frame, *codecs)
-    losses = ", ".join(f"`{codec}` {held_out(dataset, codec, shared):.2f}" for codec in codecs)
-    what = f"{described(dataset)} Held-out loss at the end{' (mean of the seeds that all have)' * (len(shared) > 1)}: {losses}."
-    what += f" BD-rate on {pictures(frame)}. Of several seeds it is that of their mean curves. Intervals are over images; behind {SEVERAL} seeds or more stands one over them, by Student's t:"
+    losses = {codec: held_out(dataset, codec, shared) for codec in codecs}
+    said = ", ".join(f"`{codec}` {before:.3f} to {after:.3f}" for codec, (before, after) in losses.items())
+    what = f"{described(dataset)} Held-out loss from before the first step to the end{', the mean of the seeds that all have' * (len(shared) > 1)}: {said}."
+    if all(after > before for before, after in losses.values()):
+        what += " It rose in all: so few steps at this rate undo a part of what the start had learned. These trainings compare models, and show nothing else."
+    what += f" BD-rate on {pictures(frame)}, of the mean curves of all seeds. Intervals are over images, of {SEVERAL} seeds or more over images and seeds:"
     rows = []
     for codec, anchor in pairs:
-        cells = (pooled_cell(frame, codec, anchor, metric) for metric in METRICS)
-        rows.append([f"`{codec}` against `{anchor}`", len(seeds_of(frame, codec, anchor)), *cells])
-    said = by_chance(frame, *codecs)
-    runs = [f"{codec}-seed{seed}" for codec in codecs if len(seeds_of(frame, codec)) > 1 for seed in seeds_of(frame, codec)]
-    if len({load_record(paths.RESULTS / dataset / f"{run}.json")["checkpoint"].get("bf16") for run in runs}) > 1:
-        said += " This includes that some of these runs computed in bfloat16 and others in single precision."
-    return "\n\n".join(filter(None, (what, table(["", "seeds", "picture", "text regions"], rows), said)))
+        (picture, of_picture), (text, of_text) = (pooled_cells(frame, codec, anchor, metric) for metric in METRICS)
+        rows.append([f"`{codec}` against `{anchor}`", picture, of_picture, text, of_text])
+    shown = table(["", "picture", "each seed", "text regions", "each seed"], rows)
+    kinds: dict[str, set] = {}
+    for codec, seed in ((codec, seed) for codec in codecs for seed in seeds_of(frame, codec)):
+        kinds.setdefault(seed, set()).add(load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["checkpoint"].get("bf16"))
+    mixed = f"Some runs computed in bfloat16 and others in single precision{', all of a seed alike' * all(len(k) == 1 for k in kinds.values())}."
+    return what + f"\n\n{shown}" + f"\n\n{mixed}" * (len(set.union(*kinds.values())) > 1)
 
 
 def scratch() -> str:
@@ -199,5 +216,5 @@ def fixed() -> str:
         pairs += [
             (f"`{FULL}` against `{BASELINE}`: one for {which}", FULL + end, BASELINE + end) for which, end in (("each λ", ONE), ("all", ""))
         ]
-    rows = [[words, len(seeds_of(frame, *pair)), *(pooled_cell(frame, *pair, metric) for metric in METRICS)] for words, *pair in pairs]
+    rows = [[words, len(seeds_of(frame, *pair)), *(pooled_cells(frame, *pair, metric)[0] for metric in METRICS)] for words, *pair in pairs]
     return f"{what}\n\n{table(['', 'seeds', 'picture', 'text regions'], rows)}"

@@ -8,6 +8,7 @@ from html import escape
 
 import pandas as pd
 
+from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import between, curve, overlap
 from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
@@ -120,6 +121,8 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
         f"BD-rate in percent against {escape(style.title(anchor))} on <b>{escape(found.name)}</b>, with "
         "95 % intervals; negative numbers are savings. Click a number for the records behind it."
     )
+    if bar := lossless.bar(found.frame, found.name):
+        caption += f" Lossless WebP, the bar for all of them, takes {bar:.3f} bits per pixel."
     if absent := [name for name in (anchor, other) if name not in found.records]:
         caption += f" Of {escape(' and '.join(absent))} there is no record here, so nothing can be compared with it."
     return (

@@ -98,10 +98,10 @@ def interval(found: dict, key: str = "") -> str:
     return f"no interval: {100 * found['resamples']:.0f} % of the resamples have a BD-rate"
 
 
-def clear(found: dict) -> int:
-    """-1 if a BD-rate's interval, as it is printed, lies below zero, 1 if above, 0 if zero is in it or there is none."""
+def clear(found: dict) -> int | None:
+    """-1 if a BD-rate's interval, as it is printed, lies below zero, 1 if above, 0 if zero is in it; None without an interval."""
     low, high = round(found["low"], 1), round(found["high"], 1)
-    return int(low > 0) - int(high < 0)
+    return int(low > 0) - int(high < 0) if low <= high else None
 
 
 def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric: str = "psnr") -> str:

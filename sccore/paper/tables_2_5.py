@@ -122,14 +122,14 @@ def other_masks() -> str:
 
 
 def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") -> str:
-    """A BD-rate in words: "saves 3.1 % (2.2 to 4.0)", "costs ...", or that there is no clear difference: zero is in the interval."""
+    """A BD-rate in words: "3.1 % fewer bits (2.2 to 4.0)", "... more bits ...", or that there is no clear difference: zero is in the interval."""
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
     if not (sign := clear(found)):
-        return f"no clear difference: {number(found['bd_rate'])} % ({interval(found)})"
+        return f"{'no clear difference: ' * (sign == 0)}{number(found['bd_rate'])} % ({interval(found)})"
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
-    verb, numbers = ("saves", (-value, -high, -low)) if sign < 0 else ("costs", (value, low, high))
-    return "{} {:.1f} % ({:.1f} to {:.1f})".format(verb, *numbers)
+    words, numbers = ("fewer", (-value, -high, -low)) if sign < 0 else ("more", (value, low, high))
+    return "{:.1f} % {} bits ({:.1f} to {:.1f})".format(numbers[0], words, *numbers[1:])
 
 
 @style.styled

@@ -249,6 +249,12 @@ def test_there_is_no_interval_of_few_images_or_of_the_lucky_resamples(images, wi
         assert bd_rate.bootstrap(lambda draws: np.where(np.arange(len(draws)) < 95, 1.0, np.nan), images, 100) == (1, 1, 0.95)
 
 
+def test_there_is_no_bd_rate_that_most_mixtures_of_the_images_do_not_have(monkeypatch):
+    monkeypatch.setattr(bd_rate, "bootstrap", lambda numbers, count, resamples: (np.nan, np.nan, 0.49))
+    with pytest.raises(InputError, match="no BD-rate: 49% of the mixtures of these images have one, 50% are needed"):
+        bd_rate.compare(frame(), frame("b", scale=lambda i: 0.93), resamples=31)
+
+
 def test_curves_that_share_less_than_a_decibel_have_no_bd_rate():
     points = {"bpp": [0.1, 0.2, 0.3, 0.4], "psnr": [22.0, 22.3, 22.6, 22.9]}
     with pytest.raises(InputError, match="share 0.9 dB, 1 is needed"):

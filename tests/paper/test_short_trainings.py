@@ -33,36 +33,53 @@ def short():
 def test_several_seeds_are_compared_by_their_mean_and_each_is_shown(short):
     found = short_trainings.pooled(short, "sftip", "sftip-uniform")
     assert found["bd_rate"] == pytest.approx(100 * ((0.95 + 0.867) / 2.02 - 1)) and found["seeds"] == pytest.approx([-5, -15])
-    assert short_trainings.pooled_cell(short) == "−10.0 % (−10.0 to −10.0; seeds: −5.0, −15.0)"
+    assert short_trainings.pooled_cells(short) == ("−10.0 % (−10.0 to −10.0)", "−5.0, −15.0")
     assert short_trainings.pooled(short, "sftip", "sftip-uniform", "psnr_text")["images"] == 5
-    assert short_trainings.pooled_cell(short.iloc[:0]) == MISSING
+    assert short_trainings.pooled_cells(short.iloc[:0]) == (MISSING, None)
 
 
-def test_three_seeds_have_an_interval_of_their_own(short):
+@pytest.fixture
+def three(short):
+    """A third seed, with which the full model needs 10 % less."""
     third = short[short["codec"].str.endswith("seed1")].assign(codec=lambda f: f["codec"].str.replace("seed1", "seed3"))
     third.loc[third["codec"] == "sftip-seed3", "bpp"] *= 0.9 / 0.95
-    frame = pd.concat([short, third])
-    assert short_trainings.pooled(frame, "sftip", "sftip-uniform")["seeds"] == pytest.approx([-5, -15, -10])
-    half = 4.303 * 5 / 3**0.5  # Student's t of two degrees, and the standard error
-    assert f"; seeds: −5.0, −15.0, −10.0, over which −{10 + half:.1f} to +{half - 10:.1f})" in short_trainings.pooled_cell(frame)
+    return pd.concat([short, third])
+
+
+def test_the_interval_of_three_seeds_covers_them(three):
+    found = short_trainings.pooled(three, "sftip", "sftip-uniform")
+    half = 4.303 * 5 / 3**0.5  # Student's t of two degrees, and the standard error; all images agree
+    assert (found["low"], found["high"]) == pytest.approx((found["bd_rate"] - half, found["bd_rate"] + half), rel=1e-3)
+    assert short_trainings.pooled_cells(three) == ("−10.0 % (−22.5 to +2.4)", "−5.0, −15.0, −10.0")
+
+
+def test_the_interval_of_three_seeds_covers_images_too(three, monkeypatch):
+    plain = short_trainings.between
+    wide = lambda *a: plain(*a) | {"low": -13.92, "high": -6.08}  # 1.96 standard errors of 2
+    monkeypatch.setattr(short_trainings, "between", wide)
+    found = short_trainings.pooled(three, "sftip", "sftip-uniform")
+    half = 4.303 * (25 / 3 + 4) ** 0.5
+    assert found["high"] - found["bd_rate"] == pytest.approx(half, rel=1e-3) == found["bd_rate"] - found["low"]
+
+
+def test_what_seeds_move_is_their_standard_deviation(short, three):
+    assert short_trainings.scatter(short, "sftip", "sftip-uniform") is short_trainings.undecided(short, "sftip", "sftip-uniform") is None
+    assert short_trainings.scatter(three, "sftip", "sftip-uniform") == (pytest.approx(5), 3)
+    assert short_trainings.undecided(three, "sftip", "sftip-uniform") == pytest.approx(4.303 * 5, rel=1e-3)
 
 
 def test_a_seed_that_one_alone_has_is_left_out(short):
     one = short[short["codec"] != "sftip-uniform-seed2"]
     assert short_trainings.pooled(one, "sftip", "sftip-uniform")["seeds"] == pytest.approx([-5])
-    assert short_trainings.pooled_cell(one) == "−5.0 % (−5.0 to −5.0)"
+    assert short_trainings.pooled_cells(one) == ("−5.0 % (−5.0 to −5.0)", "−5.0")
     shown = short_trainings.by_seed(one)
     assert "| 2 |" not in shown and "| mean of the seeds | −5.0 % (−5.0 to −5.0) | −5.0 % (−5.0 to −5.0) |" in shown
 
 
-def test_each_seed_has_its_row_and_twins_say_what_chance_moves(short):
+def test_each_seed_has_its_row(short):
     shown = short_trainings.by_seed(short)
     assert "| 1 | −5.0 % (−5.0 to −5.0) | −5.0 %" in shown and "| 2 | −15.0 % (−15.0 to −15.0) |" in shown
     assert "| mean of the seeds | −10.0 % (−10.0 to −10.0) | −10.0 % (−10.0 to −10.0) |" in shown
-    assert (
-        "The same model (`sftip`, `sftip-uniform`) with another seed differs by up to 9.6 % in the picture and 9.6 % in text regions."
-        in shown
-    )
     assert MISSING in short_trainings.by_seed(short.iloc[:0])
 
 
@@ -100,15 +117,15 @@ def test_models_from_scratch_are_compared_with_one_another(short, monkeypatch):
     frame = pd.concat([short[short["codec"].str.endswith("seed1")], wacnn])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: frame)
     assert short_trainings.briefly("scratch", "Trained from scratch, briefly") == (
-        "Trained from scratch, briefly, one seed of each: picture −5.0 % (−5.0 to −5.0). Text regions: −5.0 % (−5.0 to −5.0)."
+        "Trained from scratch, briefly (one seed): picture −5.0 % (−5.0 to −5.0). Text regions: −5.0 % (−5.0 to −5.0)."
     )
 
 
 def test_curves_that_cannot_be_compared_say_why(short):
     flat = short[short["codec"] == "sftip-seed1"].assign(codec="cheng2020-seed1", psnr=20.0)
     frame = pd.concat([short, flat])
-    assert "does not rise in quality" in short_trainings.pooled_cell(frame, "cheng2020", "sftip")
-    assert short_trainings.pooled_cell(frame, "ms2020", "sftip") == MISSING
+    assert "does not rise in quality" in short_trainings.pooled_cells(frame, "cheng2020", "sftip")[0]
+    assert short_trainings.pooled_cells(frame, "ms2020", "sftip") == (MISSING, None)
 
 
 def test_trainings_alike_say_what_they_were(monkeypatch):
@@ -121,16 +138,14 @@ def test_trainings_alike_say_what_they_were(monkeypatch):
     }
     for made, (steps, batch, crop, (codec, anchor)) in recipes.items():
         shown = made()
-        assert shown.startswith(f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss at the end")
-        assert f": `{codec}` " in shown.splitlines()[0]
-        folder = paths.RESULTS / ("masks" if made is short_trainings.masks else "scratch")
-        of_both = sum((folder / path.name.replace(codec, anchor)).exists() for path in folder.glob(f"{codec}-seed*.json"))
-        assert (
-            f"| `{codec}` against `{anchor}` | {of_both} | −1.0 % (−2.0 to +3.0) | −1.0 % (−2.0 to +3.0) |" in shown
-            and "40 pictures" in shown
+        assert shown.startswith(
+            f"Each run took {steps:,} steps of {batch} crops of {crop} × {crop}. Held-out loss from before the first step to the end"
         )
-    assert "The same model (" in short_trainings.scratch() and "`wacnn`) with another seed" in short_trainings.scratch()
-    assert "some of these runs computed in bfloat16 and others in single precision" in short_trainings.scratch()
+        assert f": `{codec}` " in shown.splitlines()[0]
+        row = f"| `{codec}` against `{anchor}` | −1.0 % (−2.0 to +3.0) | −1.0 | −1.0 % (−2.0 to +3.0) | −1.0 |"
+        assert row in shown and "40 pictures" in shown
+        assert ("It rose in all" in shown) == (made is short_trainings.masks)
+    assert "Some runs computed in bfloat16 and others in single precision, all of a seed alike." in short_trainings.scratch()
 
 
 @pytest.mark.parametrize(

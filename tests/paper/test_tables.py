@@ -2,7 +2,7 @@
 
 import pytest
 
-from sccore.paper.tables import MISSING, anchor_among, change, interval, table, training_log
+from sccore.paper.tables import MISSING, anchor_among, change, clear, interval, table, training_log
 from sccore.utils.errors import InputError
 
 
@@ -30,6 +30,13 @@ def test_an_interval_or_the_reason_why_there_is_none():
     assert interval({"low": none, "high": none, "images": 9, "resamples": 0.42}) == "no interval: 42 % of the resamples have a BD-rate"
     of_images = {"per_image_low": none, "per_image_high": none, "per_image": [1, 2, 3], "images": 9}
     assert interval(of_images, "per_image_") == "no interval: 3 images"
+
+
+@pytest.mark.parametrize(
+    "low, high, sign", [(-4.0, -0.06, -1), (-4.0, -0.04, 0), (-1.0, 1.0, 0), (0.06, 3.0, 1), (float("nan"), float("nan"), None)]
+)
+def test_a_difference_is_clear_if_zero_is_outside_its_interval_as_printed(low, high, sign):
+    assert clear({"low": low, "high": high}) is sign
 
 
 def test_a_log_is_told_in_a_sentence(tmp_path):
