@@ -7,20 +7,18 @@ record in data/results/speed, one a machine.
 """
 
 import argparse
-import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from PIL import Image
 
 from sccore.evaluation import provenance
+from sccore.evaluation.records import save_record
 from sccore.utils import paths
 
 BARE = [
@@ -62,15 +60,15 @@ def main():
         "machine": provenance.machine(),
         "versions": provenance.versions(),
         "command": provenance.command_line(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": provenance.now(),
         "image": a.image.name,
         "width": width,
         "height": height,
         "allocator": chosen,
         "seconds": seconds,
     }
-    path = paths.RESULTS / "speed" / f"coding-{re.sub('[^a-z0-9]+', '-', record['machine'].lower()).strip('-')}.json"
-    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    path = paths.RESULTS / "speed" / f"coding-{provenance.file_name(record['machine'])}.json"
+    save_record(path, record)
     for action in ("encode", "decode"):
         print(action, *(f"{way} {statistics.median(seconds[way][action]):.1f} s" for way in WAYS))
     print(path)

@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -179,7 +178,7 @@ def main():
     record |= {"image": "windows.png", "crop": [LEFT, TOP, WIDTH, HEIGHT], "lmbda": LMBDA, "threads": a.threads, "others": OTHERS}
     rates = {part: product_rate(dtype) for part, dtype in (("synthesis", torch.float32), ("exact networks", torch.float64))}
     record |= {"skipped": skipped, "operations": operations(models[weights.stem], small), "product_rate": rates, "rounds": rounds}
-    path = paths.RESULTS / "speed" / f"split-{re.sub('[^a-z0-9]+', '-', machine.lower()).strip('-')}.json"
+    path = paths.RESULTS / "speed" / f"split-{provenance.file_name(machine)}.json"
     save_record(path, record)
     for what, rows in rounds.items():
         print(what)

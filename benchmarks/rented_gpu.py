@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
@@ -205,7 +204,7 @@ def main():
         machine=name,
         torch=torch.__version__,
         cuda=torch.version.cuda,
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        date=provenance.now(),
         command=provenance.command_line(),
         batch=a.batch,
         crop=a.crop,

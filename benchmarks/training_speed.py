@@ -13,14 +13,12 @@ import itertools
 import json
 import multiprocessing
 import os
-import re
 import resource
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +30,7 @@ from sccore.codecs.zoo import count_parameters, create_model
 from sccore.data.images import pair
 from sccore.data.samples import Samples, load
 from sccore.evaluation import provenance
+from sccore.evaluation.records import save_record
 from sccore.loss import rate_distortion
 from sccore.presets import LAMBDAS
 from sccore.training.recipe import Recipe
@@ -232,7 +231,7 @@ def main():
         "device": a.device,
         "threads": torch.get_num_threads(),
         "versions": provenance.versions(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": provenance.now(),
         "command": provenance.command_line(),
         "batch": a.batch,
         "crop": a.crop,
@@ -240,9 +239,8 @@ def main():
         "parameters": parameters,
         "rows": rows,
     }
-    path = paths.RESULTS / "speed" / f"training-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    path = paths.RESULTS / "speed" / f"training-{provenance.file_name(name)}.json"
+    save_record(path, record)
     print(path)
 
 

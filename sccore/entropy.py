@@ -79,7 +79,7 @@ class SliceEntropyModel(Hyperprior):
     join = staticmethod(lambda *maps: torch.cat(maps, dim=1))
 
     def set_context(self, slices: int = CONTEXTS, lattice: int = LATTICE):
-        """Gives the first slices an interlaced spatial context, which begins at no correction; `lattice` as in :func:`passes`."""
+        """Gives the first slices an interlaced spatial context, which begins at no correction; `lattice` as in :func:`sccore.context.passes`."""
         self.contexts.extend(context_networks(self.slice_ch) for _ in range(slices))
         self.lattice = lattice
         self.gaussian_conditional = ShiftedGaussian(None)

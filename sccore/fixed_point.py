@@ -35,15 +35,15 @@ def to_grid(x: Tensor) -> Tensor:
 
 
 @lru_cache
-def _table(name: str) -> Tensor:
+def _table(name: str, device: torch.device) -> Tensor:
     """On the grid; no value is so near to the middle of two of its points that machines could differ (a test)."""
     function = {"gelu": F.gelu, "half_tanh": lambda v: 0.5 * torch.tanh(v)}[name]
     steps = int(TABLE * ACT)
-    return to_grid(function(torch.arange(-steps, steps, dtype=torch.float64) / ACT))
+    return to_grid(function(torch.arange(-steps, steps, dtype=torch.float64) / ACT)).to(device)
 
 
 def _lookup(name: str, x: Tensor) -> Tensor:
-    table = _table(name).to(x.device)
+    table = _table(name, x.device)
     steps = (x + ROUNDS).view(torch.int64).sub_(ROUNDS_BITS - int(TABLE * ACT)).clamp_(0, len(table) - 1)
     return table.index_select(0, steps.view(-1)).view(x.shape)
 

@@ -43,9 +43,9 @@ def conv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d
     return Conv2d(in_ch, out_ch, kernel, stride, padding=kernel // 2)
 
 
-def deconv(in_ch: int, out_ch: int, kernel: int = 5, stride: int = 2) -> nn.ConvTranspose2d:
-    """Transposed convolution that multiplies the size by `stride` exactly."""
-    return ConvTranspose2d(in_ch, out_ch, kernel, stride, padding=kernel // 2, output_padding=stride - 1)
+def deconv(in_ch: int, out_ch: int, kernel: int = 5) -> nn.ConvTranspose2d:
+    """Transposed convolution that doubles the size exactly."""
+    return ConvTranspose2d(in_ch, out_ch, kernel, 2, padding=kernel // 2, output_padding=1)
 
 
 class GELU(nn.GELU):

@@ -29,6 +29,7 @@ from sccore.utils.files import file_hash, replacing
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
 FURTHER = TABLE + ".further"  # of a file with a base: rows behind those of the base
 LENGTHS = "gaussian_conditional._cdf_length"
+LARGEST_TABLE = 2**24  # entries, all rows as long as the longest; some ten times what any model here has
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
 
 
@@ -47,13 +48,17 @@ def save_model(model: Hyperprior, path: Path | str, compact: bool = True, base: 
         the path.
 
     Raises:
-        InputError: a model that does not know what it is, or is something else by now.
+        InputError: a model that does not know what it is, is something else by now, or has weights that nothing could be coded with.
 
     Example:
         >>> sccore.save_model(sccore.create_model("wacnn"), "mine.safetensors", lmbda=0.0067).name
         'mine.safetensors'
     """
-    path, written = Path(path), content(model, compact, base, **meta)
+    path = Path(path)
+    try:
+        written = content(model, compact, base, **meta)
+    except OverflowError as error:
+        raise InputError(f"{path}: not written, the weights are too large or not finite ({first_line(error)})") from None
     with replacing(path) as part:
         part.write_bytes(written)
     return path
@@ -191,6 +196,8 @@ def load_model(path: Path | str = "sftip", device: str | torch.device = "cpu", d
             owner, _, last = part.rpartition(".")
             delattr(model.get_submodule(owner), last)
         state = content.result()
+        if not 0 < state[LENGTHS].numel() * int(state[LENGTHS].max()) <= LARGEST_TABLE:
+            raise ValueError("impossible lengths of the coder's tables")
         state[TABLE] = pad_sequence(state[TABLE].split(state[LENGTHS].tolist()), batch_first=True)
         state |= {name: value for name, value in model.state_dict().items() if name.endswith("relative_position_index")}  # made, never read
         model.load_state_dict(state, assign=True)

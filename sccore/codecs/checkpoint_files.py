@@ -28,13 +28,20 @@ def read_header(path: Path | str) -> dict:
         raise InputError(f"{path}: damaged or not a checkpoint ({first_line(error)})") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise InputError(f"{path}: not a sccore checkpoint")
-    if not all(isinstance(header.get(part), dict) for part in ("spec", "meta")):
+    if not all(isinstance(header.get(part), dict) for part in ("spec", "meta")) or not sound(header["meta"]):
         raise InputError(f"{path}: damaged (its header does not say what it is)")
     return header
 
 
+def sound(meta: dict) -> bool:
+    """Whether what coding reads of a checkpoint's meta data has its type: lambda, and the recipes of the stages."""
+    stages = [meta, *history] if isinstance(history := meta.get("history", []), list) else [None]
+    of = lambda stage: isinstance(stage, dict) and isinstance(stage.get("recipe"), dict | None)
+    return isinstance(meta.get("lmbda"), int | float | None) and all(map(of, stages))
+
+
 def file_of(name: Path | str) -> Path:
-    """What :func:`load_model` reads: a file, or the shipped checkpoint of that name."""
+    """What :func:`sccore.codecs.checkpoint.load_model` reads: a file, or the shipped checkpoint of that name."""
     named = paths.CHECKPOINTS / f"{name}.safetensors"
     return named if not Path(name).is_file() and named.exists() else Path(name)
 

@@ -122,14 +122,16 @@ class StreamedCrops(Batches):
         self.stream, self.choice, self.device = stream, Choice(stream.sizes, size, batch, seed, invert, part), device
         self.threads = max(1, cores() - 1)
         self.ahead: Iterator[Tensor] | None = None
-        self.next = -1
+        self.last: tuple[int, Tensor | None] = -1, None
 
     def draw(self, step: int) -> Tensor:
         """uint8 (B, size, size, 4); steps in their order are read ahead, a jump begins there anew."""
-        if step != self.next or self.ahead is None:
-            self.ahead = in_order(self.read, range(step, 2**62), self.threads)
-        self.next = step + 1
-        return next(self.ahead)
+        at, batch = self.last
+        if batch is None or step != at:
+            if self.ahead is None or step != at + 1:
+                self.ahead = in_order(self.read, range(step, 2**62), self.threads)
+            self.last = step, next(self.ahead)
+        return self.last[1]
 
     cut = staticmethod(unpack)
 

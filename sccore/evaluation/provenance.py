@@ -133,6 +133,11 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
 
 
+def file_name(machine: str) -> str:
+    """Of a machine, as a part of a record's name: "amd-epyc-2-cores-linux"."""
+    return re.sub("[^a-z0-9]+", "-", machine.lower()).strip("-")
+
+
 def command_line() -> str:
     """The running command, its paths as :func:`relative` shows them where they could lead outside; or what stands for it inside a notebook."""
     program, *arguments = sys.argv

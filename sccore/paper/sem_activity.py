@@ -28,7 +28,7 @@ def moved(model: SFTIP, image: np.ndarray, mask: np.ndarray) -> dict[str, float]
     x = torch.from_numpy(image[:height, :width]).permute(2, 0, 1)[None] / 255  # (1, 3, H, W)
     M = torch.from_numpy(mask[:height, :width])[None, None].float()  # (1, 1, H, W)
     change, hooks = {}, []
-    rms = lambda t: t.square().mean().sqrt().item()
+    rms = lambda t: t.detach().square().mean().sqrt().item()
     for branch, name in BRANCHES.items():
         for site, module in getattr(model, branch).items():
 
@@ -37,7 +37,7 @@ def moved(model: SFTIP, image: np.ndarray, mask: np.ndarray) -> dict[str, float]
 
             hooks.append(module.register_forward_hook(note))
     try:
-        with torch.no_grad():
+        with torch.enable_grad():  # without gradients the networks go strip by strip, and a hook would see those
             y, z = model.analysis(x, M)
             model.synthesis(y.round(), z.round())
     finally:

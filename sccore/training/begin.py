@@ -46,7 +46,7 @@ def check_given(model: Hyperprior, lmbda: float | None, recipe: Recipe):
     try:
         for name in model.drivers:
             fixed_point(getattr(model, name))
-    except TypeError as error:
+    except (TypeError, OverflowError) as error:
         raise InputError(f"{model.spec['name']}: {error}") from None
     check(model, lmbda if lmbda is None else cast("lmbda", lmbda, float), recipe)
 

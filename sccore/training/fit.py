@@ -79,14 +79,14 @@ def alone(out: Path | str, ranks: Ranks = ALONE):
 
 def together(trainings: list["Training"], pause: float | None = None) -> list[dict]:
     """Trains side by side, a step of each in turn; on a GPU their steps overlap. Returns the summary of each."""
-    started = time.monotonic()
-    while not ENDED and (going := [t for t in trainings if not t.over(pause is not None and time.monotonic() - started >= 60 * pause)]):
-        begun = time.perf_counter()
-        for training in going:
-            training.advance()
-        took = time.perf_counter() - begun
-        for training in going:
-            training.note(took)
+    clock = started = time.monotonic()
+    while not ENDED and (going := [t for t in trainings if not t.over(pause is not None and clock - started >= 60 * pause)]):
+        for work in (Training.advance, Training.note):  # all of the time counts, that of validating and saving, too
+            for training in going:
+                work(training)
+            before, clock = clock, time.monotonic()
+            for training in going:
+                training.run.seconds += clock - before
     if ENDED:
         raise ENDED.pop()
     return [training.finish() for training in trainings]
@@ -170,7 +170,7 @@ class Training:
             mininterval=0.5 if sys.stderr.isatty() else 20,
         )
         if run.step == 0:
-            self.validate()
+            self.validate(scheduled=True)
 
     def over(self, stop: bool) -> bool:
         """Whether the run is at its end, or shall `stop`; as the first process sees it."""
@@ -189,30 +189,30 @@ class Training:
             with run.replay.place():
                 self.log.add(step=run.step, seconds=run.seconds, lr=run.lr, **{k: v.clone() for k, v in values.items()})
 
-    def note(self, seconds: float):
-        """What follows a step that took so long: shows, validates and saves when it is time."""
+    def note(self):
+        """What follows a step: shows, validates and saves when it is time."""
         run, r = self.run, self.recipe
-        run.seconds += seconds
         self.bar.update()
         if not self.log:
             return
-        if time.monotonic() - self.log.flushed >= 5:  # the only place in the loop that waits for the device
+        if time.monotonic() - self.log.flushed >= 5:  # seldom, for it waits for the device
             run.replay.finish()
             shown = self.log.flush()
             self.bar.set_postfix({k: f"{shown[k]:.3f}" for k in ("loss", "bpp", "psnr") if k in shown}, refresh=False)
         if run.step % r.validate_every == 0:
-            self.validate()
+            self.validate(scheduled=True)
         if time.monotonic() - self.saved >= self.save_every and run.step < r.steps:  # what ends is saved by finish, once
             self.save()
 
-    def validate(self):
+    def validate(self, scheduled: bool = False):
+        """Measures the held-out crops; the plateau schedule counts `scheduled` measurements alone, not that of a pause."""
         if self.probes is None:
             return
         run = self.run
         values = run.evaluate(self.probes)
         run.validations.append({"step": run.step, **values})
         self.log.add(step=run.step, seconds=run.seconds, lr=run.lr, **{f"val_{k}": v for k, v in values.items()})
-        if self.recipe.schedule == "plateau":
+        if scheduled and self.recipe.schedule == "plateau":
             run.plateau(values["loss"])
 
     def save(self):

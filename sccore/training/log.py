@@ -30,7 +30,7 @@ class Log:
 
     def flush(self) -> dict[str, float]:
         """Writes what waits; the last row that a training step gave."""
-        rows = [{k: v if isinstance(v, int) else round(float(v), 6) for k, v in r.items()} for r in self.waiting]
+        rows = [{k: v if isinstance(v, int) else float(f"{float(v):.7g}") for k, v in r.items()} for r in self.waiting]
         rows = [r for r in rows if math.isfinite(r.get("loss", 0.0))]
         try:
             with open(self.path, "a", newline="", encoding="utf-8") as file:

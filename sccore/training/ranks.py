@@ -4,16 +4,20 @@ The model lies on every device; gradients are averaged in one message a step. Al
 their share of them, so that a run of N processes sees what a run of one does.
 """
 
+import atexit
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from sccore.utils.errors import InputError
+
+PATIENCE = timedelta(hours=12)  # that processes wait for one another: the first makes the index of a large set alone
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Ranks:
         flat = torch.cat([t.flatten() for t in tensors])
         dist.all_reduce(flat)
         flat /= self.count
-        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors])):
-            tensor.copy_(mean.view_as(tensor))
+        means = flat.split([t.numel() for t in tensors])
+        torch._foreach_copy_(tensors, [mean.view_as(tensor) for tensor, mean in zip(tensors, means)])
 
     def agree(self, *numbers: float) -> list[float]:
         """The first process's numbers, for what a clock decides; by way of the host, no device waits."""
@@ -83,7 +87,11 @@ def join(device: str) -> tuple[Ranks, str]:
         return ALONE, device
     cuda = torch.device(device).type == "cuda"
     if cuda:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        number, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= there:
+            raise InputError(f"{number + 1} processes or more on this machine, and {there} GPUs; choose --nproc-per-node={there}")
+        device = f"cuda:{number}"
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    atexit.register(dist.destroy_process_group)
     return Ranks(dist.get_rank(), dist.get_world_size()), device

@@ -19,16 +19,15 @@ AHEAD = 4  # replays that may wait for the device: enough to keep it busy, few e
 
 
 class Replay:
-    """Does `body` again and again: on CUDA, after some times, as one graph on a stream of its own, elsewhere as it is.
+    """Does one thing again and again: on CUDA, after some times, as one graph on a stream of its own, elsewhere as it is.
 
     Args:
-        body: does a step with what lies in fixed tensors; returns tensors, which hold the results of the last call.
-        device: of these tensors.
+        device: where it is done.
         graph: False never records.
     """
 
-    def __init__(self, body: Callable[[], dict], device: str | torch.device, graph: bool = True):
-        self.body, self.cuda = body, torch.device(device).type == "cuda"
+    def __init__(self, device: str | torch.device, graph: bool = True):
+        self.device, self.cuda = device, torch.device(device).type == "cuda"
         self.stream = torch.cuda.Stream(device) if self.cuda else None
         self.to_record, self.graph, self.results = self.cuda and graph, None, {}
         self.times, self.waiting = 0, deque()
@@ -38,21 +37,26 @@ class Replay:
         if not self.cuda:
             return nullcontext()
         if not self.times:  # what made model and data
-            self.stream.wait_stream(torch.cuda.current_stream())
+            self.stream.wait_stream(torch.cuda.current_stream(self.device))
         return torch.cuda.stream(self.stream)
 
-    def __call__(self) -> dict:
-        """One time more; what it returns is overwritten by the next."""
+    def __call__(self, body: Callable[[], dict]) -> dict:
+        """One time more; what it returns is overwritten by the next.
+
+        Args:
+            body: does a step with what lies in fixed tensors, always the same ones; returns tensors. It is not kept: with its model
+                it would outlive the run.
+        """
         if self.to_record and self.times == WARM_UP:
-            self.record()
+            self.record(body)
         self.times += 1
         if not self.cuda:
-            return self.body()
+            return body()
         with self.place():
             if self.graph:
                 self.graph.replay()
             else:
-                self.results = self.body()
+                self.results = body()
             done = torch.cuda.Event()
             done.record()
         self.waiting.append(done)
@@ -60,15 +64,15 @@ class Replay:
             self.waiting.popleft().synchronize()
         return self.results
 
-    def record(self):
+    def record(self, body: Callable[[], dict]):
         self.to_record = False
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(self.device)
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-                self.results = self.body()
+                self.results = body()
         except RuntimeError as error:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
             warnings.warn(f"no CUDA graph, the step goes on kernel by kernel: {first_line(error)}", stacklevel=2)
         else:
             self.graph = graph

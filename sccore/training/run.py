@@ -85,7 +85,7 @@ class Run:
         self.drawn = crops.draw(0).to(device)
         self.best, self.waited = math.inf, 0
         self.validations: list[dict] = []
-        self.replay = Replay(self.body, device, graph)
+        self.replay = Replay(device, graph)
 
     @property
     def lr(self) -> float:
@@ -95,9 +95,10 @@ class Run:
     @lr.setter
     def lr(self, value: float):
         self.lr_now = value
-        for optimizer in (self.optimizers["adam"], self.optimizers.get("muon")):
-            for group in optimizer.param_groups if optimizer else ():
-                group["lr"].fill_(value * group.get("share", 1.0))
+        with self.replay.place():
+            for optimizer in (self.optimizers["adam"], self.optimizers.get("muon")):
+                for group in optimizer.param_groups if optimizer else ():
+                    group["lr"].fill_(value * group.get("share", 1.0))
 
     def scheduled_lr(self, spent: float = 0.0) -> float:
         """The rate of the next step; `spent` is the share of the run's time that is over, if it has an end."""
@@ -133,7 +134,7 @@ class Run:
             drawn = self.crops.draw(self.step)
             self.drawn.copy_(drawn.pin_memory() if self.replay.cuda else drawn, non_blocking=True)  # a GPU fetches pinned memory by itself
         torch.manual_seed(hash((self.recipe.seed, self.step, *self.ranks.own)) & (2**63 - 1))
-        values = self.replay()
+        values = self.replay(self.body)
         self.step += 1
         return values
 

@@ -6,6 +6,7 @@ hand has a complete record of them. :mod:`sccore.training.workers` does what is 
 """
 
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -126,13 +127,13 @@ class Suite:
         recipe = options.pop("recipe", run.recipe)
         start = self.trained(named(run.start))["path"] if run.start else None
         out, shared = paths.RUNS / run.name, dict(recipe=recipe, lmbda=run.lmbda, device=self.device)
-        model = begin(run.model, data=samples, warm_start=start, out=out, **shared, **{"preset": "companion"} | run.switches)
+        begun = partial(begin, run.model, data=samples, warm_start=start, **shared, **{"preset": "companion"} | run.switches)
         options |= dict(validation=validation, bf16=self.bf16, position=position, desc=run.name)
-        new = partial(Training, model, samples, out, **shared, **options)
-        try:
-            return new()
-        except OtherRun:  # begun by another plan, or from a start that is no more
-            return new(resume=False)
+        new = partial(Training, data=samples, out=out, **shared, **options)
+        if options.get("resume", True):
+            with suppress(OtherRun):  # begun by another plan, or from a start that is no more
+                return new(begun(out=out))
+        return new(begun(), resume=False)
 
     def measure(self, run: Planned, weights: Path, name: str, position: int):
         from sccore.codecs.checkpoint import load_model

@@ -71,6 +71,17 @@ def test_a_device_that_is_none_or_not_here_is_one_line(device):
         sccore.load_model(device=device)
 
 
+def test_weights_that_have_diverged_are_not_saved(tmp_path):
+    model = sccore.create_model("wacnn")
+    with torch.no_grad():
+        model.h_mean_s[0].weight.fill_(torch.nan)
+    with pytest.raises(InputError, match="x.safetensors: not written, the weights are too large or not finite"):
+        sccore.save_model(model, tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="wacnn: weights too large for exact sums"):
+        sccore.fit(model, "screens", tmp_path / "run", lmbda=0.0067)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_compact_file_is_less_than_half_as_large_and_keeps_bounds(saved, tmp_path):
     model, path = saved("wacnn", "fixed")
     full = checkpoint.save_model(model, tmp_path / "full.safetensors", compact=False)
@@ -160,6 +171,10 @@ CDF, LENGTH = "entropy_bottleneck._quantized_cdf", "entropy_bottleneck._cdf_leng
         lambda s: {LENGTH: s[LENGTH] + 1000},
         lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS] - 5},
         lambda s: {checkpoint.LENGTHS: s[checkpoint.LENGTHS].float()},
+        lambda s: {
+            checkpoint.LENGTHS: torch.tensor([1] * 9000 + [9000], dtype=torch.int32),
+            checkpoint.TABLE: torch.zeros(18000, dtype=torch.int32),
+        },
         lambda s: {checkpoint.TABLE: s[checkpoint.TABLE].flip(0)},
         lambda s: {"gaussian_conditional.scale_table": -s["gaussian_conditional.scale_table"]},
         lambda s: {"gaussian_conditional._offset": s["gaussian_conditional._offset"] * 10**9},
@@ -190,6 +205,9 @@ def test_an_index_in_the_file_is_not_used(saved, tmp_path):
         '{"format": "sccore-3", "spec": 3, "meta": {}}',
         '{"format": "sccore-3", "spec": {"name": "wacnn", "x": 1}, "meta": {}}',
         '{"format": "sccore-3", "spec": {"name": []}, "meta": {}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {"lmbda": "x"}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {"history": 5}}',
+        '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {"history": [{"recipe": 1}]}}',
         '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {}, "base": ""}',
         '{"format": "sccore-3", "spec": {"name": "wacnn"}, "meta": {}, "base": 3}',
         '{"format": "sccore-3", "spec": {"name": "wacnn", "preset": "paper", "rate": "fixed"}, "meta": {}}',

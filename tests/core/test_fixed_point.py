@@ -39,7 +39,7 @@ def test_tables_are_the_same_on_every_machine(name, function):
     steps = int(sccore.fixed_point.TABLE * ACT)
     exact = [function(i / ACT) * ACT for i in range(-steps, steps)]
     assert min(abs(value - math.floor(value) - 0.5) for value in exact) > 1e-9
-    assert sccore.fixed_point._table(name).mul(ACT).tolist() == [round(value) for value in exact]
+    assert sccore.fixed_point._table(name, torch.device("cpu")).mul(ACT).tolist() == [round(value) for value in exact]
 
 
 def test_copy_is_near_the_float_network_and_on_the_grid():
@@ -77,7 +77,7 @@ def test_products_are_torchs_convolution(kernel, padding, size):
 
 def test_gelu_is_its_table_and_beyond_it_its_argument():
     x = torch.arange(-40000, 40000, dtype=torch.float64) / ACT
-    table = [0.0] * (40000 - 32768) + sccore.fixed_point._table("gelu").tolist() + x[40000 + 32768 :].tolist()
+    table = [0.0] * (40000 - 32768) + sccore.fixed_point._table("gelu", x.device).tolist() + x[40000 + 32768 :].tolist()
     assert torch.equal(sccore.fixed_point.GELU()(x), torch.tensor(table, dtype=torch.float64))
 
 

@@ -38,6 +38,15 @@ def test_sites_begin_as_the_identity(model, picture):
     assert not any(found.values())
 
 
+def test_a_picture_of_many_strips_is_seen_as_a_whole(model, screen):
+    """Coding goes strip by strip; a site of a larger picture is still one site, and its change that of all of the picture."""
+    site = model.sem_a["0"]
+    with torch.no_grad():
+        site.affine.bias[: len(site.affine.bias) // 2] = 1.0  # gamma
+    found = sem_activity.moved(model, *screen(640, 64))
+    assert len(found) == 12 and found["encoder 0, H/2"] == pytest.approx(1.0, rel=1e-5)
+
+
 def test_a_site_that_doubles_its_input_has_moved_by_as_much_as_it(model, picture):
     affine = model.sem_a["2"].affine
     with torch.no_grad():

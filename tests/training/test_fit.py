@@ -1,12 +1,14 @@
 """Training learns, can be stopped anywhere, and goes on as if nothing had happened."""
 
 import csv
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +21,7 @@ from sccore.data.crops import Crops
 from sccore.data.samples import load
 from sccore.loss import rate_distortion
 from sccore.training.fit import Recipe, Training, fit, together
-from sccore.training.log import COLUMNS
+from sccore.training.log import COLUMNS, Log
 from sccore.training.recipe import COMPANION
 from sccore.training.run import Run
 from sccore.utils.errors import InputError
@@ -168,6 +170,46 @@ def test_plateau_lowers_three_times_and_stops(samples):
         rates.append(run.lr)
         run.plateau(1.0)
     assert sorted(set(rates), reverse=True) == pytest.approx([1e-4, 3e-5, 9e-6, 2.7e-6]) and len(rates) == 21
+
+
+def test_pauses_do_not_lower_the_rate_of_the_plateau(samples, tmp_path):
+    recipe = Recipe(steps=100, batch=1, crop=64, lr=1e-9, validate_every=10**6)
+    for _ in range(6):
+        run = Training(fresh(), samples, tmp_path, recipe=recipe, validation=samples, progress=False)
+        run.advance()
+        run.finish()
+    assert len(run.run.validations) == 7 and run.run.lr == 1e-9 and run.run.waited == 0
+
+
+def test_time_is_that_of_the_clock(samples, tmp_path, monkeypatch):
+    """Of validations and of saving, too."""
+    monkeypatch.setattr(Training, "validate", lambda self, scheduled=False: time.sleep(0.4))
+    begun = time.monotonic()
+    summary = fit(
+        fresh(), samples, tmp_path, recipe=replace(SMALL, steps=10**6, validate_every=1), minutes=0.05, validation=samples, progress=False
+    )
+    assert summary["finished"] and 3 <= summary["seconds"] <= time.monotonic() - begun and summary["step"] <= 8
+
+
+def test_a_finished_run_leaves_its_memory(samples, tmp_path):
+    """Without waiting for the collector of cycles: on a GPU the next run needs the room."""
+    training = Training(fresh(), samples, tmp_path, recipe=SMALL, progress=False)
+    training.advance()
+    run = weakref.ref(training.run)
+    gc.disable()
+    try:
+        del training
+        assert run() is None
+    finally:
+        gc.enable()
+
+
+def test_a_log_keeps_small_numbers(tmp_path):
+    log = Log(tmp_path / "log.csv", 0)
+    log.add(step=1, loss=torch.tensor(1.0), mse=torch.tensor(1.234567e-5), lr=2.7e-6)
+    log.flush()
+    (row,) = csv.DictReader(open(tmp_path / "log.csv", encoding="utf-8"))
+    assert (row["lr"], row["mse"]) == ("2.7e-06", "1.234567e-05")
 
 
 def test_rate_rises_is_held_and_falls_to_its_end(samples):

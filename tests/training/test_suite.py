@@ -8,15 +8,17 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
+import torch
 from programs import Program
 
 from sccore.codecs import checkpoint, checkpoint_files, starts
 from sccore.codecs.models import MODELS
 from sccore.codecs.zoo import create_model
+from sccore.data.samples import load
 from sccore.evaluation.records import load_record
 from sccore.training import plan, suite, workers
 from sccore.training.recipe import Recipe, check
@@ -35,8 +37,7 @@ presets.PRESETS["companion"] = NARROW
 plan.FROM_KLT = plan.COMPANION = plan.Recipe(steps=12, batch=1, crop=64, lr=1e-3, schedule="decay", validate_every=100)
 keep = ("wacnn-base", "wacnn-0.0035", "sftip-0.0035")
 suite.RUNS = workers.RUNS = plan.RUNS = tuple(replace(r, start=None, change={}, ships=True) if r.name == plan.BASE else r for r in plan.RUNS if r.name in keep)
-train = fit.fit
-fit.fit = lambda *a, **k: train(*a, **k, save_every=0.3)
+fit.FIRST = fit.Training.__init__.__kwdefaults__["save_every"] = 0.0  # after every step
 if __name__ == "__main__":
     workers.START, *data = sys.argv[1:]
     sys.exit(command_line.main(["suite", "--budget", "30m", "--jobs", "2", "--device", "cpu", "--data", *data]))
@@ -103,7 +104,7 @@ def test_a_fresh_clone_has_the_shipped_runs_and_can_begin(tmp_path, monkeypatch)
 
 @pytest.mark.slow
 def test_killed_ten_times_it_still_does_everything_once(project):
-    rng, seen, deadline = random.Random(0), {}, time.monotonic() + 240
+    rng, seen, deadline, steps = random.Random(0), {}, time.monotonic() + 240, set()
     for life in range(10):
         process = start(project)
         while life == 0 and not list(project.glob("data/runs/*/last.pt")) and time.monotonic() < deadline:
@@ -113,6 +114,8 @@ def test_killed_ten_times_it_still_does_everything_once(project):
         process.communicate()
         for path in project.glob("data/checkpoints/*.safetensors"):  # what was finished once stays as it was
             assert seen.setdefault(path.name, file_hash(path)) == file_hash(path)
+        steps |= {torch.load(path, weights_only=True)["step"] for path in project.glob("data/runs/*/last.pt")}
+    assert steps & set(range(1, 12)), "never killed in the middle of a run"
     assert list(project.glob("data/runs/*/last.pt"))
     process = start(project)
     output, errors = process.communicate(timeout=600)
@@ -196,6 +199,22 @@ def test_other_recipes_and_other_starts_do_not_count(narrow, tmp_path, monkeypat
     assert job.state(base)[0] == "ready"
     put(first, None, converted_from=trained.checkpoint_hash)  # the same weights in another file
     assert job.state(base)[0] == "done"
+
+
+@pytest.mark.parametrize("options", [{}, {"resume": False}])
+def test_a_run_that_is_begun_anew_has_its_klt(narrow, tmp_path, monkeypatch, options):
+    """Though the folder holds a run of another recipe."""
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    starts_made = []
+    monkeypatch.setattr("sccore.klt.start", lambda *a: starts_made.append(a))
+    samples, job, first = load(paths.SAMPLES, progress=False).part([2]), suite.Suite({}), suite.named("wacnn-klt")
+    recipe = Recipe(steps=9, batch=1, crop=64, seed=1)
+    job.training(first, samples, None, recipe=recipe, progress=False).save()
+    assert len(starts_made) == 1
+    job.training(first, samples, None, recipe=recipe, progress=False)  # goes on
+    assert len(starts_made) == 1
+    job.training(first, samples, None, recipe=replace(recipe, seed=2), progress=False, **options)
+    assert len(starts_made) == 2
 
 
 def test_on_a_gpu_runs_of_one_start_go_side_by_side(tmp_path, monkeypatch):
