@@ -9,6 +9,7 @@ ways that no program can follow; of those a copy is taken over.
 """
 
 import csv
+import gzip
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ class Dataset:
         """The catalogue's rows by stem; {} without one."""
         if not self.catalogue:
             return {}
-        with open(self.catalogue, newline="", encoding="utf-8") as file:
+        reader = gzip.open if self.catalogue.suffix == ".gz" else open
+        with reader(self.catalogue, "rt", newline="", encoding="utf-8") as file:
             return {row["stem"]: row for row in csv.DictReader(file, delimiter="\t")}
 
 
@@ -87,10 +89,10 @@ DATASETS = {
         Dataset(
             "open",
             "the training set of the shipped weights: screenshots of software projects, and some photographs",
-            "data/catalogue.tsv",
+            "data/catalogue.tsv.gz",
             2531,
             "a licence a row: Apache-2.0, MIT, BSD, CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0, Unsplash",
-            paths.SHIPPED / "catalogue.tsv",
+            paths.SHIPPED / "catalogue.tsv.gz",
         ),
         Dataset(
             "jpegai",

@@ -120,7 +120,7 @@ def _entries(source):
     found = entries(source, alone=True)
     if source.is_dir():
         return found
-    catalogue = pd.read_csv(paths.SHIPPED / "catalogue.tsv", sep="\t", usecols=["stem", "kind"])
+    catalogue = pd.read_csv(paths.SHIPPED / "catalogue.tsv.gz", sep="\t", usecols=["stem", "kind"])
     photos = set(catalogue.loc[catalogue["kind"] != "screens", "stem"])
     return [entry for entry in found if entry.name not in photos]
 

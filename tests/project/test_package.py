@@ -65,7 +65,7 @@ def test_a_wheel_brings_weights_and_samples_and_only_what_is_meant(built):
     assert {name for name in brought if name.startswith("samples")} == {
         p.relative_to(ROOT / "data").as_posix() for p in SAMPLES.rglob("*") if p.is_file()
     }
-    assert {name.split("/")[0] for name in brought} == {"asiqe", "catalogue.tsv", "checkpoints", "detectors", "kodak.tsv", "samples"}
+    assert {name.split("/")[0] for name in brought} == {"asiqe", "catalogue.tsv.gz", "checkpoints", "detectors", "kodak.tsv", "samples"}
     assert "sccore = sccore.__main__:main" in scripts
     assert built["wheel"].stat().st_size < 32 * 2**20 and built["sdist"].stat().st_size < 32 * 2**20
 
