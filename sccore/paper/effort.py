@@ -33,7 +33,7 @@ def verdicts(dataset: str = "samples") -> list[str]:
         if not (frame := measured(dataset, side)).empty:
             anchor, *levels = sorted(frame["codec"].unique())
             saved = [f"{verdict(frame, level, anchor)} by {level.replace('effort', 'level')}" for level in levels]
-            lines.append(f"{extent(frame, dataset, side)}: {', '.join(saved)}")
+            lines.append(f"{extent(frame, dataset, side)}: {'. '.join(saved)}")
     return lines or [MISSING]
 
 

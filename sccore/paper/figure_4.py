@@ -84,9 +84,24 @@ def by_region(codecs: tuple[str, str], part: str = "all") -> str:
     return table(head, rows)
 
 
+def on_flat_areas(codecs: tuple[str, str]) -> str:
+    """Whether the second model spends a smaller share of its bits on flat areas, as the paper says of its own; a sentence."""
+    kept = [bit_allocation.record_path(codec) for codec in codecs]
+    if not all(path.exists() for path in kept):
+        return f"Bits on flat areas: {MISSING}."
+    before, after = (shares(bit_allocation.load_record(path), "all")["flat"] for path in kept)
+    low, high = _interval((after - before).to_numpy())
+    seen = "is lower" if round(high, 1) < 0 else "is higher" if round(low, 1) > 0 else "is not clearly another"
+    return f"The share of `{codecs[1]}` on flat areas {seen} than that of `{codecs[0]}`: {_mean(after - before, '+')} points."
+
+
+def _interval(values):
+    return bootstrap(lambda draws: values[draws].mean(1), len(values), resamples=10_000)[:2]
+
+
 def _mean(values, sign=""):
     values = np.asarray(values)
-    low, high, _ = bootstrap(lambda draws: values[draws].mean(1), len(values), resamples=10_000)
+    low, high = _interval(values)
     mean, *ends = (number(round(value, 1) + 0.0, f"{sign}.1f") for value in (values.mean(), low, high))  # never -0.0
     return f"{mean} ({' to '.join(ends) if low == low else 'no interval'})"
 

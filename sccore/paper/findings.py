@@ -120,7 +120,7 @@ def findings() -> list[Finding]:
             short_answers.over_seeds(FULL, BASELINE),
             (
                 "Prior and layers together, against the baseline:",
-                *compared(FULL, BASELINE),
+                *compared(FULL, BASELINE, ("validation", "samples", *pages)),
                 short_trainings.briefly(short_trainings.SCRATCH, "Trained from scratch, briefly", FULL, BASELINE),
             ),
             SEEDS,

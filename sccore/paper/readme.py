@@ -37,8 +37,8 @@ def findings() -> str:
     """The questions that a reader comes with, and what the records answer: a table, and how far it can be trusted."""
     sets = {name: complete(measured(name)) for name in SETS}
     _, model, control = COMPARED
-    each = lambda answer: "<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
-    both = lambda frame, *pair: "; text regions: ".join(verdict(frame, *pair, metric) for metric in ("psnr", "psnr_text"))
+    each = lambda answer: ".<br>".join(f"{SETS[name].format(frame['name'].nunique())}: {answer(frame)}" for name, frame in sets.items())
+    both = lambda frame, *pair: ". Text regions: ".join(verdict(frame, *pair, metric) for metric in ("psnr", "psnr_text"))
     claim = f"{paper_numbers()['headline']['saving']:g} %"
     count = seeds.count(sets["samples"], model)
     ours = f"Ours is smaller: {training_effort(trained(model)) or 'not trained yet'} on one GPU, {count} seed{'s' * (count != 1)} of each model"

@@ -1,6 +1,8 @@
 """Tables of codecs for the README and the book, made from records."""
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.classical import CODECS
@@ -164,15 +166,34 @@ def projects(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def by_project(frame: pd.DataFrame) -> str:
-    """BD-rates of the comparisons that decide, a column a project, without intervals: of so few images alike there is none."""
+    """BD-rates of the comparisons that decide, a column a project, and the 95 % interval of their mean by Student's t."""
     baseline, model, control = COMPARED
     apart, rows = projects(frame), []
     for codec, anchor in ((model, baseline), (model, control), (DEFAULT, model)):
         for metric, what in (("psnr", "picture"), ("psnr_text", "text regions")):
             found = [compared(own, codec, anchor, metric) for own in apart.values()]
             cells = [one if isinstance(one, str) else f"{number(one['bd_rate'])} %" for one in found]
-            rows.append([f"`{codec}` against `{anchor}`, {what}", *cells])
-    return table(["", *(f"{name}, {own['name'].nunique()} images" for name, own in apart.items())], rows)
+            rows.append([f"`{codec}` against `{anchor}`, {what}", *cells, over_projects(found)])
+    return table(["", *(f"{name}, {own['name'].nunique()} images" for name, own in apart.items()), "mean of the projects"], rows)
+
+
+def over_projects(found: list[dict | str]) -> str | None:
+    """Mean of the projects' BD-rates with its interval; None where one has none."""
+    if len(found) < 3 or any(isinstance(one, str) for one in found):
+        return None
+    values = [one["bd_rate"] for one in found]
+    ends = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    return f"{number(float(np.mean(values)))} % ({' to '.join(map(number, ends))})"
+
+
+def psnr_gain(frame: pd.DataFrame, codec: str, anchor: str = BASELINE) -> str:
+    """How much higher the mean curve of a codec lies than another's, in dB (BD-PSNR), which is what the eye sees in Fig. 5-7."""
+    import bjontegaard
+
+    if of_codec(frame, codec).empty or of_codec(frame, anchor).empty:
+        return MISSING
+    columns = (curve(of_codec(frame, name))[column] for name in (anchor, codec) for column in ("bpp", "psnr"))
+    return f"{number(float(bjontegaard.bd_psnr(*columns, method='pchip', require_matching_points=False, min_overlap=0)), '+.2f')} dB"
 
 
 def verdicts(sets: dict[str, pd.DataFrame]) -> str:

@@ -29,5 +29,5 @@ def test_the_table_says_what_is_saved(tmp_path, monkeypatch):
     whole = [row | {"bpp": 8 * row["bytes"] / (1500 * 1000)} for row in rows]
     effort.record_of("samples").write_text(json.dumps({"codec": "x", "images": whole}))
     assert effort.verdicts() == [
-        "5 samples, whole, of up to 1.5 megapixels: 10.0 % fewer bits (10.0 to 10.0) by level 2, 20.0 % fewer bits (20.0 to 20.0) by level 4"
+        "5 samples, whole, of up to 1.5 megapixels: 10.0 % fewer bits (10.0 to 10.0) by level 2. 20.0 % fewer bits (20.0 to 20.0) by level 4"
     ]

@@ -92,7 +92,8 @@ def test_ten_findings_rest_on_records_and_they_and_the_verdicts_are_in_short_sen
     assert re.findall(r"^(\d+)\. \*\*", said, flags=re.MULTILINE) == [str(k) for k in range(1, 11)]
     for found in ten:
         assert all(list(paths.RESULTS.glob(name)) for name in found.records) and f"{found.page}" in PAGES
-        assert found.answer and found.doubt.endswith(".")
+        assert found.answer and found.doubt.endswith(".") and found.short.endswith(".")
+        assert any(re.search(r"\([−+\d.]+ to [−+\d.]+\)|no BD-rate|\d %", line) for line in found.answer), "a number, or why there is none"
     shown = said, made_anew.findings(), results.verdicts({name: complete(measured(name)) for name in made_anew.SETS})
     assert not any(map(long_ones, shown))
 

@@ -1,5 +1,6 @@
 """The weights and records in the repository: they load, belong together, and can be measured again."""
 
+import json
 import subprocess
 
 import numpy as np
@@ -14,7 +15,7 @@ from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
 from sccore.evaluation.records import as_recorded, load_json, load_record
-from sccore.paper import character_errors, context, readme, table_6
+from sccore.paper import character_errors, context, readme, seeds, table_6, tables_2_5
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
@@ -91,6 +92,20 @@ def test_compared_models_had_the_same_training():
         trained = lambda stage: {key: stage[key] for key in ("steps", "recipe", "data", "model")}
         assert list(map(trained, meta["history"])) == list(map(trained, metas["wacnn"]["history"])), name
         assert meta["history"][-1]["sha256"] in (base_meta["converted_from"], file_hash(base)), name
+
+
+def test_runs_of_different_loops_are_told_apart():
+    """Compared models saw their crops in one order, or the page of the ablations says which did not."""
+    engines = {p.stem: load_record(p)["checkpoint"].get("engine") for p in ALL if p.stem in tables_2_5.runs()}
+    said = seeds.loops(tables_2_5.runs())
+    for row in tables_2_5.chosen("2 3 4"):
+        assert engines[row.codec] == engines[row.anchor] or f"`{row.codec}`" in said
+
+
+@pytest.mark.parametrize("path", sorted(paths.RESULTS.rglob("*.json")), ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_no_record_is_of_unknown_code(path):
+    record = load_json(path)
+    assert "-dirty" not in json.dumps(record.get("versions", {}))
 
 
 def test_the_model_card_shows_the_records():
