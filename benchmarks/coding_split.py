@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from sccore import exact_coding, sftip
+from sccore import exact_coding, hyperprior, sftip
 from sccore.codecs import checkpoint, checkpoint_files, classical, container, preview, sci
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image
@@ -39,11 +39,13 @@ from sccore.utils.device import native_bf16
 LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
 PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
     (sftip.SFTIP, "analysis", "analysis"),
+    (hyperprior.Hyperprior, "analysis", "analysis"),
     (Convolution, "forward", "exact networks"),
     (exact_coding, "tables_for", "indexes"),
     (exact_coding.BufferedRansEncoder, "encode_with_indexes", "rANS"),
     (exact_coding.RansDecoder, "decode_stream", "rANS"),
     (sftip.SFTIP, "synthesis", "synthesis"),
+    (hyperprior.Hyperprior, "synthesis", "synthesis"),
 )
 SQUARE = 2048  # side of the matrices
 OTHERS = {"avif": 24, "webp": 55, "jxl": 50}  # their qualities, in the middle of their sweeps
@@ -146,24 +148,31 @@ def main():
         shot, file, back = (Path(folder) / name for name in ("shot.png", "shot.sci", "back.png"))
         Image.fromarray(image).save(shot)
         checkpoint.save_model(create_model("cheng2020", rate="variable"), Path(folder) / "cheng2020.safetensors")
+        light = checkpoint_files.find(checkpoint_files.LIGHT)
         models = {
             weights.stem: checkpoint.load_model(weights),
+            light.stem: checkpoint.load_model(light),
             "cheng2020, untrained": checkpoint.load_model(Path(folder) / "cheng2020.safetensors"),
         }
         for _ in range(a.rounds):
             rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
             rounds["command: decode --fast"].append(command("decode", file, back, "--checkpoint", weights, "--fast"))
+            other = shot.with_name("light.sci")
+            rounds[f"command, {light.stem}: encode"].append(command("encode", shot, other, "--detector", "none", "--checkpoint", light))
+            rounds[f"command, {light.stem}: decode"].append(command("decode", other, back, "--checkpoint", light))
             rounds["command: preview"].append(command("decode", file, back, "--checkpoint", weights, "--preview"))
             for name, model in models.items():
                 data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"))
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
+            for name, coded in ((weights.stem, file), (light.stem, other)):
+                data = coded.read_bytes()
+                near, seconds = measured(sci.decode, data, models[name], precision="bfloat16")
+                off = np.abs(sci.decode(data, models[name]).astype(int) - near)
+                row = {**seconds, "off_at_most": int(off.max()), "off_by_more_than_one": float((off > 1).mean()), "psnr": psnr(near, image)}
+                rounds[f"{name}: decode --fast"].append(row)
             data = file.read_bytes()
-            near, seconds = measured(sci.decode, data, models[weights.stem], precision="bfloat16")
-            off = np.abs(sci.decode(data, models[weights.stem]).astype(int) - near)
-            row = {**seconds, "off_at_most": int(off.max()), "off_by_more_than_one": float((off > 1).mean()), "psnr": psnr(near, image)}
-            rounds[f"{weights.stem}: decode --fast"].append(row)
             small = container.unpack(data)
             rounds[f"{weights.stem}: preview"].append(measured(preview.preview, small, models[weights.stem])[1])
             data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)

@@ -86,7 +86,11 @@ def parser() -> Parser:
     rate.add_argument("--psnr", type=positive, metavar="DB", help="of the picture at least")
     sub.add_argument("--mask", type=path, help="text mask, an image of the same size; without it a detector makes one")
     sub.add_argument("--detector", help=f"{', '.join(DETECTORS)}; none: text everywhere; default: the best that can run here")
-    sub.add_argument("--model", default=DEFAULT, help="of the shipped weights: sftip-interlaced (default), sftip, wacnn ...")
+    sub.add_argument(
+        "--model",
+        default=DEFAULT,
+        help="of the shipped weights: sftip-interlaced (default), wacnn-interlaced (less to compute), sftip, wacnn ...",
+    )
     sub.add_argument("--checkpoint", type=path, help="use this file instead")
     sub.add_argument(
         "--effort",

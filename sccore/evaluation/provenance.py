@@ -133,6 +133,18 @@ def machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
 
 
+def maker(device: str) -> dict[str, str]:
+    """What weights that are trained here say of it: machine, and code as in :func:`versions`."""
+    import torch
+
+    known = versions()
+    return {
+        "machine": torch.cuda.get_device_name(device) if "cuda" in device else machine(),
+        "code": known["sccore"],
+        "source": known["source"],
+    }
+
+
 def file_name(machine: str) -> str:
     """Of a machine, as a part of a record's name: "amd-epyc-2-cores-linux"."""
     return re.sub("[^a-z0-9]+", "-", machine.lower()).strip("-")

@@ -67,7 +67,7 @@ def at_equal_rate(found: Benchmark, lmbda: float = LMBDA) -> str:
         other = curve(found.frame, codec)
         errors = 100 * np.interp(np.log(rate), np.log(other["bpp"]), other["cer"])
         said.append(f"{style.title(codec)} {errors:.1f} %{' with fewer bits' * (rate > other['bpp'].max())}")
-    return f"the samples, λ = {lmbda:g}, {rate:.3f} bits per pixel: {', '.join(said)}"
+    return f"The samples, λ = {lmbda:g}, {rate:.3f} bits per pixel: {', '.join(said)}"
 
 
 def monotone(frame: pd.DataFrame, codec: str) -> dict:

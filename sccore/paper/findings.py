@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from textwrap import indent
 
-from sccore.codecs.checkpoint_files import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
 from sccore.evaluation.records import complete, measured
 from sccore.paper import character_errors, effort, first_steps, prior_benefit, short_answers, short_trainings, table_6
 from sccore.paper.results import rates_beside, standing
@@ -177,7 +177,7 @@ def findings() -> list[Finding]:
                 "Trained by the weighted loss, against plain MSE:",
                 *compared("sftip", "sftip-mse"),
                 legible(),
-                f"Characters read wrongly at equal rate: {character_errors.at_equal_rate(table_6.collect())}.",
+                f"Characters read wrongly at equal rate. {character_errors.at_equal_rate(table_6.collect())}.",
             ),
             f"Another reader than the program Tesseract, or people. {ORDERS}",
             ("*/sftip.json", "*/sftip-mse.json"),
@@ -189,10 +189,12 @@ def findings() -> list[Finding]:
             (
                 "The spatial context makes the same pictures of fewer bytes; the encoder's search, `--effort`, finds better latents:",
                 *(f"Context. {line}" for line in compared(DEFAULT, FULL)),
+                *(f"The same behind WACNN. {line}" for line in compared(LIGHT, BASELINE)),
+                *(f"Behind SFTIP against behind WACNN. {line}" for line in compared(DEFAULT, LIGHT)),
                 *(f"Search, {line}." for line in effort.verdicts()),
             ),
             "A model that needs neither, since it was trained for longer or is larger.",
-            (f"*/{DEFAULT}.json", "effort/*.json"),
+            (f"*/{DEFAULT}.json", f"*/{LIGHT}.json", "effort/*.json"),
             "context",
         ),
         Finding(

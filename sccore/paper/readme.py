@@ -30,7 +30,7 @@ from sccore.utils.files import replacing
 FIGURE, CROP = (paths.ROOT / "book" / "_static" / name for name in ("rd.webp", "crop.webp"))
 DPI = 110
 BESIDE = (BASELINE, "sftip", DEFAULT, "jpeg", "webp", "avif", "hevc")  # on the landing page
-SETS = {"validation": "{} validation screenshots", "samples": "the {} samples"}
+SETS = {"validation": "{} validation screenshots", "samples": "The {} samples"}
 
 
 def findings() -> str:
@@ -127,11 +127,11 @@ def with_card(card: str) -> str:
 
 def hours() -> str:
     """Whose hours the table has, in words."""
-    context = trained(DEFAULT)
+    contexts = [trained(name) for name in OURS]
+    took = " and ".join(f"{context['hours']:.1f}" for context in contexts)
     return (
-        f"Hours are of one {trained('sftip').get('machine', 'processor').split(',')[0]}; "
-        f"{context['hours']:.1f} of those of `{DEFAULT}` are of one core of a processor, for the {context['steps']:,} steps of its context. "
-        "The last stage of the others trained three models side by side; its time counts for each."
+        f"Hours are of one {trained('sftip').get('machine', 'processor').split(',')[0]}, but for the {contexts[0]['steps']:,} steps of each context: "
+        f"{took} hours of one core of a processor. The last stage of the models trained three side by side; its time counts for each."
     )
 
 

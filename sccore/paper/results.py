@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sccore.codecs.checkpoint_files import DEFAULT
+from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
@@ -20,7 +20,10 @@ COMPARED = {  # codec -> what it is there for
     "sftip": "the paper's model",
     "sftip-uniform": "control: the same network, given a constant prior",
 }
-OURS = {DEFAULT: "the same pictures as `sftip`, coded with a spatial context: the codec's default"}
+OURS = {
+    DEFAULT: "the same pictures as `sftip`, coded with a spatial context: the codec's default",
+    LIGHT: "the same pictures as `wacnn`, coded with such a context: less to compute",
+}
 
 
 def training_effort(checkpoint: dict) -> str | None:
@@ -122,7 +125,7 @@ def _spans(own):
 
 
 def by_measure(codecs: list[str]) -> str:
-    """BD-rate against the baseline by picture and by text-region PSNR, on the samples and on the validation screens."""
+    """BD-rate against the baseline by picture and by text-region PSNR, on the samples and on the validation screenshots."""
     chosen = lambda frame: frame[frame["codec"].isin([*codecs, BASELINE])]
     sets = {name: complete(chosen(measured(name))) for name in ("samples", "validation")}
     rows = [

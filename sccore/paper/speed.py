@@ -112,10 +112,10 @@ def coding() -> str:
                 spent += f"; {first['bytes']:,} bytes, {first['psnr']:.2f} dB" if "bytes" in first else f"; {first['psnr']:.2f} dB"
             if "off_at_most" in first:
                 spent += f", pixels off by {first['off_at_most']} levels at most, {100 * first['off_by_more_than_one']:.1f} % of values by more than one"
-            if name == "command":
+            if name.startswith("command"):
                 spent = f"peak of {max(one['peak_MB'] for one in rounds):,.0f} MB of memory"
             codec, *how = name.split(", ")
-            who = "the command, from its start" if name == "command" else ", ".join([title(codec), *how])
+            who = ", ".join(["the command, from its start", *map(title, how)] if codec == "command" else [title(codec), *how])
             rows.append([who, f"`{'decode --' * (action == 'preview')}{action}`", f"{median(rounds, 'whole'):.2f}", spent or None])
         crop = f"a crop of `{record['image']}` at λ = {record['lmbda']:g}"
         caption = f"Seconds by the clock to code {crop}. {record['machine']}; medians of {count} rounds."

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from sccore.codecs.checkpoint import content
 from sccore.data.samples import centre_crops
+from sccore.evaluation.provenance import maker
 from sccore.hyperprior import Hyperprior
 from sccore.training.begin import Data, Sources, check_given, images
 from sccore.training.log import Log
@@ -157,6 +158,7 @@ class Training:
         if resume and (self.out / "last.pt").exists():
             run.restore(self.out / "last.pt", self.identity)
         self.probes = None if validation is None or not ranks.first else centre_crops(validation, recipe.crop, recipe.batch)
+        self.maker = maker(device) if ranks.first else {}
         self.saved, self.spent = time.monotonic() - max(0.0, save_every - FIRST), 0.0
         self.log = Log(self.out / "log.csv", run.step) if ranks.first else None
         self.bar = tqdm(
@@ -221,7 +223,7 @@ class Training:
         self.log.flush()
         meta = dict(lmbda=self.lmbda, lambdas=model.lambdas, steps=run.step, seconds=round(run.seconds))
         meta |= dict(recipe=asdict(self.recipe), bf16=run.bf16, data=self.data.sha256, images=len(self.data))
-        meta |= dict(skipped=run.skipped, history=model.meta.get("history", []))
+        meta |= dict(skipped=run.skipped, history=model.meta.get("history", []), **self.maker)
         try:
             weights = content(model, **meta)
         except (OverflowError, RuntimeError) as error:

@@ -21,11 +21,11 @@ from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
 from sccore.utils.files import file_hash
 
-CHECKPOINTS = sorted(path for path in paths.CHECKPOINTS.glob("*.safetensors") if path.stem != checkpoint_files.DEFAULT)
-CODEC = paths.CHECKPOINTS / f"{checkpoint_files.DEFAULT}.safetensors"
+CODEC, LIGHT = CONTEXTS = [paths.CHECKPOINTS / f"{name}.safetensors" for name in (checkpoint_files.DEFAULT, checkpoint_files.LIGHT)]
+CHECKPOINTS = sorted(set(paths.CHECKPOINTS.glob("*.safetensors")) - {*CONTEXTS})
 ALL = sorted(paths.RESULTS.glob("samples/*.json"))
 CLASSICAL = [path for path in ALL if path.stem in CODECS]
-RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, CODEC]}]
+RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, *CONTEXTS]}]
 ADAPTED = paths.RESULTS / "samples" / "dec-adapter.json"
 LENGTH = 2  # bytes, of what kind of chunk the adapters are and how long
 ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED]]
@@ -53,15 +53,22 @@ def test_weights_are_what_the_plan_says(path):
     assert path.with_suffix(".csv").exists()
 
 
-def test_the_codec_s_weights_are_those_of_the_papers_model_and_a_context():
+@pytest.mark.parametrize("path, of", [(CODEC, "sftip"), (LIGHT, "wacnn")], ids=lambda p: getattr(p, "stem", p))
+def test_the_codec_s_weights_are_those_of_a_model_and_a_context(path, of):
     """Every weight but those of the context is the base's, so that every picture is, too."""
-    base, model = sccore.load_model("sftip"), sccore.load_model(CODEC)
-    header = checkpoint_files.read_header(CODEC)
+    base, model = sccore.load_model(of), sccore.load_model(path)
+    header = checkpoint_files.read_header(path)
     assert header["base"] == base.checkpoint_hash == header["meta"]["recipe"]["base"] and header["meta"]["trained"] == "context"
-    assert header["meta"]["steps"] == header["meta"]["recipe"]["steps"] and CODEC.with_suffix(".csv").exists()
+    assert header["meta"]["steps"] == header["meta"]["recipe"]["steps"] and path.with_suffix(".csv").exists()
     own = {name: value for name, value in model.named_parameters() if not name.startswith("contexts.")}
     assert own.keys() == dict(base.named_parameters()).keys()
     assert all(torch.equal(own[name], value) for name, value in base.named_parameters())
+
+
+def test_both_contexts_were_trained_alike():
+    """But for the model behind which they stand."""
+    recipes = [checkpoint_files.read_header(path)["meta"]["recipe"] | {"base": None} for path in CONTEXTS]
+    assert recipes[0] == recipes[1]
 
 
 @pytest.mark.parametrize("colour", context.FLAT)
@@ -111,7 +118,7 @@ def test_no_record_is_of_unknown_code(path):
 def test_the_model_card_shows_the_records():
     card = (paths.CHECKPOINTS / "README.md").read_text(encoding="utf-8")
     assert card == readme.with_card(card), "run: python -m sccore.paper.readme"
-    for path in [*CHECKPOINTS, CODEC]:
+    for path in [*CHECKPOINTS, *CONTEXTS]:
         stages = [*(meta := checkpoint_files.read_header(path)["meta"])["history"], meta]
         assert all(f"| {stage['steps']:,} | {stage['seconds']} |" in card for stage in stages)
 
@@ -119,7 +126,7 @@ def test_the_model_card_shows_the_records():
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
 def test_records_are_of_the_shipped_weights_and_complete(path):
     record = load_record(path)
-    assert record["checkpoint"]["sha256"] in {file_hash(p) for p in [*CHECKPOINTS, CODEC]}
+    assert record["checkpoint"]["sha256"] in {file_hash(p) for p in [*CHECKPOINTS, *CONTEXTS]}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
 
 

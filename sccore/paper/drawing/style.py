@@ -34,6 +34,7 @@ CODECS = {  # name in records: name in figures, colour
     "wacnn": ("WACNN", "#0072B2"),
     "sftip": ("SFTIP", "#D55E00"),
     "sftip-interlaced": ("SFTIP, spatial context", "#A6761D"),
+    "wacnn-interlaced": ("WACNN, spatial context", "#44BBDD"),
     "sftip-uniform": ("SFTIP, uniform prior", "#E69F00"),
     "sftip-structure": ("SFTIP, no text prior", "#CC79A7"),
     "sftip-sft": ("SFTIP with SFT & CB", "#009E73"),
