@@ -5,11 +5,14 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from sccore.codecs.checkpoint_files import DEFAULT
+from sccore.codecs.checkpoint import load_model
+from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
+from sccore.codecs.zoo import count_parameters, kmac_per_pixel
 from sccore.context import LATTICE, NEAREST, passes
-from sccore.evaluation.records import load_json, load_record
+from sccore.evaluation.records import complete, load_json, load_record, measured
 from sccore.paper.drawing.style import image_axes, styled
 from sccore.paper.tables import MISSING, change, number, table
+from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
 
 WITH, WITHOUT = DEFAULT, "sftip"
@@ -92,6 +95,16 @@ def flat_forms() -> str:
     left = {"none": {"saved": dict.fromkeys(FLAT, [0, 0, 0])}} | record["forms"]
     cell = lambda colour, saved: " / ".join(f"{record['bytes'][colour][k] - saved[colour][k]:,.0f}" for k in (0, -1))
     return table(["form", *FLAT], [[name, *(cell(colour, form["saved"]) for colour in FLAT)] for name, form in left.items()])
+
+
+def behind_both(names: tuple[str, str] = (DEFAULT, LIGHT)) -> str:
+    """The model with a context and the baseline with one: size, arithmetic, and BD-rate of the second against the first."""
+    rows = []
+    for name in names:
+        model = load_model(name)
+        own = [verdict(complete(measured(dataset)), name, names[0]) if name != names[0] else None for dataset in ("validation", "samples")]
+        rows.append([f"`{name}`", f"{count_parameters(model)['total']:,}", f"{kmac_per_pixel(model):.0f}", *own])
+    return table(["weights", "parameters", "thousand multiply-adds a pixel", "validation, against the first", "samples"], rows)
 
 
 def _percents(shares) -> str:
