@@ -62,7 +62,7 @@ def encode_one(a, source, target) -> str:
     model = weights(a.checkpoint)
     mask, origin = inputs.text_mask(picture, model, a.mask, a.detector)
     wishes = dict(lmbda=a.lmbda, size=a.target_size, bpp=a.bpp, psnr=a.psnr, adapter_steps=a.adapter_steps, effort=a.effort)
-    data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, progress=a.jobs == 1, **wishes)
+    data = coding.encode(picture, model, mask=mask, fallback=not a.lossy, palette=not a.no_palette, progress=a.jobs == 1, **wishes)
     ends.write(target, data)
     what = container.described(data)
     return f"{target}: {what}" + (f", mask: {origin}" if "learned" in what else "")

@@ -99,6 +99,9 @@ def parser() -> Parser:
         metavar="N",
         help="take longer for a better picture in fewer bytes: 2^N steps of search, 0 (default) for none; decoding takes no longer",
     )
+    sub.add_argument(
+        "--no-palette", action="store_true", help="the model's picture alone; default: its main colours go along where that pays"
+    )
     sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
     sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
     sub.add_argument("--keep-metadata", action="store_true", help="keep EXIF data and XMP; colours are sRGB, so that no profile is needed")
@@ -154,6 +157,7 @@ def parser() -> Parser:
         "--name", help="the codec's name in the record and in figures; default: the planned run's, or the model's and its switches"
     )
     sub.add_argument("--out", type=new_file, help="record to write (JSON); goes on where an earlier run stopped")
+    sub.add_argument("--palette", action="store_true", help="files with a palette, as encode writes them; default: the model alone")
     adapter_option(sub)
     also_option(sub)
 

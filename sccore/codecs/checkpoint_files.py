@@ -11,6 +11,7 @@ from sccore.utils.files import file_hash, regular
 
 FORMAT = "sccore-3"
 DEFAULT = "sftip-interlaced"  # the weights that the codec takes unless others are named
+CODEC = "sccore"  # what is measured under this name are the files that the command writes: those weights, and a palette
 LIGHT = "wacnn-interlaced"  # the baseline with such a context: less to compute
 
 

@@ -37,6 +37,7 @@ def encode(
     bpp: float | None = None,
     psnr: float | None = None,
     effort: int = 0,
+    palette: bool = True,
     progress: bool = False,
 ) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
@@ -55,6 +56,7 @@ def encode(
         bpp: the same in bits per pixel.
         psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
         effort: 0 to 6, search that long for symbols that make a better picture in fewer bits, see :mod:`sccore.codecs.refine`.
+        palette: give the main colours along where that pays, so that flat areas get them back exactly, see :mod:`sccore.codecs.palette`.
         progress: show what takes long.
 
     Raises:
@@ -100,14 +102,14 @@ def encode(
         latents = sci.analyse(colours, net, seen, native_bf16("cpu"))
         try:
             plain = partial(file_at, latents=latents)
-            refined = partial(plain, effort=effort, progress=progress) if effort else None
+            refined = partial(plain, effort=effort, progress=progress, palette=palette) if effort or palette else None
             learned = search.reach(plain, colours, net, size, psnr, progress, refined)
         except search.Unreachable as error:
             if psnr and exact:
                 return exact
             raise search.Unreachable(f"{error}; without loss it is {len(exact)} bytes" if exact else str(error)) from None
     else:
-        options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"))
+        options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"), palette=palette)
         learned = file_at(default_lmbda(net, lmbda), **options)
         exact = lossless_file(len(learned) + BARGAIN)
     return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned

@@ -6,13 +6,15 @@ bytes                 field
 4                     magic, 53 43 49 1A ("SCI" and a control character)
 1                     version, 03
 1                     flags. Bits 0 to 2 tell the picture's kind: 0 to 4 learned, at that entry of LAMBDAS; 5 learned, at
-                      another lambda; 7 lossless. Bit 4: adapters, bit 5: alpha, bit 6: EXIF, bit 7: XMP. All else is refused.
+                      another lambda; 7 lossless. Bit 3: palette, bit 4: adapters, bit 5: alpha, bit 6: EXIF, bit 7: XMP.
+                      Kind 6 is refused.
 varint                width, 1 to 65535 pixels
 varint                height, 1 to 65535 pixels
 4                     learned: beginning of the sha256 of the weights that encoded it; only the very weights can decode
 4                     kind 5: lambda, float32
-varint + its value    as flagged, in this order: adapters (:mod:`sccore.codecs.dec_adapter`), alpha, EXIF, XMP; then,
-                      of a learned picture, the string of z. Each is its length and so many bytes
+varint + its value    as flagged, in this order: palette (:mod:`sccore.codecs.palette`), adapters
+                      (:mod:`sccore.codecs.dec_adapter`), alpha, EXIF, XMP; then, of a learned picture, the string of z. Each
+                      is its length and so many bytes
 all but the last 4    the string of y, or the lossless picture
 4                     CRC-32 of all bytes before it
 ====================  ==============================================================================================
@@ -29,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sccore.codecs import webp
+from sccore.codecs import palette, webp
 from sccore.presets import LAMBDAS
 from sccore.utils.errors import InputError
 from sccore.utils.files import regular
@@ -37,7 +39,7 @@ from sccore.utils.files import regular
 MAGIC, VERSION = b"SCI\x1a", 3
 READ_BY = {1: "0.1.0", 2: "0.1.0"}  # earlier versions, and the sccore that reads them
 OTHER_LAMBDA, LOSSLESS, KIND = 5, 7, 0b111  # of the flags
-CHUNKS = {"adapters": 1 << 4, "alpha": 1 << 5, "exif": 1 << 6, "xmp": 1 << 7}  # their flags, in the order of the file
+CHUNKS = {"palette": 1 << 3, "adapters": 1 << 4, "alpha": 1 << 5, "exif": 1 << 6, "xmp": 1 << 7}  # their flags, in the order of the file
 IDENTITY = 4  # bytes
 LARGEST = 2**16 - 1  # pixels a side
 MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder needs some hundred bytes for each
@@ -54,6 +56,7 @@ class File:
     z: bytes = b""
     y: bytes = b""
     lossless: bytes = b""
+    palette: bytes = b""
     adapters: bytes = b""
     alpha: bytes = b""
     exif: bytes = b""
@@ -107,7 +110,7 @@ def unpack(data: bytes, max_pixels: int | None = None) -> File:
         raise InputError("damaged: the checksum does not fit (truncated or altered)")
     flags, reader = data[5], Reader(data[6:-4])
     kind, width, height = flags & KIND, reader.varint(), reader.varint()
-    if flags & 8 or len(LAMBDAS) <= kind != OTHER_LAMBDA and kind != LOSSLESS:
+    if len(LAMBDAS) <= kind != OTHER_LAMBDA and kind != LOSSLESS:
         raise InputError(f"damaged: flags {flags:#04x}, which this decoder does not know")
     if not (0 < width <= LARGEST and 0 < height <= LARGEST):
         raise InputError("damaged: impossible lengths in the header")
@@ -130,7 +133,8 @@ def _check(file: File, flags: int):
     """Refuses chunks that no encoder writes: empty ones, two alphas, bitstreams of another size than the picture."""
     if any(flags & bit and not getattr(file, name) for name, bit in CHUNKS.items()):
         raise InputError("damaged: an empty chunk")
-    if flags & KIND == LOSSLESS and (file.adapters or file.alpha):
+    palette.entries(file.palette)
+    if flags & KIND == LOSSLESS and (file.palette or file.adapters or file.alpha):
         raise InputError("damaged: a lossless picture with parts of a learned one")
     streams = [file.lossless] if flags & KIND == LOSSLESS else [file.alpha] if file.alpha else []
     if any(webp.header(stream)[:2] != (file.width, file.height) for stream in streams):

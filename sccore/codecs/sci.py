@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sccore import rans
 from sccore.codecs import container, dec_adapter
+from sccore.codecs import palette as palettes
 from sccore.codecs.checkpoint import load_model
 from sccore.codecs.checkpoint_files import by_identity, called
 from sccore.codecs.refine import refine, steps_of
@@ -65,6 +66,7 @@ def learned(
     effort: int = 0,
     progress: bool = False,
     bf16: bool = False,
+    palette: bool = False,
 ) -> container.File:
     """An image as a learned picture.
 
@@ -78,6 +80,7 @@ def learned(
         effort: of the search for better latents, 0 (none) to 6, see :mod:`sccore.codecs.refine`; what it finds is kept if it pays.
         progress: show the steps of that search.
         bf16: of the analysis.
+        palette: give the picture's main colours along where that pays, see :mod:`sccore.codecs.palette`.
     """
     steps = steps_of(effort, model)
     if (sha256 := model.checkpoint_hash) is None:
@@ -110,6 +113,8 @@ def learned(
             y_hat = model.decode_latents([file.y, file.z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
             file = replace(file, adapters=dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
+        if palette:
+            file = replace(file, palette=palettes.choose(image, picture(file, model, "bfloat16"), lmbda))
     return file
 
 
@@ -142,7 +147,7 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None, 
     shape = shape_of_z(file, model)
     with memory_for(width, height):
         output = model.decompress([[file.y], [file.z]], shape, file.lmbda, synthesis(model, file.adapters, precision))
-        return to_image(output["x_hat"], height, width)
+        return palettes.restore(to_image(output["x_hat"], height, width), file.palette)
 
 
 @torch.no_grad()

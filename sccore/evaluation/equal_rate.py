@@ -48,7 +48,7 @@ def cut(layer: np.ndarray, left: int, top: int, width: int, height: int) -> np.n
 
 
 def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: float | None = None, bpp: float | None = None) -> Coded:
-    """Codes a crop with a classical codec, or with a shipped checkpoint of that name or a checkpoint file.
+    """Codes a crop with a classical codec, a shipped checkpoint of that name or a checkpoint file, or "sccore": as the command does.
 
     Args:
         lmbda: of a learned codec; or
@@ -67,10 +67,11 @@ def code(name: str, image: np.ndarray, mask: np.ndarray | None = None, lmbda: fl
         quality, data = nearest(encode, steps if rising else steps[::-1], bpp * pixels / 8)
         decoded, setting = classical.decode(data, image.shape[:2]), f"quality {quality}"
     else:
-        path = checkpoint_files.file_of(name)
+        whole = name == checkpoint_files.CODEC
+        path = checkpoint_files.file_of(checkpoint_files.DEFAULT if whole else name)
         model = _model(path, path.stat().st_mtime_ns if path.exists() else 0)
         latents = sci.analyse(image, model, mask)
-        encode = lambda value: sci.encode(image, model, value, latents=latents)
+        encode = lambda value: sci.encode(image, model, value, latents=latents, palette=whole)
         if lmbda is None:
             first, last = model.lambdas[0], model.lambdas[-1]
             grid = np.geomspace(first, last, 2**STEPS + 1).clip(first, last).tolist()

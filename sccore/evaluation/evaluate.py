@@ -25,7 +25,7 @@ from sccore.utils.errors import InputError
 from sccore.utils.values import cast
 
 # what agrees in a record that is gone on with
-SUBJECT = "codec model checkpoint settings dataset machine threads coded_with also lmbdas qualities with_ms_ssim".split()
+SUBJECT = "codec model checkpoint settings dataset machine threads coded_with also palette lmbdas qualities with_ms_ssim".split()
 
 
 def evaluate(
@@ -42,6 +42,7 @@ def evaluate(
     coded_with: str | None = None,
     also: Sequence[str] | str | None = None,
     replace: bool = True,
+    palette: bool = False,
 ) -> dict:
     """Measure a model on all images of a folder; unreadable ones are named under "failed", the others still measured.
 
@@ -62,6 +63,7 @@ def evaluate(
         coded_with: a name of :mod:`sccore.text.altered_masks`: the model is told another mask than that of `masks_dir`, under
             which the text region is measured all the same.
         also: names of :mod:`sccore.evaluation.metrics`, or one, a column more each.
+        palette: the files have palettes where those pay, as :func:`sccore.encode` makes them; see :mod:`sccore.codecs.palette`.
 
     Returns:
         the record, as :mod:`sccore.evaluation.records` describes it.
@@ -85,7 +87,8 @@ def evaluate(
     if adapter_steps:
         dec_adapter.shapes(model)  # refuses models that cannot have them
         record |= {"codec": dec_adapter.NAME, "settings": f"over {record['codec']}, {adapter_steps} steps an image"}
-    record |= {"codec": name or record["codec"], "lmbdas": [point["lmbda"] for point in points]}
+    record |= {"palette": True} if palette else {}
+    record |= {"codec": name or record["codec"] + "-palette" * palette, "lmbdas": [point["lmbda"] for point in points]}
     encoder_mask = lambda image, mask: mask
     if coded_with:
         encoder_mask, record["coded_with"] = altered_masks.remasker(coded_with)
@@ -93,7 +96,7 @@ def evaluate(
     def rows(image, mask, missing):
         latents = Latents(model, image, encoder_mask(image, mask))
         for point in missing:
-            yield measure(model, image, mask, point["lmbda"], latents, adapter_steps)
+            yield measure(model, image, mask, point["lmbda"], latents, adapter_steps, palette)
 
     return _fill(record, images_dir, masks_dir, points, rows, out, also, progress, replace, position)
 
@@ -178,23 +181,25 @@ def measure(
     lmbda: float | None = None,
     latents: Latents | None = None,
     adapter_steps: int = 0,
+    palette: bool = False,
 ) -> tuple[dict, np.ndarray]:
     """Code and decode one image (H, W, 3); a row of a record without the name, and the decoded image.
 
     Times are those of the whole way: the analysis counts for every lambda. With `adapter_steps` the row has the bytes
-    of the adapters too, 0 where they did not pay; they are part of the file and of both rates.
+    of the adapters too, 0 where they did not pay, and with `palette` those of the palette; they are part of the file and of both rates.
     """
     latents = latents or Latents(model, image, mask)
     start = perf_counter()
-    stream = sci.encode(image, model, lmbda, latents=latents.y_z, adapter_steps=adapter_steps)
+    stream = sci.encode(image, model, lmbda, latents=latents.y_z, adapter_steps=adapter_steps, palette=palette)
     encoded = perf_counter()
     decoded = sci.decode(stream, model)
     end = perf_counter()
-    adapters = len(container.unpack(stream).adapters)
-    estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * adapters
+    file = container.unpack(stream)
+    estimated = sci.estimated_bits(latents.y_z, model, lmbda) + 8 * (len(file.adapters) + len(file.palette))
     row = {"lmbda": lmbda} | _score(image, mask, decoded, stream) | {"bpp_estimated": estimated / (image.shape[0] * image.shape[1])}
     row |= {"encode_s": latents.seconds + encoded - start, "decode_s": end - encoded}
-    return row | ({"adapter_bytes": adapters} if adapter_steps else {}), decoded
+    row |= {"adapter_bytes": len(file.adapters)} if adapter_steps else {}
+    return row | ({"palette_bytes": len(file.palette)} if palette else {}), decoded
 
 
 def measure_classical(codec, image: np.ndarray, mask: np.ndarray | None, quality: int, ms_ssim: bool = True) -> tuple[dict, np.ndarray]:

@@ -10,7 +10,7 @@ from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, number, table
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, interval, number, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
@@ -178,6 +178,18 @@ def by_project(frame: pd.DataFrame) -> str:
             cells = [one if isinstance(one, str) else f"{number(one['bd_rate'])} %" for one in found]
             rows.append([f"`{codec}` against `{anchor}`, {what}", *cells, over_projects(found)])
     return table(["", *(f"{name}, {own['name'].nunique()} images" for name, own in apart.items()), "mean of the projects"], rows)
+
+
+def without_a_curve(frame: pd.DataFrame, codec: str = "sftip", anchor: str = BASELINE) -> str:
+    """Which images have no BD-rate of their own, and the mean of the others, in words; nothing if all have one."""
+    if isinstance(found := compared(frame, codec, anchor), str) or not found["refused"]:
+        return ""
+    named = ", ".join(f"`{name.rpartition('.')[0]}`" for name in found["refused"])
+    return (
+        f"{len(found['refused'])} of the {found['images']} samples have no BD-rate of `{codec}` against `{anchor}` of their own ({named}): "
+        "on such flat pages PSNR does not rise with every step in rate. The curve of all images includes them, so it leans on how their few colours "
+        f"happen to be rounded. The mean of the others' own BD-rates is {number(found['per_image_mean'])} % ({interval(found, 'per_image_')})."
+    )
 
 
 def over_projects(found: list[dict | str]) -> str | None:

@@ -31,6 +31,7 @@ STYLE = {
     "legend.frameon": False,
 }
 CODECS = {  # name in records: name in figures, colour
+    "sccore": ("this codec", "#7B1FA2"),
     "wacnn": ("WACNN", "#0072B2"),
     "sftip": ("SFTIP", "#D55E00"),
     "sftip-interlaced": ("SFTIP, spatial context", "#A6761D"),
