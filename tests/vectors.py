@@ -1,6 +1,6 @@
 """Writes the files that every later version of the decoder must read, and what they hold; asks whether they still do.
 
-    python tests/vectors.py         # writes tests/fixtures/sci3 anew: after the coder or the shipped weights have changed
+    python tests/vectors.py [NAME]  # writes tests/fixtures/sci3 anew: after the coder or the shipped weights have changed
     python tests/vectors.py check   # decodes what is there
 
 Beside each NAME.sci lies NAME.webp, the picture as it was decoded. index.json tells what is exact on any machine: the parts' sizes, sha256
@@ -24,6 +24,7 @@ from sccore.data.images import Picture, read_image
 from sccore.utils.paths import ROOT, SAMPLES
 
 FOLDER = ROOT / "tests" / "fixtures" / "sci3"
+LEARNED = {"fallback": False, "palette": False}
 
 
 def pictures() -> dict[str, tuple[Picture, dict]]:
@@ -36,11 +37,12 @@ def pictures() -> dict[str, tuple[Picture, dict]]:
     exif[0x010E] = "a window"
     xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
     return {
-        "plain": (Picture(text), {"fallback": False}),
-        "between": (Picture(text[:33, :17]), {"fallback": False, "lmbda": 0.005}),
-        "adapted": (Picture(text[:64, :96]), {"model": "wacnn", "fallback": False}),  # see write
+        "plain": (Picture(text), LEARNED),
+        "between": (Picture(text[:33, :17]), LEARNED | {"lmbda": 0.005}),
+        "adapted": (Picture(text[:64, :96]), LEARNED | {"model": "wacnn"}),  # see write
+        "palette": (Picture(text[:64, :96]), LEARNED),  # see write
         "lossless": (Picture(desktop), {}),
-        "alpha": (Picture(desktop, disc), {"fallback": False}),
+        "alpha": (Picture(desktop, disc), LEARNED),
         "alpha-lossless": (Picture(desktop, disc), {}),
         "metadata": (Picture(desktop, None, exif.tobytes(), xmp), {}),
     }
@@ -60,16 +62,29 @@ def facts(data: bytes) -> dict:
     return found | ({"alpha": digest(coding.pixels(file)[..., 3].tobytes())} if file.alpha else {})
 
 
-def write():
-    """The folder anew."""
+def with_palette(data: bytes) -> bytes:
+    """A file with a palette of one colour, whose radius is such that no pixel lies near to it on any machine."""
+    decoded = coding.decode(data).astype(int)
+    ground = np.median(decoded, axis=(0, 1)).astype(int)
+    taken = set(np.abs(decoded - ground).max(axis=2).ravel().tolist())
+    radius = next(r for r in range(2, 255) if not taken & set(range(r - 1, r + 3)))
+    return container.pack(replace(container.unpack(data), palette=bytes([*ground.tolist(), radius])))
+
+
+def write(only: list[str]):
+    """The folder anew, or those of these names."""
     FOLDER.mkdir(exist_ok=True)
-    index = {}
+    index = json.loads((FOLDER / "index.json").read_text(encoding="utf-8")) if only else {}
     for name, (picture, options) in pictures().items():
+        if only and name not in only:
+            continue
         data = coding.encode(picture, detector="none", **options)
         if name == "adapted":  # so small a picture's own adapters do not pay
             wacnn = load_model("wacnn")
             symbols = [(torch.arange(m * n) % 7 == 0).int().view(m, n) for m, n in dec_adapter.shapes(wacnn)]
             data = container.pack(replace(container.unpack(data), adapters=dec_adapter.encode(wacnn, symbols)))
+        if name == "palette":
+            data = with_palette(data)
         (FOLDER / f"{name}.sci").write_bytes(data)
         Image.fromarray(coding.decode(data)).save(FOLDER / f"{name}.webp", lossless=True, exact=True, method=6, quality=100)
         index[name] = facts(data)
@@ -86,4 +101,4 @@ def check(name: str):
 
 
 if __name__ == "__main__":
-    write() if sys.argv[1:] != ["check"] else [check(path.stem) for path in sorted(FOLDER.glob("*.sci"))]
+    write(sys.argv[1:]) if sys.argv[1:] != ["check"] else [check(path.stem) for path in sorted(FOLDER.glob("*.sci"))]

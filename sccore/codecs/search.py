@@ -46,7 +46,7 @@ def reach(
         size: bytes, or
         psnr: dB of the learned picture.
         progress: show each file as it is tried.
-        refined: lambda -> file, slowly; its files are the ones that count. `encode` then finds where to begin.
+        refined: lambda -> file, slowly; its files are the ones that count, if one of them fits. `encode` then finds where to begin.
 
     Raises:
         Unreachable: below the smallest size or above the best quality, which it says.
@@ -65,12 +65,15 @@ def reach(
 
         low, high = (math.log(SIZE * size), math.log(size)) if size else (psnr, psnr + PSNR)
         tried = search(partial(measure, encode), model.lambdas, (low, high), growth := GROWTH["size" if size else "psnr"])
+        passes = [tried]
         if refined:
             nearest = min(tried, key=lambda one: abs(one[1] - (low + high) / 2))[0]
-            tried = search(partial(measure, refined), model.lambdas, (low, high), growth, nearest)
+            passes.append(search(partial(measure, refined), model.lambdas, (low, high), growth, nearest))
     shown = lambda value: f"{round(math.exp(value))} bytes" if size else f"{value:.2f} dB"
-    fitting = [one for one in tried if (one[1] <= high if size else one[1] >= low)]
+    fits = lambda one: one[1] <= high if size else one[1] >= low
+    fitting = next(filter(None, ([*filter(fits, tried)] for tried in reversed(passes))), [])
     if not fitting:
+        tried = [one for tried in passes for one in tried]
         lmbda, value, _ = min(tried) if size else max(tried)
         what = f"{size:.0f} bytes are too few: the smallest file" if size else f"{psnr:g} dB are too many: the best picture"
         raise Unreachable(f"{what} of these weights has {shown(value)}, at lambda {lmbda:g}")

@@ -68,7 +68,7 @@ def test_info_says_what_a_file_holds(folder, capsys, saved):
     assert run("info", file) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["version"] == 3 and found["bytes"] == file.stat().st_size and (found["width"], found["height"]) == (40, 30)
-    assert found["picture"] == "learned" and found["alpha"] and set(found["parts"]) == {"y", "z", "alpha"}
+    assert found["picture"] == "learned" and found["alpha"] and set(found["parts"]) == {"y", "z", "alpha", "palette"}
     assert found["bpp"] == pytest.approx(8 * found["bytes"] / 1200) and found["lambda"] == pytest.approx(0.0067)
     assert found["weights"]["file"].endswith(f"{DEFAULT}.safetensors")
     file.write_bytes(sccore.encode(picture, saved("wacnn")[0], fallback=False))

@@ -42,7 +42,11 @@ def test_same_bytes_as_the_command_from_a_path_an_array_and_a_pillow_image(tmp_p
     assert encode(pixels) == encode(str(path)) == encode(Image.open(path)) == data
     assert encode(pixels, DEFAULT, 0.0067, masks.mask(pixels, "heuristic")) == data != encode(pixels, detector="none")
     model = sccore.load_model(DEFAULT)
-    assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067, bf16=native_bf16("cpu"))
+    options = dict(bf16=native_bf16("cpu"))
+    assert encode(pixels, model, detector="none") == sci.encode(pixels, model, 0.0067, palette=True, **options)
+    assert encode(pixels, model, detector="none", palette=False) == sci.encode(pixels, model, 0.0067, **options)
+    assert command_line.main(["encode", str(path), str(tmp_path / "plain.sci"), "--lossy", "--no-palette"]) == 0
+    assert encode(pixels, palette=False) == (tmp_path / "plain.sci").read_bytes() != data
     assert np.array_equal(sccore.decode(file), sccore.decode(memoryview(data), model))
     for option, precision in (("--float64", "float64"), ("--fast", "bfloat16")):
         assert command_line.main(["decode", str(file), str(tmp_path / "y.png"), option]) == 0
@@ -208,7 +212,12 @@ def test_metadata_is_kept_on_demand(tmp_path, page, kind, lossless, capsys):
     options = {"pnginfo": text} if kind == "png" else {"xmp": xmp}
     Image.fromarray(page).save(tmp_path / f"in.{kind}", exif=exif, **options)
     line = ["encode", str(tmp_path / f"in.{kind}"), str(tmp_path / "x.sci"), "--detector", "none", *["--lossy"] * (not lossless)]
-    assert command_line.main(line) == 0 and set(container.unpack((tmp_path / "x.sci").read_bytes()).chunks) <= {"y", "z", "lossless"}
+    assert command_line.main(line) == 0 and set(container.unpack((tmp_path / "x.sci").read_bytes()).chunks) <= {
+        "y",
+        "z",
+        "palette",
+        "lossless",
+    }
     assert command_line.main([*line, "--keep-metadata"]) == 0
     assert encode(tmp_path / f"in.{kind}", fallback=lossless, metadata=True) == (tmp_path / "x.sci").read_bytes()
     for name in ("y.png", "y.webp", "y.jpg"):

@@ -38,10 +38,11 @@ def test_every_form_comes_back():
             file = File(30, 20, lossless=one, **rest)
         else:
             lmbda = float(np.float32(rng.choice((0.0018, 0.025, 0.01, 0.0))))
-            file = File(30, 20, b"abcd", lmbda, some(), some(), adapters=some(), alpha=rng.choice((b"", one)), **rest)
+            palette = rng.randbytes(4 * rng.randrange(9))
+            file = File(30, 20, b"abcd", lmbda, some(), some(), adapters=some(), palette=palette, alpha=rng.choice((b"", one)), **rest)
         data = pack(file)
         assert unpack(data) == file and pack(unpack(data)) == data
-        assert 10 <= len(data) - sum(file.chunks.values()) <= 32
+        assert 10 <= len(data) - sum(file.chunks.values()) <= 33
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,10 @@ def test_every_form_comes_back():
         (b"\x02\x01\x01abcd\xff\xff\xff\xff\x0f", "impossible lengths"),
         (b"\x02\x01\x01abcd\x05zzzz", "impossible lengths"),
         (b"\x06\x01\x01abcd\x00", "flags 0x06"),
-        (b"\x0a\x01\x01abcd\x00", "flags 0x0a"),
+        (b"\x0e\x01\x01abcd\x00", "flags 0x0e"),
+        (b"\x0a\x01\x01abcd\x00\x00", "an empty chunk"),
+        (b"\x0a\x01\x01abcd\x03rgb\x00", "no palette"),
+        (b"\x0f\x01\x01\x04rgbr/\x00\x00\x00\x00", "with parts of a learned one"),
         (b"\x05\x01\x01abcd\x00\x00\xc0\x7f\x00", "lambda nan"),
         (b"\x05\x01\x01abcd\x00", "impossible lengths"),
         (b"\x12\x01\x01abcd\x00\x00", "an empty chunk"),

@@ -37,7 +37,7 @@ def test_sizes_are_met_on_all_samples(path, model):
 
 def test_quality_is_met(model, screen):
     image = screen(192, 256)[0]
-    ends = [search.quality(image, sci.decode(sci.encode(image, model, lmbda), model)) for lmbda in (LAMBDAS[0], LAMBDAS[-1])]
+    ends = [search.quality(image, sccore.decode(encode(image, model, lmbda=lmbda), model)) for lmbda in (LAMBDAS[0], LAMBDAS[-1])]
     for share in (0.3, 0.7):
         psnr = ends[0] + share * (ends[1] - ends[0])
         assert psnr <= search.quality(image, sccore.decode(encode(image, model, psnr=psnr), model)) < psnr + 0.5
