@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from sccore.codecs.checkpoint_files import DEFAULT
+from sccore.codecs.checkpoint_files import CODEC
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import equal_rate, ocr
-from sccore.evaluation.records import common, measured, of_codec, settings
+from sccore.evaluation.records import common, of_codec, settings
 from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
 from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import MISSING, table
-from sccore.paper.tables_2_5 import FULL
 from sccore.presets import LAMBDAS, LMBDA
 from sccore.utils.errors import InputError
 
@@ -53,17 +52,15 @@ def reading_table(found: Benchmark) -> str:
     return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
 
 
-def at_equal_rate(found: Benchmark, lmbda: float = LMBDA) -> str:
-    """Errors of the codec's pictures at one lambda, and of classical codecs at its rate: between their points, by the logarithm of rate.
-
-    The pictures are those of the model behind the codec, which were read; the rate is that of the codec's own files.
-    """
-    codecs, own = read_codecs(found.frame), of_codec(measured("samples"), DEFAULT)
-    if own.empty or FULL not in codecs:
+def at_equal_rate(lmbda: float = LMBDA) -> str:
+    """Errors of the codec's pictures at one lambda, and of classical codecs at its rate: between their points, by the logarithm of rate."""
+    found = table_6.collect(codecs=f"{CODEC} jpeg webp avif")
+    codecs = read_codecs(found.frame)
+    if CODEC not in codecs:
         return MISSING
-    rate, points = own[own["lmbda"] == lmbda]["bpp"].mean(), curve(found.frame, FULL)
-    said = [f"this codec {100 * points[points['setting'] == lmbda]['cer'].item():.1f} %"]
-    for codec in (name for name in codecs if name in CODECS):
+    here = curve(found.frame, CODEC).query("setting == @lmbda").iloc[0]
+    rate, said = here["bpp"], [f"this codec {100 * here['cer']:.1f} %"]
+    for codec in codecs[1:]:
         other = curve(found.frame, codec)
         errors = 100 * np.interp(np.log(rate), np.log(other["bpp"]), other["cer"])
         said.append(f"{style.title(codec)} {errors:.1f} %{' with fewer bits' * (rate > other['bpp'].max())}")

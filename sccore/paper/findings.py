@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from textwrap import indent
 
-from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
+from sccore.codecs.checkpoint_files import CODEC, DEFAULT, LIGHT
 from sccore.evaluation.records import complete, measured
 from sccore.paper import character_errors, effort, first_steps, prior_benefit, short_answers, short_trainings, table_6
 from sccore.paper.results import rates_beside, standing
@@ -177,7 +177,7 @@ def findings() -> list[Finding]:
                 "Trained by the weighted loss, against plain MSE:",
                 *compared("sftip", "sftip-mse"),
                 legible(),
-                f"Characters read wrongly at equal rate. {character_errors.at_equal_rate(table_6.collect())}.",
+                f"Characters read wrongly at equal rate. {character_errors.at_equal_rate()}.",
             ),
             f"Another reader than the program Tesseract, or people. {ORDERS}",
             ("*/sftip.json", "*/sftip-mse.json"),
@@ -185,22 +185,23 @@ def findings() -> list[Finding]:
         ),
         Finding(
             "What do the codec's own additions bring?",
-            short_answers.context_saves(),
+            short_answers.additions_save(),
             (
-                "The spatial context makes the same pictures of fewer bytes; the encoder's search, `--effort`, finds better latents:",
+                "The spatial context makes the same pictures of fewer bytes. The palette gives flat areas their colours back. The encoder's search, `--effort`, finds better latents:",
                 *(f"Context. {line}" for line in compared(DEFAULT, FULL)),
-                *(f"The same behind WACNN. {line}" for line in compared(LIGHT, BASELINE)),
+                *(f"Palette. {line}" for line in compared(CODEC, DEFAULT)),
+                *(f"The context behind WACNN. {line}" for line in compared(LIGHT, BASELINE)),
                 *(f"Behind SFTIP against behind WACNN. {line}" for line in compared(DEFAULT, LIGHT)),
                 *(f"Search, {line}." for line in effort.verdicts()),
             ),
             "A model that needs neither, since it was trained for longer or is larger.",
-            (f"*/{DEFAULT}.json", f"*/{LIGHT}.json", "effort/*.json"),
+            (f"*/{CODEC}.json", f"*/{DEFAULT}.json", f"*/{LIGHT}.json", "effort/*.json"),
             "context",
         ),
         Finding(
             "Which classical codecs does it beat?",
             short_answers.against_classical(),
-            ("The codec with its spatial context needs, at equal PSNR:", *beside_classical()),
+            ("The codec, with its context and its palette, needs at equal PSNR:", *beside_classical()),
             "Another measure than PSNR. [Characters read wrongly](experiments/table-6.md) say the same of AVIF and WebP.",
             ("samples/*.json", "validation/*.json"),
             "results",
@@ -210,7 +211,7 @@ def findings() -> list[Finding]:
             short_answers.lossy_pays(),
             ("Lossless WebP is the bar:", *beside_lossless()),
             "Other screenshots. Photographs favour the learned file, few colours the lossless one.",
-            (f"*/{DEFAULT}.json", "lossless/*.json"),
+            (f"*/{CODEC}.json", "lossless/*.json"),
             "results",
         ),
         Finding(

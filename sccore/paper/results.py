@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
+from sccore.codecs.checkpoint_files import CODEC, DEFAULT, LIGHT
 from sccore.codecs.classical import CODECS
 from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
@@ -21,8 +21,9 @@ COMPARED = {  # codec -> what it is there for
     "sftip-uniform": "control: the same network, given a constant prior",
 }
 OURS = {
-    DEFAULT: "the same pictures as `sftip`, coded with a spatial context: the codec's default",
+    DEFAULT: "the same pictures as `sftip`, coded with a spatial context",
     LIGHT: "the same pictures as `wacnn`, coded with such a context: less to compute",
+    CODEC: "what the command writes: `sftip-interlaced` and a palette of the main colours",
 }
 
 
@@ -65,16 +66,16 @@ def classical(frame: pd.DataFrame, anchor: str = "bpg") -> str:
 def beside_classical(sets: dict[str, pd.DataFrame]) -> str:
     """BD-rate of our codec against each classical one that is recorded, on each data set; negative: ours needs fewer bits."""
     rows = [
-        [style.title(name), *(bd_rate_cell(frame, DEFAULT, name) for frame in sets.values())]
+        [style.title(name), *(bd_rate_cell(frame, CODEC, name) for frame in sets.values())]
         for name in CODECS
         if any(len(of_codec(frame, name)) for frame in sets.values())
     ]
-    return table([f"`{DEFAULT}` against", *sets], rows)
+    return table([f"`{CODEC}` against", *sets], rows)
 
 
 def standing(frame: pd.DataFrame) -> str:
     """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "no clear difference": the interval holds zero."""
-    found = {name: compared(frame, DEFAULT, name) for name in CODECS}
+    found = {name: compared(frame, CODEC, name) for name in CODECS}
     said = []
     groups = {-1: "Fewer bits than", 0: "No clear difference from", 1: "More bits than", None: "Without an interval:"}
     for sign, words in groups.items():
@@ -89,7 +90,7 @@ def standing(frame: pd.DataFrame) -> str:
 
 def rates_beside(dataset: str, lmbda: float = LMBDA) -> tuple[pd.Series, pd.Series]:
     """Bits per pixel of the codec's learned files at one lambda, and of lossless WebP, by image; empty if one is not recorded."""
-    own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
+    own, exact = of_codec(measured(dataset), CODEC), lossless.sizes(dataset)
     rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
     rates = rates[rates.index.isin(exact.index)]
     return rates, exact["WEBP"].reindex(rates.index)
@@ -97,7 +98,7 @@ def rates_beside(dataset: str, lmbda: float = LMBDA) -> tuple[pd.Series, pd.Seri
 
 def beside_lossless(dataset: str = "samples") -> str:
     """What the codec's files take of lossless WebP's at each lambda: each image, or each project if there are several images of one."""
-    own, exact = of_codec(measured(dataset), DEFAULT), lossless.sizes(dataset)
+    own, exact = of_codec(measured(dataset), CODEC), lossless.sizes(dataset)
     if own.empty or exact.empty:
         return MISSING
     rates = own.pivot(index="name", columns="lmbda", values="bpp")
@@ -172,7 +173,7 @@ def by_project(frame: pd.DataFrame) -> str:
     """BD-rates of the comparisons that decide, a column a project, and the 95 % interval of their mean by Student's t."""
     baseline, model, control = COMPARED
     apart, rows = projects(frame), []
-    for codec, anchor in ((model, baseline), (model, control), (DEFAULT, model)):
+    for codec, anchor in ((model, baseline), (model, control), (DEFAULT, model), (CODEC, DEFAULT)):
         for metric, what in (("psnr", "picture"), ("psnr_text", "text regions")):
             found = [compared(own, codec, anchor, metric) for own in apart.values()]
             cells = [one if isinstance(one, str) else f"{number(one['bd_rate'])} %" for one in found]

@@ -38,7 +38,7 @@ def test_one_run_decides_what_is_larger_than_chance(monkeypatch, value, said):
 def test_every_answer_is_made_of_the_records():
     for answer in (short_answers.with_text, short_answers.mask_needed, short_answers.weighted_loss, short_answers.against_classical):
         assert answer().endswith(".") and "not recorded" not in answer()
-    assert short_answers.lossy_pays().split(":")[0] in ("Usually", "Seldom") and short_answers.context_saves().startswith("Fewer")
+    assert short_answers.lossy_pays().split(":")[0] in ("Usually", "Seldom") and short_answers.additions_save().startswith("Fewer")
     assert short_answers.start_decides().startswith("The start does.")
 
 

@@ -28,7 +28,8 @@ CLASSICAL = [path for path in ALL if path.stem in CODECS]
 RECORDS = [path for path in ALL if path.stem in {p.stem for p in [*CHECKPOINTS, *CONTEXTS]}]
 ADAPTED = paths.RESULTS / "samples" / "dec-adapter.json"
 LENGTH = 2  # bytes, of what kind of chunk the adapters are and how long
-ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED]]
+WRITTEN = paths.RESULTS / "samples" / f"{checkpoint_files.CODEC}.json"  # by the command
+ABLATIONS = [path for path in ALL if path not in [*CLASSICAL, *RECORDS, ADAPTED, WRITTEN]]
 
 
 def test_weights_are_there_and_travel_light():
@@ -128,6 +129,18 @@ def test_records_are_of_the_shipped_weights_and_complete(path):
     record = load_record(path)
     assert record["checkpoint"]["sha256"] in {file_hash(p) for p in [*CHECKPOINTS, *CONTEXTS]}
     assert len(record["images"]) == 10 * len(record["lmbdas"]) and not record["failed"]
+
+
+def test_the_codec_s_record_is_of_the_default_weights_and_palettes_pay():
+    record, plain = load_record(WRITTEN), load_record(WRITTEN.with_stem(checkpoint_files.DEFAULT))
+    assert record["checkpoint"]["sha256"] == plain["checkpoint"]["sha256"] and record["palette"] and not record["failed"]
+    with_them, without = (pd.DataFrame(r["images"]).set_index(["name", "lmbda"]).sort_index() for r in (record, plain))
+    sent = with_them["palette_bytes"] > 0
+    assert len(with_them) == len(without) == 50 and sent.any()
+    assert (
+        abs(with_them["bytes"] - without["bytes"] - (with_them["palette_bytes"] + 1) * sent) <= 4
+    ).all()  # an analysis elsewhere may differ in last bits
+    assert (with_them["psnr"] >= without["psnr"] - 1e-3).all()
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda p: p.stem)
