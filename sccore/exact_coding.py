@@ -53,10 +53,14 @@ class ExactCoding(nn.Module):
     def exact_gain(self, unit: nn.Module, level: Tensor) -> tuple[Tensor, Tensor]:
         return tuple(map(to_grid, unit(level)))
 
+    def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
+        """The strings of :meth:`code_exactly`."""
+        return self.code_exactly(y, z, level)[0]
+
     @torch.no_grad()  # exact numbers have no gradient, and threads must not track one
     @side_by_side()
-    def encode_latents(self, y: Tensor, z: Tensor, level: Tensor) -> list[bytes]:
-        """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings.
+    def code_exactly(self, y: Tensor, z: Tensor, level: Tensor) -> tuple[list[bytes], tuple[Tensor, Tensor]]:
+        """One image's y (1, M, h, w) and z (1, Z, h/4, w/4) as two rANS strings; and what :meth:`decode_latents` will make of these.
 
         Raises:
             InputError: they are not finite.
@@ -82,10 +86,11 @@ class ExactCoding(nn.Module):
 
             return to_grid(context(mu * gain, sigma * gain, code)[0] * inverse)
 
-        self.decode_parts(self._exact, self._exact_z_hat(z_string, z.shape[-2:], level), residual)
+        z_hat = self._exact_z_hat(z_string, z.shape[-2:], level)
+        y_hat = self.decode_parts(self._exact, z_hat, residual)
         encoder = BufferedRansEncoder()
         encoder.encode_with_indexes(symbols, indexes, *tables_of(self.gaussian_conditional))
-        return [encoder.flush(), z_string]
+        return [encoder.flush(), z_string], (y_hat, z_hat)
 
     @torch.no_grad()
     @side_by_side()

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from sccore import rans
 from sccore.codecs import container, dec_adapter
-from sccore.codecs import palette as palettes
 from sccore.codecs.checkpoint import load_model
 from sccore.codecs.checkpoint_files import by_identity, called
+from sccore.codecs.palette import choose, restore
 from sccore.codecs.refine import refine, steps_of
 from sccore.codecs.tensors import memory_for, to_image, to_tensors
 from sccore.entropy import SliceEntropyModel
@@ -96,25 +96,31 @@ def learned(
         level = model.level(lmbda, latents[0].device)
         identity = bytes.fromhex(sha256)[: container.IDENTITY]
 
-        def coded(y: Tensor, z: Tensor) -> container.File:
-            y_string, z_string = model.encode_latents(y, z, level)
-            return container.File(width, height, identity, lmbda, z_string, y_string)
+        def coded(y: Tensor, z: Tensor) -> tuple[container.File, tuple[Tensor, Tensor]]:
+            """The file, and the latents that its decoder will have."""
+            (y_string, z_string), decoded = model.code_exactly(y, z, level)
+            return container.File(width, height, identity, lmbda, z_string, y_string), decoded
 
-        def cost(file: container.File) -> float:
-            """Bits a pixel of the file and the squared errors of its picture, at lambda's price (Eq. 8)."""
-            errors = np.subtract(image, picture(file, model), dtype=np.float32) ** 2
-            return 8 * len(container.pack(file)) / (width * height) + lmbda * errors.mean(dtype=np.float64)
+        def seen(file: container.File, decoded: tuple[Tensor, Tensor], precision: str = "float32") -> np.ndarray:
+            """The picture that its decoder will make."""
+            with side_by_side():
+                x_hat = synthesis(model, file.adapters, precision)(*(latent.float() for latent in decoded))
+            return to_image(x_hat.clamp_(0, 1), height, width)
 
-        file = coded(*latents)
+        def cost(found: tuple[container.File, tuple[Tensor, Tensor]]) -> float:  # Eq. 8, a pixel
+            errors = np.subtract(image, seen(*found), dtype=np.float32) ** 2
+            return 8 * len(container.pack(found[0])) / (width * height) + lmbda * errors.mean(dtype=np.float64)
+
+        file, decoded = coded(*latents)
         if steps:
             x, m = to_tensors(image, mask, model)
-            file = min(file, coded(refine(model, x, m, latents, lmbda, (height, width), steps, progress), latents[1]), key=cost)
+            better = coded(refine(model, x, m, latents, lmbda, (height, width), steps, progress), latents[1])
+            file, decoded = min((file, decoded), better, key=cost)
         if adapter_steps:
-            y_hat = model.decode_latents([file.y, file.z], latents[1].shape[-2:], level)[0].float()
             x = to_tensors(image, None, model)[0]
-            file = replace(file, adapters=dec_adapter.fit(model, x, y_hat, lmbda, adapter_steps, (height, width)))
+            file = replace(file, adapters=dec_adapter.fit(model, x, decoded[0].float(), lmbda, adapter_steps, (height, width)))
         if palette:
-            file = replace(file, palette=palettes.choose(image, picture(file, model, "bfloat16"), lmbda))
+            file = replace(file, palette=choose(image, seen(file, decoded, "bfloat16"), lmbda))
     return file
 
 
@@ -147,7 +153,7 @@ def picture(file: container.File, model: Hyperprior | Path | str | None = None, 
     shape = shape_of_z(file, model)
     with memory_for(width, height):
         output = model.decompress([[file.y], [file.z]], shape, file.lmbda, synthesis(model, file.adapters, precision))
-        return palettes.restore(to_image(output["x_hat"], height, width), file.palette)
+        return restore(to_image(output["x_hat"], height, width), file.palette)
 
 
 @torch.no_grad()
@@ -213,8 +219,7 @@ def estimate(image: np.ndarray, model: Hyperprior, lmbda: float | None = None, m
     """What :func:`encode` should need, from the likelihoods, without coding.
 
     Returns:
-        bits: of y and z together; bits_map: of y at each latent position, (H/16, W/16) rounded up to the padded size;
-        x_hat: the reconstruction, uint8 (H, W, 3).
+        bits: of y and z together; bits_map: of y at each latent position of the padded size, (H/16, W/16); x_hat: uint8 (H, W, 3).
     """
     model.eval()
     output = model(*to_tensors(image, mask, model), lmbda=pick_lmbda(model, lmbda) if model.lambdas else None)
