@@ -46,6 +46,8 @@ PARTS = (  # what is timed, and as what; the rest is what these leave of the who
     (exact_coding.RansDecoder, "decode_stream", "rANS"),
     (sftip.SFTIP, "synthesis", "synthesis"),
     (hyperprior.Hyperprior, "synthesis", "synthesis"),
+    (sci, "choose", "palette"),
+    (sci, "restore", "palette"),
 )
 SQUARE = 2048  # side of the matrices
 OTHERS = {"avif": 24, "webp": 55, "jxl": 50}  # their qualities, in the middle of their sweeps
@@ -155,7 +157,9 @@ def main():
             "cheng2020, untrained": checkpoint.load_model(Path(folder) / "cheng2020.safetensors"),
         }
         for _ in range(a.rounds):
-            rounds["command: encode"].append(command("encode", shot, file, "--detector", "none", "--checkpoint", weights))
+            coding = ("encode", shot, file, "--detector", "none", "--checkpoint", weights)
+            rounds["command: encode --no-palette"].append(command(*coding, "--no-palette"))
+            rounds["command: encode"].append(command(*coding))
             rounds["command: decode"].append(command("decode", file, back, "--checkpoint", weights))
             rounds["command: decode --fast"].append(command("decode", file, back, "--checkpoint", weights, "--fast"))
             other = shot.with_name("light.sci")
@@ -163,7 +167,7 @@ def main():
             rounds[f"command, {light.stem}: decode"].append(command("decode", other, back, "--checkpoint", light))
             rounds["command: preview"].append(command("decode", file, back, "--checkpoint", weights, "--preview"))
             for name, model in models.items():
-                data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"))
+                data, seconds = measured(sci.encode, image, model, LMBDA, bf16=native_bf16("cpu"), palette=True)
                 rounds[f"{name}: encode"].append({**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, model), image)})
                 rounds[f"{name}: decode"].append(measured(sci.decode, data, model)[1])
             for name, coded in ((weights.stem, file), (light.stem, other)):
@@ -175,9 +179,10 @@ def main():
             data = file.read_bytes()
             small = container.unpack(data)
             rounds[f"{weights.stem}: preview"].append(measured(preview.preview, small, models[weights.stem])[1])
-            data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA)
-            row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}
-            rounds[f"{weights.stem}, analysis in float32: encode"].append(row)
+            for what, bf16 in (("no palette", native_bf16("cpu")), ("no palette, analysis in float32", False)):
+                data, seconds = measured(sci.encode, image, models[weights.stem], LMBDA, bf16=bf16)
+                row = {**seconds, "bytes": len(data), "psnr": psnr(sci.decode(data, models[weights.stem]), image)}
+                rounds[f"{weights.stem}, {what}: encode"].append(row)
             for codec in codecs:
                 data, seconds = measured(codec.encode, image, OTHERS[codec.name])
                 rounds[f"{codec.name}: encode"].append({**seconds, "bytes": len(data)})

@@ -215,3 +215,18 @@ def test_another_mask_is_told_and_the_ruler_stays(load, folders, monkeypatch):
     assert "coded_with" not in usual and wrong["coded_with"] == {"mask": "inverted"}
     assert len(told) == 4 and all((a != b).all() for a, b in zip(told[:2], told[2:]))
     assert [row["psnr_text"] is None for row in usual["images"]] == [row["psnr_text"] is None for row in wrong["images"]]
+
+
+def test_files_with_palettes_are_measured_on_demand(folders, screen, tmp_path):
+    """What the command writes, under a name of its own; a model's record is never gone on with as one of palettes."""
+    shots, masks = folders
+    for name in ("a.png", "b.png"):
+        Image.fromarray(screen(96, 112)[0]).save(shots / name)
+        Image.fromarray(screen(96, 112)[1].astype(np.uint8) * 255).save(masks / name)
+    shipped, out = load_model(), tmp_path / "r.json"
+    plain, record = (evaluate(shipped, shots, masks, [0.0067], out, progress=False, palette=palette) for palette in (False, True))
+    assert record["palette"] and "palette" not in plain and record["codec"] == plain["codec"] + "-palette"
+    for row, before in zip(record["images"], plain["images"]):
+        assert row["palette_bytes"] > 0 and row["bytes"] == before["bytes"] + row["palette_bytes"] + 1 and row["psnr"] > before["psnr"]
+        assert row["bpp_estimated"] > before["bpp_estimated"] and "palette_bytes" not in before
+    assert load_record(out)["codec"] == record["codec"]
