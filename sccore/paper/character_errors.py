@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 
 from sccore.codecs.checkpoint_files import CODEC
 from sccore.codecs.classical import CODECS
-from sccore.evaluation import equal_rate, ocr
+from sccore.evaluation import ocr
 from sccore.evaluation.records import common, of_codec, settings
 from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
-from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import MISSING, table
 from sccore.presets import LAMBDAS, LMBDA
 from sccore.utils.errors import InputError
@@ -120,6 +119,9 @@ def line(place: str, width: int, height: int, codec: str, dataset: str = "sample
     Args:
         place: NAME+LEFT+TOP, NAME the stem of an image of the data set.
     """
+    from sccore.evaluation import equal_rate  # needs torch, which what is read from records does without
+    from sccore.paper.figures_3_10 import cut
+
     try:
         (part, where), *further = cut(place, f"{width}x{height}", dataset).values()
         if further:

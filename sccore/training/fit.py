@@ -208,7 +208,7 @@ class Training:
 
     def validate(self, scheduled: bool = False):
         """Measures the held-out crops; the plateau schedule counts `scheduled` measurements alone, not that of a pause."""
-        if self.probes is None:
+        if self.probes is None or self.log is None:
             return
         run = self.run
         values = run.evaluate(self.probes)

@@ -76,7 +76,7 @@ def measured(monkeypatch):
 
     calls = Calls()
 
-    def measure(model, image, mask, lmbda, latents, adapter_steps):
+    def measure(model, image, mask, lmbda, latents, adapter_steps, palette):
         if len(calls) == calls.limit:
             raise KeyboardInterrupt
         calls.append((len(image), lmbda))
