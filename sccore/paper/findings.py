@@ -202,7 +202,7 @@ def findings() -> list[Finding]:
             "Which classical codecs does it beat?",
             short_answers.against_classical(),
             ("The codec, with its context and its palette, needs at equal PSNR:", *beside_classical()),
-            "Another measure than PSNR. [Characters read wrongly](experiments/table-6.md) say the same of AVIF and WebP.",
+            "Another measure than PSNR, such as [characters read wrongly](experiments/table-6.md).",
             ("samples/*.json", "validation/*.json"),
             "results",
         ),
