@@ -32,7 +32,7 @@ def restore(decoded: np.ndarray, palette: bytes) -> np.ndarray:
     sets = near[0][decoded[..., 0]]
     for i in (1, 2):
         sets &= near[i][decoded[..., i]]
-    first = np.array([(i & -i).bit_length() - 1 for i in range(256)])  # the lowest bit of a set
+    first = np.array([0, *((i & -i).bit_length() - 1 for i in range(1, 256))], np.uint8)  # the lowest bit of a set
     restored, some = decoded.copy(), sets > 0
     restored[some] = entries(palette)[first[sets[some]], :3]
     return restored

@@ -192,7 +192,7 @@ def findings() -> list[Finding]:
                 *(f"Palette. {line}" for line in compared(CODEC, DEFAULT)),
                 *(f"The context behind WACNN. {line}" for line in compared(LIGHT, BASELINE)),
                 *(f"Behind SFTIP against behind WACNN. {line}" for line in compared(DEFAULT, LIGHT)),
-                *(f"Search, {line}." for line in effort.verdicts()),
+                *(f"Search, without palettes, {line}." for line in effort.verdicts()),
             ),
             "A model that needs neither, since it was trained for longer or is larger.",
             (f"*/{CODEC}.json", f"*/{DEFAULT}.json", f"*/{LIGHT}.json", "effort/*.json"),

@@ -51,7 +51,7 @@ def findings() -> str:
             [f"Is the paper's saving of {claim} reproduced?", f"Not tested: the full-size network was not trained.<br>{ours}"],
             ["What does the codec add to the model? A spatial context, for the same pictures:", each(lambda f: verdict(f, DEFAULT, model))],
             ["And a palette, which gives flat areas their colours back:", each(lambda f: both(f, CODEC, DEFAULT))],
-            ["And a longer search by its encoder, `--effort`?", effort.verdicts()[0]],
+            ["And a longer search by its encoder, `--effort`? Without palettes:", effort.verdicts()[0]],
             ["Is it a good codec? At equal PSNR it needs:", each(standing)],
             ["Is a lossy file worth it? Against lossless WebP:", short_answers.lossy_pays()],
             ["Is text legible? Characters read wrongly at equal rate:", character_errors.at_equal_rate()],

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import sccore
 from sccore.codecs import container, palette, sci
@@ -68,6 +69,57 @@ def test_what_is_faint_and_near_to_a_colour_stays():
     assert (restored[20:30, ::3] < 250).all() and (restored[40:] == 255).all()
 
 
+def test_an_error_that_grows_counts_more_than_one_that_shrinks():
+    """All pixels are as far from white. It would help 600 of the ground and harm 300 of faint letters, or 780 and 120."""
+    image = np.full((30, 30, 3), 255, np.uint8)
+    image[:10] = 246
+    decoded = np.full_like(image, 246)
+    assert not palette.choose(image, decoded, 0.025)
+    image[4:] = 255  # 780 beside 120
+    image[:4] = 246
+    found = palette.choose(image, decoded, 0.025)
+    assert palette.entries(found)[:, :3].tolist() == [[255] * 3]
+
+
+def one_colour_off(side=512, columns=slice(1, None, 4)):
+    """A grey picture with columns of a colour that came out three levels off, and the errors that this makes."""
+    image = np.full((side, side, 3), 100, np.uint8)
+    image[:, columns] = (10, 200, 30)
+    decoded = image.copy()
+    decoded[:, columns] += 3
+    return image, decoded, 27 * image[:, columns, 0].size
+
+
+@pytest.mark.parametrize("share, pays", [(1.8, True), (0.6, False)])
+def test_a_colour_pays_if_its_errors_cost_more_than_its_bits(share, pays):
+    """Also in columns that every fourth pixel of all would miss."""
+    image, decoded, errors = one_colour_off()
+    found = palette.choose(image, decoded, share * 96 / errors)  # 32 bits, and a third of the errors is their mean over channels
+    assert palette.entries(found).tolist() == [[10, 200, 30, 3]] * pays
+
+
+def test_only_the_colours_that_pay_are_listed():
+    image, decoded, errors = one_colour_off()
+    image[:, 2], decoded[:, 2] = (200, 10, 10), (203, 13, 13)  # one column in 128 of the others
+    assert palette.entries(palette.choose(image, decoded, 5 * 96 / errors)).tolist() == [[10, 200, 30, 3]]
+
+
+def test_a_colour_for_what_another_has_served_is_not_listed():
+    image = np.full((64, 64, 3), 200, np.uint8)
+    image[:4] = 201
+    decoded = np.full_like(image, 203)
+    assert palette.entries(palette.choose(image, decoded, 0.025)).tolist() == [[200, 200, 200, 3]]
+
+
+def test_what_the_sample_promises_is_checked_on_all_pixels(monkeypatch):
+    monkeypatch.setattr(palette, "SAMPLED", 8)
+    image = np.full((9, 9, 3), 100, np.uint8)
+    decoded = image.copy()
+    image.reshape(-1, 3)[::10] = 110  # 81 // 8 is 10
+    assert not palette.choose(image, decoded, 1.0)
+    assert palette.choose(np.full_like(image, 110), decoded, 1.0)
+
+
 @pytest.mark.parametrize("lmbda", [0.0018, 0.025])
 def test_encode_gives_a_palette_along_and_the_picture_gains(screen, lmbda):
     image = screen(160, 200)[0]
@@ -80,6 +132,19 @@ def test_encode_gives_a_palette_along_and_the_picture_gains(screen, lmbda):
     assert np.array_equal(sccore.decode(container.pack(replace(file, palette=b""))), sccore.decode(plain))
     for precision in ("float64", "bfloat16"):
         assert metrics.psnr(image, sccore.decode(data, precision=precision)) == pytest.approx(after, abs=0.2)
+
+
+def test_the_file_does_not_depend_on_threads(screen):
+    """Though the palette is chosen from a picture in bfloat16."""
+    image, before, files = screen(320, 400)[0], torch.get_num_threads(), set()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            files.add(sccore.encode(image, detector="none", fallback=False))
+    finally:
+        torch.set_num_threads(before)
+    (data,) = files
+    assert container.unpack(data).palette
 
 
 @pytest.mark.parametrize("content", [b"\0", bytes(5), bytes(36)])
