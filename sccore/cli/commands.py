@@ -22,7 +22,7 @@ def evaluate(a) -> int:
 
     path = a.checkpoint or checkpoint_files.find(a.model, (a.lmbda or [None])[0], prior=a.prior)
     model = checkpoint.load_model(path)
-    name = a.name or (None if a.adapter_steps else codec_of(path))
+    name = a.name or (None if a.adapter_steps or a.palette else codec_of(path))
     options = dict(lmbdas=a.lmbda, adapter_steps=a.adapter_steps, coded_with=a.coded_with, also=a.also, palette=a.palette)
     record = evaluate(model, a.images, a.masks, out=a.out, name=name, replace=False, **options)
     if not a.out:

@@ -101,8 +101,8 @@ def encode(
 
         latents = sci.analyse(colours, net, seen, native_bf16("cpu"))
         try:
-            plain = partial(file_at, latents=latents)
-            refined = partial(plain, effort=effort, progress=progress, palette=palette) if effort or palette else None
+            plain = partial(file_at, latents=latents, palette=palette and not size)  # a palette hardly moves a size, but PSNR
+            refined = partial(plain, effort=effort, progress=progress, palette=palette) if effort or palette and size else None
             learned = search.reach(plain, colours, net, size, psnr, progress, refined)
         except search.Unreachable as error:
             if psnr and exact:

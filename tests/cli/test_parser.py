@@ -80,6 +80,8 @@ def test_decoding_in_another_process_gives_what_evaluate_scored(tmp_path, saved,
     result = run("evaluate", "--images", images, "--masks", masks, "--out", tmp_path / "r.json", *options)
     assert result.returncode == 0, result.stderr
     rows = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["images"]
+    other = run("evaluate", "--palette", "--images", images, "--out", tmp_path / "r.json", *options)
+    assert other.returncode == 1 and "holds a record of other codecs" in other.stderr  # with palettes it has another name
     assert len(rows) == 4
     for row in rows:
         image, again = (np.array(Image.open(folder / row["name"])).astype(float) for folder in (images, decoded))
