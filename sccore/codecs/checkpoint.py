@@ -29,7 +29,7 @@ from sccore.utils.files import file_hash, replacing
 TABLE = "gaussian_conditional._quantized_cdf"  # (scales, longest) in the model, rows of their own length in a file
 FURTHER = TABLE + ".further"  # of a file with a base: rows behind those of the base
 LENGTHS = "gaussian_conditional._cdf_length"
-LARGEST_TABLE = 2**24  # entries, all rows as long as the longest; some ten times what any model here has
+LARGEST_TABLE = 2**24  # entries, all rows as long as the longest; some twenty times what the shipped weights have
 SCALE = ".scale"  # behind the name of a weight of eight bits: its scale, one for each index of the first dimension
 
 

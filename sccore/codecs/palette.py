@@ -18,7 +18,7 @@ COLOURS = 8  # of a palette at most
 FARTHEST = 32  # radius at most, in levels
 TRIED = 24  # most frequent colours of the picture that are tried
 SAMPLED = 2**16  # pixels that the choice looks at, about
-HARM = 4.0  # what an error that grows counts, beside one that shrinks: with less, specks appear, and faint lines go
+HARM = 4.0  # what an error that grows counts, beside one that shrinks: faint lines near to a colour shall stay
 PER_COLOUR = 4  # bytes
 
 

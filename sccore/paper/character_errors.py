@@ -51,19 +51,19 @@ def reading_table(found: Benchmark) -> str:
     return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
 
 
-def at_equal_rate(lmbda: float = LMBDA) -> str:
-    """Errors of the codec's pictures at one lambda, and of classical codecs at its rate: between their points, by the logarithm of rate."""
+def at_equal_rate() -> str:
+    """Errors of the codec's pictures at the middle rate, and of classical codecs at its rate: between their points, by the logarithm of rate."""
     found = table_6.collect(codecs=f"{CODEC} jpeg webp avif")
     codecs = read_codecs(found.frame)
     if CODEC not in codecs:
         return MISSING
-    here = curve(found.frame, CODEC).query("setting == @lmbda").iloc[0]
+    here = curve(found.frame, CODEC).query("setting == @LMBDA").iloc[0]
     rate, said = here["bpp"], [f"this codec {100 * here['cer']:.1f} %"]
     for codec in codecs[1:]:
         other = curve(found.frame, codec)
         errors = 100 * np.interp(np.log(rate), np.log(other["bpp"]), other["cer"])
         said.append(f"{style.title(codec)} {errors:.1f} %{' with fewer bits' * (rate > other['bpp'].max())}")
-    return f"The samples, λ = {lmbda:g}, {rate:.3f} bits per pixel: {', '.join(said)}"
+    return f"The samples, λ = {LMBDA:g}, {rate:.3f} bits per pixel: {', '.join(said)}"
 
 
 def monotone(frame: pd.DataFrame, codec: str) -> dict:

@@ -97,12 +97,12 @@ def flat_forms() -> str:
     return table(["form", *FLAT], [[name, *(cell(colour, form["saved"]) for colour in FLAT)] for name, form in left.items()])
 
 
-def behind_both(names: tuple[str, str] = (DEFAULT, LIGHT)) -> str:
+def behind_both() -> str:
     """The model with a context and the baseline with one: size, arithmetic, and BD-rate of the second against the first."""
     rows = []
-    for name in names:
+    for name in (DEFAULT, LIGHT):
         model = load_model(name)
-        own = [verdict(complete(measured(dataset)), name, names[0]) if name != names[0] else None for dataset in ("validation", "samples")]
+        own = [verdict(complete(measured(dataset)), name, DEFAULT) if name != DEFAULT else None for dataset in ("validation", "samples")]
         rows.append([f"`{name}`", f"{count_parameters(model)['total']:,}", f"{kmac_per_pixel(model):.0f}", *own])
     return table(["weights", "parameters", "thousand multiply-adds a pixel", "validation, against the first", "samples"], rows)
 

@@ -10,6 +10,7 @@ from sccore.evaluation.records import complete, measured, of_codec
 from sccore.paper.drawing import style
 from sccore.paper.figures_3_10 import cut
 from sccore.paper.tables import MISSING, bd_rate_cell, number, table
+from sccore.presets import LAMBDAS
 
 SETS = ("validation", "samples")
 
@@ -41,14 +42,14 @@ def gains() -> str:
 
 
 @style.styled
-def beside(place: str = "terminal+60+60", size: str = "224x128", lmbda: float = 0.0018) -> Figure:
+def beside() -> Figure:
     """A part of a sample as it is, decoded without its palette and with it."""
     import matplotlib.pyplot as plt
 
     import sccore
 
-    ((image, mask),) = cut(place, size).values()
-    file = container.unpack(sccore.encode(image, lmbda=lmbda, mask=mask, fallback=False))
+    ((image, mask),) = cut("terminal+60+60", "224x128").values()
+    file = container.unpack(sccore.encode(image, lmbda=LAMBDAS[0], mask=mask, fallback=False))
     plain = sccore.decode(container.pack(replace(file, palette=b"")))
     shown = {"original": image, "without": plain, f"with, {len(file.palette)} bytes": palette.restore(plain, file.palette)}
     figure, axes = plt.subplots(1, 3, figsize=(9, 2.1))

@@ -73,25 +73,26 @@ def beside_classical(sets: dict[str, pd.DataFrame]) -> str:
     return table([f"`{CODEC}` against", *sets], rows)
 
 
+def beside_each(frame: pd.DataFrame) -> dict[str, dict]:
+    """BD-rate of our codec against each classical one that has one, by its name."""
+    found = {name: compared(frame, CODEC, name) for name in CODECS}
+    return {name: one for name, one in found.items() if isinstance(one, dict)}
+
+
 def standing(frame: pd.DataFrame) -> str:
     """Than which classical codecs ours needs fewer bits at equal PSNR, or more, in words; "no clear difference": the interval holds zero."""
-    found = {name: compared(frame, CODEC, name) for name in CODECS}
-    said = []
+    found, said = beside_each(frame), []
     groups = {-1: "Fewer bits than", 0: "No clear difference from", 1: "More bits than", None: "Without an interval:"}
     for sign, words in groups.items():
-        named = [
-            f"{style.title(name)} ({number(one['bd_rate'])} %)"
-            for name, one in found.items()
-            if isinstance(one, dict) and clear(one) == sign
-        ]
+        named = [f"{style.title(name)} ({number(one['bd_rate'])} %)" for name, one in found.items() if clear(one) == sign]
         said += [f"{words} {', '.join(named)}"] if named else []
     return ". ".join(said) or MISSING
 
 
-def rates_beside(dataset: str, lmbda: float = LMBDA) -> tuple[pd.Series, pd.Series]:
-    """Bits per pixel of the codec's learned files at one lambda, and of lossless WebP, by image; empty if one is not recorded."""
+def rates_beside(dataset: str) -> tuple[pd.Series, pd.Series]:
+    """Bits per pixel of the codec's learned files at the middle rate, and of lossless WebP, by image; empty if one is not recorded."""
     own, exact = of_codec(measured(dataset), CODEC), lossless.sizes(dataset)
-    rates = own[own["lmbda"] == lmbda].set_index("name")["bpp"]
+    rates = own[own["lmbda"] == LMBDA].set_index("name")["bpp"]
     rates = rates[rates.index.isin(exact.index)]
     return rates, exact["WEBP"].reindex(rates.index)
 

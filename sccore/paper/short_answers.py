@@ -11,6 +11,7 @@ from sccore.paper.tables_2_5 import CONTROL, FULL
 from sccore.utils.errors import InputError
 
 METRICS = short_trainings.METRICS
+LITTLE = 1.0  # percent of the bits
 
 
 def over_seeds(codec: str, anchor: str) -> str:
@@ -47,14 +48,14 @@ def with_text() -> str:
     return f"{'Yes' if more else 'Not seen'}: {more or 'none'} of {len(found)} correlations of text and saving {'is' if more < 2 else 'are'} clear."
 
 
-def mask_needed(most: float = 1.0) -> str:
-    """Whether text everywhere costs more than `most` percent in the place of a true mask."""
+def mask_needed() -> str:
+    """Whether text everywhere costs more than LITTLE in the place of a true mask."""
     frame = complete(measured(prior_benefit.PAGES))
     found = [compared(frame, f"{FULL}-told-ones", FULL, metric) for metric in METRICS]
     if any(isinstance(one, str) for one in found):
         return MISSING
     high = max(one["high"] for one in found)
-    return f"{'Hardly' if high < most else 'Yes'}. “Text everywhere” in its place costs {high:.1f} % at most."
+    return f"{'Hardly' if high < LITTLE else 'Yes'}. “Text everywhere” in its place costs {high:.1f} % at most."
 
 
 def weighted_loss() -> str:
@@ -69,11 +70,11 @@ def weighted_loss() -> str:
 
 def against_classical() -> str:
     """The classical codecs that need clearly more bits on both data sets, and those that need fewer."""
-    found = [{name: compared(complete(measured(dataset)), CODEC, name) for name in results.CODECS} for dataset in ("validation", "samples")]
-    sides = {
-        sign: [title(name) for name in results.CODECS if all(isinstance(one[name], dict) and clear(one[name]) == sign for one in found)]
-        for sign in (-1, 1)
-    }
+    one, other = (
+        {name: clear(found) for name, found in results.beside_each(complete(measured(dataset))).items()}
+        for dataset in ("validation", "samples")
+    )
+    sides = {sign: [title(name) for name in one if one[name] == other.get(name) == sign] for sign in (-1, 1)}
     named = {sign: " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "none" for sign, names in sides.items()}
     return f"On both sets {named[-1]}. On both it loses to {named[1]}."
 

@@ -28,6 +28,7 @@ from sccore.codecs.zoo import create_model
 from sccore.context import in_passes
 from sccore.data.samples import Crops, Samples, centre_crops, load
 from sccore.entropy import SliceEntropyModel
+from sccore.evaluation.provenance import maker
 from sccore.hyperprior import Hyperprior
 from sccore.training.fit import alone
 from sccore.training.log import Log
@@ -190,7 +191,7 @@ def learn(model, chunks, held_out, out: Path, identity: dict, progress: bool) ->
     def keep():
         log.flush()
         meta = {"lmbda": None, "lambdas": model.lambdas, "steps": step, "seconds": round(time.monotonic() - begun), "trained": "context"}
-        meta |= {"recipe": identity, "history": model.meta["history"], "saved": saved(model, held_out) if held_out else None}
+        meta |= {"recipe": identity, "history": model.meta["history"], "saved": saved(model, held_out) if held_out else None} | maker("cpu")
         with replacing(last) as part:
             state = {"contexts": model.contexts.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save(state | {"step": step, "seconds": meta["seconds"]}, part)

@@ -45,7 +45,7 @@ def test_every_answer_is_made_of_the_records():
 def test_codecs_are_named_on_the_side_that_both_data_sets_put_them(monkeypatch):
     ends = {"jpeg": (-9, -8), "avif": (8, 9), "hevc": (1, 2), "webp": (-1, 1)}
     one = lambda frame, codec, anchor: dict(zip(("low", "high"), ends[anchor])) if anchor in ends else "no record"
-    monkeypatch.setattr(short_answers, "compared", one)
+    monkeypatch.setattr(short_answers.results, "compared", one)
     monkeypatch.setattr(short_answers, "measured", lambda name: pd.DataFrame())
     monkeypatch.setattr(short_answers, "complete", lambda frame: frame)
     assert short_answers.against_classical() == "On both sets JPEG. On both it loses to AVIF and HEVC."
