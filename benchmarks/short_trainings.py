@@ -4,11 +4,13 @@
     python benchmarks/short_trainings.py scratch --data ...
     python benchmarks/short_trainings.py masks --data train-00.tar ...
     python benchmarks/short_trainings.py fixed --data ...
+    python benchmarks/short_trainings.py parts --data ...
 
 Runs of "chance" and "masks" begin with the shipped start of all models. "chance" shows how much a seed moves, "masks" what the
 detector of the training's masks changes (Table 5). Those of "scratch" begin with the KLT of their images, the steering sites in
 from the first step; cheng2020 has no KLT start, so WACNN is trained without it, too. Those of "fixed" go on
-with the finished models, for one lambda or for all. What is measured are the busiest 256x256
+with the finished models, for one lambda or for all. Those of "parts" leave out or replace a part
+of SFTIP, from the shipped start and in small steps (Tables 2 and 4, Figures 3 and 10). What is measured are the busiest 256x256
 pixels of every sample and validation image. Runs and records go on where an earlier call stopped.
 """
 
@@ -26,7 +28,7 @@ from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import save_record
-from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, SCRATCH
+from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, PARTS, SCRATCH
 from sccore.presets import LAMBDAS
 from sccore.text.mask_folder import remask
 from sccore.training.begin import begin
@@ -50,6 +52,7 @@ STUDIES = {  # what runs begin with, their recipe, and the planned runs that the
         short(True, GENTLE, steps=300, batch=4, crop=192),
         [name for model in ("wacnn", "sftip") for name in (model, *(f"{model}-{lmbda}" for lmbda in LAMBDAS))],
     ),
+    PARTS: (BASE, short(True, GENTLE, steps=500, batch=4), ("sftip", "sftip-sft", "sftip-structure")),
 }
 SIDE = 256
 KEPT = "name", "lmbda", "bytes", "bpp", "psnr", "psnr_text"  # of a row: what is compared, for such records are many

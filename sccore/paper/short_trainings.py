@@ -16,7 +16,7 @@ from sccore.presets import LAMBDAS
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
-CHANCE, SCRATCH, MASKS, FIXED = "chance", "scratch", "masks", "fixed"  # data sets of their records
+CHANCE, SCRATCH, MASKS, FIXED, PARTS = "chance", "scratch", "masks", "fixed", "parts"  # data sets of their records
 METRICS = "psnr", "psnr_text"
 SEVERAL = 3  # seeds from which on an interval covers them, too; of two it would be many times as wide as they differ
 ONE = "-tuned"  # of a model in figures: one for each lambda
