@@ -37,7 +37,7 @@ from sccore.utils import paths
 from sccore.utils.device import native_bf16
 
 LEFT, TOP, WIDTH, HEIGHT = 400, 300, 1280, 720
-PARTS = (  # what is timed, and as what; the rest is what these leave of the whole
+TIMED = (  # what is timed, and as what; the rest is what these leave of the whole
     (sftip.SFTIP, "analysis", "analysis"),
     (hyperprior.Hyperprior, "analysis", "analysis"),
     (Convolution, "forward", "exact networks"),
@@ -72,9 +72,9 @@ class Clock:
 
 
 def measured(function, *args, **options) -> tuple[object, dict[str, list[float]]]:
-    """What a function gives, and [by the clock, of the processor] for "whole" and each of PARTS that it went through."""
+    """What a function gives, and [by the clock, of the processor] for "whole" and each of TIMED that it went through."""
     clock = Clock()
-    patches = [patch.object(owner, name, clock.around(getattr(owner, name), part)) for owner, name, part in PARTS]
+    patches = [patch.object(owner, name, clock.around(getattr(owner, name), part)) for owner, name, part in TIMED]
     for p in patches:
         p.start()
     try:

@@ -27,13 +27,14 @@ from sccore.data import samples as data
 from sccore.data.samples import Samples
 from sccore.entropy import SliceEntropyModel
 from sccore.evaluation import provenance
-from sccore.evaluation.records import load_json, save_record
+from sccore.evaluation.records import save_record
 from sccore.fixed_point import fixed_point, to_grid
 from sccore.paper.context import FLAT, VARIANTS
 from sccore.symbols import encode_z
 from sccore.training import spatial
 from sccore.utils import paths
 from sccore.utils.files import replacing
+from sccore.utils.json_files import load_json
 
 MOST, ROUNDS = 3, 3  # slices that a form may have; repetitions of what is timed
 MORE_FLAT = 15  # crops of one colour that are added to every 100

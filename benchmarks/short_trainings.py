@@ -28,7 +28,7 @@ from sccore.data.streaming import stream
 from sccore.evaluation.asiqe_scores import busiest_window
 from sccore.evaluation.evaluate import evaluate
 from sccore.evaluation.records import save_record
-from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, PARTS, SCRATCH
+from sccore.paper.short_trainings import CHANCE, FIXED, MASKS, ORDINARY, PARTS, SCRATCH, record_of
 from sccore.presets import LAMBDAS
 from sccore.text.mask_folder import remask
 from sccore.training.begin import begin
@@ -108,7 +108,7 @@ def main():
         fit(model, images, out / name, lmbda=run.lmbda, recipe=recipe, validation=validation, bf16=False if a.float32 else None)
     images, masks = crops([paths.SAMPLES, a.validation], out / "crops")
     for name, (_, run) in chosen.items():
-        path = paths.RESULTS / a.study / f"{name}.json"
+        path = record_of(a.study, name)
         record = evaluate(load_model(out / name / "model.safetensors"), images, masks, out=path, name=name, coded_with=run.coded_with)
         save_record(path, kept(record) | held_out_loss(out / name / "log.csv"))
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from sccore.evaluation.bd_rate import curve
-from sccore.evaluation.records import load_json, to_numbers
+from sccore.evaluation.records import to_numbers
 from sccore.utils.errors import InputError
+from sccore.utils.json_files import load_json
 
 NO_QUALITY = "name codec bpp bpp_estimated bytes adapter_bytes width height lmbda quality encode_s decode_s".split()  # columns of records
 # our column: their names, the first is written

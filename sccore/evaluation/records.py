@@ -1,6 +1,6 @@
 """Records: files of measurements, which every figure and table of the book is drawn from.
 
-A record is one JSON file, `data/results/<data set>/<codec>.json`: provenance (:mod:`sccore.evaluation.provenance`), settings, under
+A record is one JSON file, `data/results/<data set>/<codec>.json`, those that are many compressed (`.json.gz`): provenance (:mod:`sccore.evaluation.provenance`), settings, under
 "images" a row an image and point of the codec's curve, and under "failed" the images that could not be measured, with the reason.
 Sizes are in bytes, rates in bits per pixel, times in seconds.
 
@@ -22,9 +22,10 @@ from tqdm import tqdm
 from sccore.evaluation.provenance import relative
 from sccore.utils import files, paths
 from sccore.utils.errors import InputError
-from sccore.utils.files import regular, replacing
+from sccore.utils.json_files import load_json, write_text
 
 COLUMNS = ("bpp", "psnr")  # of a codec's rows
+KINDS = "*.json", "*.json.gz"
 DIGITS = 7  # one more than a float32 is sure of
 
 
@@ -34,8 +35,7 @@ def save_record(path: Path | str, record: dict) -> None:
     if record.get("images"):
         rows = ",\n  ".join(json.dumps(row, allow_nan=False, separators=(",", ":")) for row in record["images"])
         text = text.replace('\n "images": []', f'\n "images": [\n  {rows}\n ]', 1)
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iterable[str] = ("codec",)) -> dict:
@@ -56,21 +56,6 @@ def load_record(path: Path | str, columns: Iterable[str] = COLUMNS, fields: Iter
     if lacking:
         raise InputError(f"{path}: not a record of such measurements, it has no {', '.join(sorted(lacking))}")
     return record
-
-
-def load_json(path: Path | str) -> Any:
-    """The content of a file of strict JSON; InputError with its name if it is missing or damaged."""
-    regular(path)
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # JSON or UTF-8
-        raise InputError(f"{path}: damaged or not strict JSON ({error})") from None
-
-
-def _refuse(constant):
-    raise ValueError(f"{constant} is no number in JSON")
 
 
 def resume(
@@ -158,10 +143,15 @@ def as_recorded(value: Any) -> Any:
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
+def record_files(dataset: str | Path) -> list[Path]:
+    """The records of a data set."""
+    return sorted(path for kind in KINDS for path in (paths.RESULTS / dataset).glob(kind))
+
+
 def with_records(dataset: str | Path) -> str | Path:
     """The name of a data set, refused if there are no records of it."""
-    if not any((paths.RESULTS / dataset).glob("*.json")):
-        known = ", ".join(sorted({path.parent.name for path in paths.RESULTS.glob("*/*.json")})) or "none"
+    if not record_files(dataset):
+        known = ", ".join(sorted({path.parent.name for kind in KINDS for path in paths.RESULTS.glob(f"*/{kind}")})) or "none"
         raise InputError(f"no records of data set {str(dataset)!r} in {relative(paths.RESULTS)}; there are: {known}")
     return dataset
 
@@ -172,18 +162,18 @@ def load_dataset(name: str | Path) -> pd.DataFrame:
     A measurement that does not exist is NaN. Two records that hold the same codec, image and lambda raise InputError: a
     mean over them would count that image twice.
     """
-    folder, rows = paths.RESULTS / with_records(name), []
-    for path in sorted(folder.glob("*.json")):
+    rows = []
+    for path in record_files(with_records(name)):
         record = load_record(path)
         rows += [{"codec": record["codec"], **row, "record": path.name} for row in record["images"]]
     if not rows:
-        raise InputError(f"no measurements in {relative(folder)}")
+        raise InputError(f"no measurements in {relative(paths.RESULTS / name)}")
     frame = to_numbers(pd.DataFrame(rows), "record")
     point = ["codec", "name", *settings(frame)]
     twice = frame[frame.duplicated(point, keep=False)]
     if len(twice):
         files = " and ".join(sorted(set(twice["record"])))
-        raise InputError(f"{files} in {relative(folder)}: {twice['codec'].iloc[0]} is measured twice at the same point")
+        raise InputError(f"{files} in {relative(paths.RESULTS / name)}: {twice['codec'].iloc[0]} is measured twice at the same point")
     return frame.drop(columns="record")
 
 
@@ -202,8 +192,7 @@ def settings(frame: pd.DataFrame) -> list[str]:
 
 def measured(dataset: str = "samples") -> pd.DataFrame:
     """:func:`load_dataset`; an empty table if nothing is recorded."""
-    there = any((paths.RESULTS / dataset).glob("*.json"))
-    return load_dataset(dataset) if there else pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
+    return load_dataset(dataset) if record_files(dataset) else pd.DataFrame(columns=["codec", "name", "lmbda", "bpp", "psnr"])
 
 
 def of_codec(frame: pd.DataFrame, codec: str) -> pd.DataFrame:
@@ -240,9 +229,7 @@ def _images(frame):
 
 def recorded(codec: str, dataset: str = "samples") -> dict:
     """The record of a codec; {} if there is none."""
-    return next(
-        (record for path in sorted((paths.RESULTS / dataset).glob("*.json")) if (record := load_record(path))["codec"] == codec), {}
-    )
+    return next((record for path in record_files(dataset) if (record := load_record(path))["codec"] == codec), {})
 
 
 def trained(codec: str, dataset: str = "samples") -> dict:

@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from sccore.evaluation import asiqe_scores, asiqe_training_set
-from sccore.evaluation.records import load_json
 from sccore.paper.drawing.style import CODECS, nothing, rank, styled, title
 from sccore.paper.tables import MISSING, number, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
+from sccore.utils.json_files import load_json
 
 GOALS = {"held_out_scenes": 0.9, "held_out_types": 0.8}  # of SRCC, set before training
 

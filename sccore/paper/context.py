@@ -9,11 +9,12 @@ from sccore.codecs.checkpoint import load_model
 from sccore.codecs.checkpoint_files import DEFAULT, LIGHT
 from sccore.codecs.zoo import count_parameters, kmac_per_pixel
 from sccore.context import LATTICE, NEAREST, passes
-from sccore.evaluation.records import complete, load_json, load_record, measured
+from sccore.evaluation.records import complete, load_record, measured
 from sccore.paper.drawing.style import image_axes, styled
 from sccore.paper.tables import MISSING, change, number, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.utils import paths
+from sccore.utils.json_files import load_json
 
 WITH, WITHOUT = DEFAULT, "sftip"
 FLAT = ("#ffffff", "#000000", "#808080", "#1e1e1e", "#f6f8fa", "#0078d4")  # colours of pages that are nothing else

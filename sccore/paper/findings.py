@@ -112,7 +112,7 @@ def findings() -> list[Finding]:
                 short_trainings.briefly(short_trainings.SCRATCH, "Trained from scratch, briefly"),
             ),
             "More seeds of the long training: one run of each is measured. Longer training and the paper's full size may differ, too.",
-            ("*/sftip.json", "*/sftip-uniform.json", f"{short_trainings.CHANCE}/*.json", f"{short_trainings.SCRATCH}/*.json"),
+            ("*/sftip.json", "*/sftip-uniform.json", f"{short_trainings.CHANCE}/*.json.gz", f"{short_trainings.SCRATCH}/*.json.gz"),
             "results",
         ),
         Finding(
@@ -124,7 +124,7 @@ def findings() -> list[Finding]:
                 short_trainings.briefly(short_trainings.SCRATCH, "Trained from scratch, briefly", FULL, BASELINE),
             ),
             SEEDS,
-            ("*/sftip.json", "*/wacnn.json", f"{short_trainings.SCRATCH}/*.json"),
+            ("*/sftip.json", "*/wacnn.json", f"{short_trainings.SCRATCH}/*.json.gz"),
             "results",
         ),
         Finding(
@@ -155,7 +155,7 @@ def findings() -> list[Finding]:
                 ),
             ),
             "Long trainings with other masks: these were short, and undid a part of what their start had learned.",
-            ("pages/sftip*.json", f"{short_trainings.MASKS}/*.json"),
+            ("pages/sftip*.json", f"{short_trainings.MASKS}/*.json.gz"),
             "experiments/beyond",
         ),
         Finding(
@@ -219,7 +219,7 @@ def findings() -> list[Finding]:
             short_answers.start_decides(),
             (first_steps.verdict(), *other_systems()),
             "Trainings so long that all curves share their range of quality. After these, models without the KLT have hardly learned.",
-            ("speed/first-steps.json", f"{short_trainings.SCRATCH}/*.json"),
+            ("speed/first-steps.json", f"{short_trainings.SCRATCH}/*.json.gz"),
             "klt",
         ),
     ]

@@ -1,8 +1,8 @@
 """How fast WACNN learns in its first steps, by its start and by its optimiser, as benchmarks/first_steps.py recorded it."""
 
-from sccore.evaluation.records import load_json
 from sccore.paper.tables import MISSING
 from sccore.utils import paths
+from sccore.utils.json_files import load_json
 
 
 def record() -> dict:

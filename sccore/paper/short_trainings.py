@@ -4,12 +4,14 @@ Those of CHANCE and of MASKS begin with the weights that all models begin with, 
 SCRATCH begin with the KLT of the training images, where the model has such a start. Those of FIXED go on with the finished models.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from sccore.evaluation.bd_rate import between
-from sccore.evaluation.records import complete, load_record, measured
+from sccore.evaluation.records import complete, load_record, measured, record_files
 from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, interval, number, table
 from sccore.paper.tables_2_5 import CONTROL, FULL, chosen
 from sccore.presets import LAMBDAS
@@ -21,6 +23,11 @@ METRICS = "psnr", "psnr_text"
 SEVERAL = 3  # seeds from which on an interval covers them, too; of two it would be many times as wide as they differ
 ONE = "-tuned"  # of a model in figures: one for each lambda
 ORDINARY = "wacnn-ordinary"  # of SCRATCH: without the KLT, as cheng2020 has to begin
+
+
+def record_of(dataset: str, run: str) -> Path:
+    """Where a run's record lies; compressed, for there are many."""
+    return paths.RESULTS / dataset / f"{run}.json.gz"
 
 
 def seeds_of(frame: pd.DataFrame, *codecs: str) -> list[str]:
@@ -38,7 +45,7 @@ def pictures(frame: pd.DataFrame) -> str:
 
 def described(dataset: str) -> str:
     """What the trainings of a data set were, a sentence."""
-    made = [load_record(path)["checkpoint"] for path in (paths.RESULTS / dataset).glob("*.json")]
+    made = [load_record(path)["checkpoint"] for path in record_files(dataset)]
     recipe, kinds = made[0]["recipe"], {run.get("bf16") for run in made}
     precision = {(True,): ", in bfloat16", (False,): ", in single precision"}.get(tuple(kinds), "")
     return f"Each run took {recipe['steps']:,} steps of {recipe['batch']} crops of {recipe['crop']} × {recipe['crop']}{precision}."
@@ -46,7 +53,7 @@ def described(dataset: str) -> str:
 
 def held_out(dataset: str, codec: str, seeds: list[str]) -> tuple[float, float]:
     """The held-out loss of a codec before its first step and after its last, means over seeds."""
-    found = [load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["held_out_loss"] for seed in seeds]
+    found = [load_record(record_of(dataset, f"{codec}-seed{seed}"))["held_out_loss"] for seed in seeds]
     return tuple(float(np.mean([losses[end] for losses in found])) for end in (0, -1))
 
 
@@ -137,7 +144,7 @@ def chance() -> str:
     frame = complete(measured(CHANCE))
     if frame.empty:
         return MISSING
-    losses = [load_record(path)["held_out_loss"] for path in (paths.RESULTS / CHANCE).glob("*.json")]
+    losses = [load_record(path)["held_out_loss"] for path in record_files(CHANCE)]
     (first, *_), last = losses[0], [loss[-1] for loss in losses]
     what = f"{described(CHANCE)} All begin with the weights that the long trainings began with."
     what += f" The held-out loss was {first:.3f} before, and {min(last):.3f} to {max(last):.3f} after."
@@ -175,7 +182,7 @@ def trained_alike(dataset: str, pairs: tuple[tuple[str, str], ...]) -> str:
     shown = table(["", "picture", "each seed", "text regions", "each seed"], rows)
     kinds: dict[str, set] = {}
     for codec, seed in ((codec, seed) for codec in codecs for seed in seeds_of(frame, codec)):
-        kinds.setdefault(seed, set()).add(load_record(paths.RESULTS / dataset / f"{codec}-seed{seed}.json")["checkpoint"].get("bf16"))
+        kinds.setdefault(seed, set()).add(load_record(record_of(dataset, f"{codec}-seed{seed}"))["checkpoint"].get("bf16"))
     mixed = f"Some runs computed in bfloat16 and others in single precision{', all of a seed alike' * all(len(k) == 1 for k in kinds.values())}."
     return what + f"\n\n{shown}" + f"\n\n{mixed}" * (len(set.union(*kinds.values())) > 1)
 
@@ -204,7 +211,7 @@ def fixed() -> str:
     if not models:
         return MISSING
     losses = ", ".join(
-        "`{}` {:.4f} to {:.4f}".format(name, *load_record(paths.RESULTS / FIXED / f"{name}-seed{seed}.json")["held_out_loss"])
+        "`{}` {:.4f} to {:.4f}".format(name, *load_record(record_of(FIXED, f"{name}-seed{seed}"))["held_out_loss"])
         for name in models
         for seed in seeds_of(frame, name, name + ONE)
     )

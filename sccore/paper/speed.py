@@ -2,10 +2,10 @@
 
 import statistics
 
-from sccore.evaluation.records import load_json
 from sccore.paper.drawing.style import title
 from sccore.paper.tables import paper_numbers, table
 from sccore.utils import paths
+from sccore.utils.json_files import load_json
 
 NONE = "No time is recorded yet."
 

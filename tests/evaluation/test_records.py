@@ -1,5 +1,6 @@
 """Records: complete, free of what names a machine or a person, never half-written; tables made from them."""
 
+import gzip
 import hashlib
 import json
 import math
@@ -218,3 +219,23 @@ def test_each_row_is_a_line(tmp_path):
     assert json.loads(text) == record and list(json.loads(text)) == list(record) and '\n  {"name":"x","bpp":0.5},\n' in text
     records.save_record(tmp_path / "b.json", record | {"images": []})
     assert json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))["images"] == []
+
+
+def test_records_may_be_compressed(tmp_path):
+    path, record = tmp_path / "a.json.gz", {"codec": "a", "images": [{"name": "x", "bpp": 0.5, "psnr": 30.25}], "failed": []}
+    records.save_record(path, record)
+    assert records.load_record(path) == record and gzip.decompress(path.read_bytes()).startswith(b"{\n")
+    first = path.read_bytes()
+    records.save_record(path, record)
+    assert path.read_bytes() == first  # no date in it
+    for damaged in (first[:40], b"{}", first[:30] + b"\0\0\0\0" + first[34:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match="a.json.gz: damaged"):
+            records.load_record(path)
+
+
+def test_both_kinds_of_records_belong_to_a_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(records.paths, "RESULTS", tmp_path)
+    for name in ("a.json", "b.json.gz"):
+        records.save_record(tmp_path / "some" / name, {"codec": name[0], "images": [{"name": "x", "lmbda": 0.1, "bpp": 0.5, "psnr": 30.0}]})
+    assert set(records.load_dataset("some")["codec"]) == {"a", "b"} and records.recorded("b", "some")["codec"] == "b"

@@ -88,7 +88,7 @@ def test_models_of_one_lambda_are_one_curve(short, tmp_path, monkeypatch):
     assert short_trainings.fixed() == MISSING
     (tmp_path / "fixed").mkdir()
     recipe = {"recipe": {"steps": 300, "batch": 4, "crop": 192}}
-    save_record(tmp_path / "fixed/wacnn-seed1.json", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.98765]})
+    save_record(tmp_path / "fixed/wacnn-seed1.json.gz", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.98765]})
     whole = short[short["codec"] == "sftip-uniform-seed1"].assign(codec="wacnn-seed1")
     each = whole.assign(bpp=0.98 * whole["bpp"], codec=[f"wacnn-0.{k}-seed1" for k in whole["lmbda"]])
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: pd.concat([whole, each]))
@@ -98,7 +98,7 @@ def test_models_of_one_lambda_are_one_curve(short, tmp_path, monkeypatch):
         "| `wacnn`: one for each λ against one for all | 1 | −2.0 % (−2.0 to −2.0) | −2.0 % (−2.0 to −2.0) |" in shown
         and "sftip" not in shown
     )
-    save_record(tmp_path / "fixed/sftip-seed1.json", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.9]})
+    save_record(tmp_path / "fixed/sftip-seed1.json.gz", {"codec": "x", "checkpoint": recipe, "images": [], "held_out_loss": [1.0, 0.9]})
     better = [frame.assign(bpp=0.9 * frame["bpp"], codec=frame["codec"].str.replace("wacnn", "sftip")) for frame in (whole, each)]
     monkeypatch.setattr(short_trainings, "measured", lambda dataset: pd.concat([whole, each, *better]))
     for which in ("each λ", "all"):
@@ -156,7 +156,7 @@ def test_the_precision_is_said_where_all_runs_have_one(tmp_path, monkeypatch, ki
     recipe = {"steps": 300, "batch": 4, "crop": 192}
     for i, bf16 in enumerate(kinds):
         save_record(
-            tmp_path / "some" / f"sftip-seed{i}.json",
+            tmp_path / "some" / f"sftip-seed{i}.json.gz",
             {"codec": f"sftip-seed{i}", "checkpoint": {"recipe": recipe, "bf16": bf16}, "images": []},
         )
     assert short_trainings.described("some").endswith(said)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from sccore.data.images import read_image
-from sccore.evaluation.records import load_json
+from sccore.utils.json_files import load_json
 from sccore.utils.paths import CHECKPOINTS, ROOT, SAMPLES
 
 NO_HOME = {name: value for name, value in os.environ.items() if name not in ("HOME", "PYTHONPATH", "SCCORE_ROOT", "XDG_DATA_HOME")}

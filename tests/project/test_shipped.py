@@ -14,12 +14,13 @@ from sccore.codecs.classical import CODECS
 from sccore.codecs.zoo import create_model
 from sccore.data.images import read_image, read_mask
 from sccore.evaluation import evaluate, provenance
-from sccore.evaluation.records import as_recorded, load_json, load_record
+from sccore.evaluation.records import as_recorded, load_record
 from sccore.paper import character_errors, context, readme, seeds, table_6, tables_2_5
 from sccore.training import suite
 from sccore.training.plan import BASE, RUNS
 from sccore.utils import paths
 from sccore.utils.files import file_hash
+from sccore.utils.json_files import load_json
 
 CODEC, LIGHT = CONTEXTS = [paths.CHECKPOINTS / f"{name}.safetensors" for name in (checkpoint_files.DEFAULT, checkpoint_files.LIGHT)]
 CHECKPOINTS = sorted(set(paths.CHECKPOINTS.glob("*.safetensors")) - {*CONTEXTS})
@@ -110,7 +111,7 @@ def test_runs_of_different_loops_are_told_apart():
         assert engines[row.codec] == engines[row.anchor] or f"`{row.codec}`" in said
 
 
-@pytest.mark.parametrize("path", sorted(paths.RESULTS.rglob("*.json")), ids=lambda p: f"{p.parent.name}-{p.stem}")
+@pytest.mark.parametrize("path", sorted(paths.RESULTS.rglob("*.json*")), ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_no_record_is_of_unknown_code(path):
     record = load_json(path)
     assert "-dirty" not in json.dumps(record.get("versions", {}))

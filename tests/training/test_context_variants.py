@@ -10,10 +10,10 @@ import torch
 from sccore.codecs.checkpoint import load_model, save_model
 from sccore.codecs.zoo import create_model
 from sccore.data.samples import Samples
-from sccore.evaluation.records import load_json
 from sccore.paper import context
 from sccore.training import spatial
 from sccore.utils import paths
+from sccore.utils.json_files import load_json
 
 
 @pytest.fixture
