@@ -1,27 +1,42 @@
 """Figures 3 and 10: the same crop from two models at equal size of file, one of them without a part of the method.
 
 The paper's model sets the rate, the other's lambda is searched for (:mod:`sccore.evaluation.equal_rate`). Where weights of a run are
-missing, what trains them is said.
+missing, the pictures stand in for them that short trainings of the same models made and that were kept:
+
+    python -m sccore.paper.figures_3_10 data/runs/parts/sftip-seed1 data/runs/parts/sftip-sft-seed1 ...
+
+Of other crops it is said what trains the weights.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
+from sccore.codecs.checkpoint import load_model
 from sccore.data import datasets
 from sccore.data.images import pair, read_image, read_mask
 from sccore.evaluation import equal_rate
 from sccore.evaluation.equal_rate import Coded
+from sccore.evaluation.provenance import provenance
+from sccore.evaluation.records import as_recorded, load_record, save_record
+from sccore.paper import seeds, short_trainings
 from sccore.paper.drawing.style import image_axes, nothing, styled, title
 from sccore.paper.tables import number, table, two
+from sccore.paper.tables_2_5 import FULL
 from sccore.training import suite
-from sccore.training.plan import RUNS
+from sccore.training.plan import BASE, RUNS
+from sccore.utils import paths
 from sccore.utils.errors import InputError
+from sccore.utils.files import replacing
 
 COMMAND = "; the command is: "
+CROPS, SIZE, RATE = "windows+786+318 imac_g3+520+500 windows95+112+54", "128x96", 0.0035  # of the pictures that are kept
+KEPT = "crops"  # data set of their records, which lie beside them
 
 Pictures = dict[str, tuple[np.ndarray, np.ndarray | None]]  # label: crop (H, W, 3) and its text mask (H, W)
 
@@ -76,13 +91,62 @@ def code(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, l
 
 
 def compare(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> tuple[Figure, str]:
-    """The figure and a table of its numbers; an empty frame and the command that is missing where weights are."""
+    """The figure and a table of its numbers.
+
+    Where weights are missing it shows the pictures that were kept, and says so; of others an empty frame and the command that trains
+    the weights.
+    """
+    said = seeds.loops(list(codecs))
     try:
         coded = code(pictures, codecs, lmbda)
     except InputError as error:
         why, _, command = str(error).partition(COMMAND)
-        return nothing(why), f"**Missing:** {why}" + f"{COMMAND}`{command}`" * bool(command) + "."
-    return draw(pictures, coded), numbers(coded)
+        if not (coded := kept(pictures, codecs, lmbda) if len(codecs) == 2 else {}):
+            return nothing(why), f"**Missing:** {why}" + f"{COMMAND}`{command}`" * bool(command) + "."
+        said = f"The weights of the long trainings are not here. These pictures are of short ones, all from `{BASE}`. {short_trainings.described(KEPT)}"
+    return draw(pictures, coded), f"{said}\n\n{numbers(coded)}"
+
+
+def kept(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, list[Coded]]:
+    """As :func:`code`, of the pictures that :func:`keep` made; {} if it made others."""
+    found = {label: [] for label in pictures}
+    for codec in codecs:
+        path = place(codec)
+        rows = {row["name"]: row for row in load_record(path)["images"]} if path.exists() else {}
+        if not rows.keys() >= pictures.keys() or codec == FULL and rows[next(iter(pictures))]["setting"] != f"λ = {lmbda:.3g}":
+            return {}
+        for label, (image, _) in pictures.items():
+            row, decoded = rows[label], read_image(picture(codec, label))
+            if decoded.shape != image.shape:
+                return {}
+            found[label].append(Coded(codec, row["setting"], row["bytes"], decoded, row["psnr"], row["psnr_text"]))
+    return found
+
+
+def place(codec: str) -> Path:
+    return paths.RESULTS / KEPT / f"{codec}.json"
+
+
+def picture(codec: str, label: str) -> Path:
+    return paths.RESULTS / KEPT / f"{codec}-{label}.webp"
+
+
+def keep(runs: Sequence[Path]):
+    """Codes CROPS with the weights of some runs, NAME-seedN, all at the rate of the paper's model; writes pictures, without loss, and records."""
+    names = {run.name.rpartition("-seed")[0]: run / "model.safetensors" for run in runs}
+    pictures, ours = cut(CROPS, SIZE), str(names[FULL])
+    coded = {label: equal_rate.code(ours, *layers, RATE) for label, layers in pictures.items()}
+    for codec, path in names.items():
+        rows = []
+        for label, layers in pictures.items():
+            one = coded[label] if codec == FULL else equal_rate.code(str(path), *layers, bpp=coded[label].bpp)
+            with replacing(picture(codec, label)) as part:
+                Image.fromarray(one.image).save(part, "WEBP", lossless=True, quality=100, method=6)
+            measured = {"setting": one.setting, "bytes": one.size, "bpp": one.bpp, "psnr": one.psnr, "psnr_text": one.psnr_text}
+            rows.append({"name": label, **{key: as_recorded(value) for key, value in measured.items()}})
+        images, masks = datasets.place("samples")
+        record = provenance(load_model(path), images, masks_dir=masks)
+        save_record(place(codec), record | {"codec": codec, "size": SIZE, "images": rows, "failed": []})
 
 
 @styled
@@ -106,3 +170,7 @@ def numbers(coded: dict[str, list[Coded]]) -> str:
         for c in both
     ]
     return table(["crop", "codec", "setting", "bytes", "bpp", "PSNR (dB)", "text PSNR (dB)"], rows)
+
+
+if __name__ == "__main__":
+    keep([Path(run) for run in sys.argv[1:]])
