@@ -115,14 +115,19 @@ def operations(model, file: container.File) -> dict[str, int]:
     return found
 
 
-def product_rate(dtype: torch.dtype) -> float:
-    """Additions and multiplications a second of the fastest of some products of two matrices: what arithmetic can be hoped for."""
-    a, seconds = torch.rand(SQUARE, SQUARE).to(dtype), []
-    for _ in range(10):
-        begun = time.perf_counter()
-        a @ a
-        seconds.append(time.perf_counter() - begun)
-    return 2 * SQUARE**3 / min(seconds)
+def product_rates(threads: int) -> dict[str, float]:
+    """Additions and multiplications a second of the fastest of some products of two matrices, by part: what arithmetic can be hoped for."""
+    before, rates = torch.get_num_threads(), {}
+    torch.set_num_threads(threads)
+    for part, dtype in (("synthesis", torch.float32), ("exact networks", torch.float64)):
+        a, seconds = torch.rand(SQUARE, SQUARE).to(dtype), []
+        for _ in range(10):
+            begun = time.perf_counter()
+            a @ a
+            seconds.append(time.perf_counter() - begun)
+        rates[part] = 2 * SQUARE**3 / min(seconds)
+    torch.set_num_threads(before)
+    return rates
 
 
 def command(*line) -> dict:
@@ -190,8 +195,8 @@ def main():
     machine = provenance.machine()
     record = {"machine": machine, "versions": provenance.versions(), "command": provenance.command_line(), "date": provenance.now()}
     record |= {"image": "windows.png", "crop": [LEFT, TOP, WIDTH, HEIGHT], "lmbda": LMBDA, "threads": a.threads, "others": OTHERS}
-    rates = {part: product_rate(dtype) for part, dtype in (("synthesis", torch.float32), ("exact networks", torch.float64))}
-    record |= {"skipped": skipped, "operations": operations(models[weights.stem], small), "product_rate": rates, "rounds": rounds}
+    record |= {"skipped": skipped, "operations": operations(models[weights.stem], small)}
+    record |= {"product_rate": product_rates(a.threads), "product_rate_alone": product_rates(1), "rounds": rounds}
     path = paths.RESULTS / "speed" / f"split-{provenance.file_name(machine)}.json"
     save_record(path, record)
     for what, rows in rounds.items():
