@@ -92,6 +92,20 @@ class PillowCodec:
         return image
 
 
+@dataclass(frozen=True)
+class FewColours(PillowCodec):
+    """A lossless format after the picture's colours were reduced to so many; their number is the quality."""
+
+    def encode(self, image: np.ndarray, quality: int) -> bytes:
+        return encoded(reduced(image, quality), self.format, **self.options)
+
+
+def reduced(image: np.ndarray, colours: int) -> np.ndarray:
+    """The picture in so many colours at most: by median cut, moved by three rounds of k-means, each pixel in the nearest, no dithering."""
+    made = Image.fromarray(image).quantize(colours, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    return np.array(made.convert("RGB"))
+
+
 CODECS = {
     codec.name: codec
     for codec in (
@@ -111,6 +125,15 @@ CODECS = {
             (0, 10, 30, 55, 75, 92),
             {"method": 6},
             _library("webp"),
+        ),
+        FewColours(
+            "webp-colours",
+            "WEBP",
+            "reduced to so many colours (median cut, then k-means), lossless after that, method 6",
+            (4, 8, 16, 32, 64),
+            {"lossless": True, "quality": 100, "method": 6},
+            _library("webp"),
+            scale=(2, 256),
         ),
         PillowCodec(
             "jxl",

@@ -149,18 +149,27 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         overlap: of the mean curves in quality; images: how many; resamples: the share of the bootstrap's that have a BD-rate;
         per_image: {name: BD-rate} of the images' own curves; per_image_mean: its mean, NaN if it is empty;
         per_image_low, per_image_high: that mean's interval over the images which have one;
-        refused: {name: reason} of images that have none.
+        refused: {name: reason} of images that have none; exact: images that are left out, since a codec stores them without loss at
+        some point of its curve, where their PSNR is infinite.
 
     Raises:
         InputError: as of :func:`bd_rate`; images that were measured with one codec alone; a number that most resamples do not have.
     """
-    both = [tables(frame, metric) for frame in (anchor_frame, test_frame)]
+    exact = without_loss(anchor_frame) | without_loss(test_frame)
+    both = [tables(frame[~frame["name"].isin(exact)], metric) for frame in (anchor_frame, test_frame)]
     names = both[0][0].index
     if unmatched := names.symmetric_difference(both[1][0].index).tolist():
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
         raise InputError(f"not measured with both codecs: {few}")
     values = (np.stack(pair).astype(np.float64).tobytes() for pair in both)  # (2, images, points) each: rates, qualities
-    return _compare(tuple(names), *values, metric, resamples) | {}
+    return _compare(tuple(names), *values, metric, resamples) | {"exact": sorted(exact)}
+
+
+def without_loss(frame: pd.DataFrame) -> set[str]:
+    """Images that a codec stores without loss at some point of its curve, unless they are all."""
+    frame = measurements(frame, "psnr")
+    exact = set(frame["name"][frame["psnr"].isna()])
+    return exact if exact < set(frame["name"]) else set()
 
 
 @lru_cache(maxsize=512)  # a page asks for the same two curves more than once

@@ -45,6 +45,7 @@ CODECS = {  # name in records: name in figures, colour
     "Dec-Adapter (reconstruction)": ("Dec-Adapter (reconstruction)", "#6699CC"),
     "jpeg": ("JPEG", "#882255"),  # classical ones: Tol's muted colours, greys for those with a reference encoder
     "webp": ("WebP", "#AA4499"),
+    "webp-colours": ("WebP of few colours", "#CC6677"),
     "jxl": ("JPEG XL", "#999933"),
     "avif": ("AVIF", "#117733"),
     "avif-plain": ("AVIF without screen tools", "#88BB66"),
