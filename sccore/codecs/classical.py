@@ -77,9 +77,12 @@ class PillowCodec:
     def encode(self, image: np.ndarray, quality: int) -> bytes:
         ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, 2 * image.size)  # an optimised JPEG must fit into one block
         try:
-            return encoded(image, self.format, quality=quality, **self.options)
+            return self.written(image, quality)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"{self.name} cannot code {image.shape[1]}x{image.shape[0]}: {error}") from None
+
+    def written(self, image: np.ndarray, quality: int) -> bytes:
+        return encoded(image, self.format, quality=quality, **self.options)
 
     def decode(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
         try:
@@ -96,7 +99,7 @@ class PillowCodec:
 class FewColours(PillowCodec):
     """A lossless format after the picture's colours were reduced to so many; their number is the quality."""
 
-    def encode(self, image: np.ndarray, quality: int) -> bytes:
+    def written(self, image: np.ndarray, quality: int) -> bytes:
         return encoded(reduced(image, quality), self.format, **self.options)
 
 

@@ -156,7 +156,7 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         InputError: as of :func:`bd_rate`; images that were measured with one codec alone; a number that most resamples do not have.
     """
     exact = without_loss(anchor_frame) | without_loss(test_frame)
-    both = [tables(frame[~frame["name"].isin(exact)], metric) for frame in (anchor_frame, test_frame)]
+    both = [tables(left(frame, exact), metric) for frame in (anchor_frame, test_frame)]
     names = both[0][0].index
     if unmatched := names.symmetric_difference(both[1][0].index).tolist():
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
@@ -166,10 +166,14 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
 
 
 def without_loss(frame: pd.DataFrame) -> set[str]:
-    """Images that a codec stores without loss at some point of its curve, unless they are all."""
+    """Images that a codec stores without loss at some point of its curve, where their PSNR is infinite."""
     frame = measurements(frame, "psnr")
-    exact = set(frame["name"][frame["psnr"].isna()])
-    return exact if exact < set(frame["name"]) else set()
+    return set(frame["name"][frame["psnr"].isna()])
+
+
+def left(frame: pd.DataFrame, exact: set[str]) -> pd.DataFrame:
+    """Measurements of the other images; all, where there are no others."""
+    return frame if exact >= set(frame["name"]) else frame[~frame["name"].isin(exact)]
 
 
 @lru_cache(maxsize=512)  # a page asks for the same two curves more than once

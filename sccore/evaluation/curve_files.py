@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.evaluation.bd_rate import curve
+from sccore.evaluation.bd_rate import curve, left, without_loss
 from sccore.evaluation.records import to_numbers
 from sccore.utils.errors import InputError
 from sccore.utils.json_files import load_json
@@ -21,7 +21,8 @@ THEIRS = {"bpp": ("bpp",), "psnr": ("psnr-rgb", "psnr"), "ms_ssim": ("ms-ssim-rg
 
 
 def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
-    """The codec's name and its curve, a table (points, [bpp, metric]), rate ascending; of a record its `attrs` have the images.
+    """The codec's name and its curve, a table (points, [bpp, metric]), rate ascending; of a record its `attrs` have the images,
+    without those that the codec stores without loss at some point.
 
     Args:
         path: a record, which gives means over its images, or a file of CompressAI's form.
@@ -38,6 +39,7 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
             frame = to_numbers(pd.DataFrame([{"codec": content["codec"], **row} for row in content["images"]]))
             if metric not in frame:
                 raise InputError(f"has no {metric}")
+            frame = left(frame, without_loss(frame)) if "psnr" in frame else frame
             points = curve(frame, metric)
             points.attrs["images"] = sorted(set(frame.dropna(subset=[metric])["name"]))
             return str(content["codec"]), points

@@ -19,7 +19,19 @@ from sccore.utils import paths
 from sccore.utils.errors import InputError
 
 RED, BLACK = (255, 0, 0), (0, 0, 0)
-FULL_COLOUR = ("jpeg", "jxl", "avif", "avif-plain", "hevc", "bpg", "vtm", "vtm-scc", "vtm-rgb", "vtm-scc-rgb")  # all but webp
+FULL_COLOUR = (
+    "jpeg",
+    "webp-colours",
+    "jxl",
+    "avif",
+    "avif-plain",
+    "hevc",
+    "bpg",
+    "vtm",
+    "vtm-scc",
+    "vtm-rgb",
+    "vtm-scc-rgb",
+)  # all but webp
 
 
 @pytest.fixture(params=list(classical.CODECS))
@@ -104,6 +116,8 @@ def test_what_a_format_cannot_hold_is_an_error_with_its_name():
         classical.CODECS["webp"].encode(np.zeros((1, 16384, 3), np.uint8), 50)
     with pytest.raises(InputError, match="jpeg cannot decode"):
         classical.CODECS["jpeg"].decode(b"nothing", (1, 1))
+    with pytest.raises(InputError, match="webp-colours cannot code 16384x1"):
+        classical.CODECS["webp-colours"].encode(np.zeros((1, 16384, 3), np.uint8), 16)
     data = classical.CODECS["jpeg"].encode(checker(8), 50)
     with pytest.raises(InputError, match="8x8, not 9x8"):
         classical.CODECS["jpeg"].decode(data, (8, 9))
@@ -114,7 +128,7 @@ def test_missing_codecs_are_named_with_the_hint(monkeypatch):
     monkeypatch.delenv("SCCORE_VTM", raising=False)
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     usable, skipped = classical.usable()
-    assert [codec.name for codec in usable if codec.name != "hevc"] == ["jpeg", "webp", "avif", "avif-plain"]
+    assert [codec.name for codec in usable if codec.name != "hevc"] == ["jpeg", "webp", "webp-colours", "avif", "avif-plain"]
     why = dict(line.split(": ", 1) for line in skipped)
     assert "no bpgenc and no bpgdec on the PATH" in why["bpg"] and "libbpg" in why["bpg"]
     assert "SCCORE_VTM" in why["vtm-scc"] and "pip install" in why["jxl"]
@@ -287,3 +301,14 @@ def test_a_codec_that_fails_on_one_image_goes_on_with_the_next(folders, tmp_path
 
 def test_vtm_is_one_of_them():
     assert isinstance(classical.CODECS["vtm"], VTM) and set(FULL_COLOUR) | {"webp"} == set(classical.CODECS)
+
+
+def test_few_colours_are_few_and_a_picture_that_has_no_more_is_exact(screen):
+    codec, image = classical.CODECS["webp-colours"], screen(96, 144)[0]
+    count = lambda picture: len(np.unique(picture.reshape(-1, 3), axis=0))
+    for colours in codec.qualities:
+        decoded = codec.decode(codec.encode(image, colours), image.shape[:2])
+        assert count(decoded) <= colours < count(image) and np.array_equal(decoded, classical.reduced(image, colours))
+    assert count(classical.reduced(image, 8)) == 8
+    few = classical.reduced(image, 8)
+    assert np.array_equal(codec.decode(codec.encode(few, 16), few.shape[:2]), few)

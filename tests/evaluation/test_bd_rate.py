@@ -274,3 +274,15 @@ def test_an_exact_picture_is_named():
     )
     with pytest.raises(InputError, match="at every point of the curve: blank.png .the PSNR of an exact"):
         bd_rate.curve(frame)
+
+
+def test_images_that_a_codec_stores_exactly_are_left_out_of_a_comparison_and_named():
+    a, b = frame(), frame("b", scale=lambda i: 0.8)
+    b.loc[(b["name"] == "2.png") & (b["lmbda"] > 0.01), "psnr"] = np.nan
+    found, rest = bd_rate.compare(a, b, resamples=50), lambda one: one[one["name"] != "2.png"]
+    assert found["exact"] == ["2.png"] and found["images"] == 5 and "2.png" not in found["per_image"]
+    plain = bd_rate.compare(rest(a), rest(b), resamples=50)
+    assert {**found, "exact": []} == plain and plain["exact"] == [] and found["bd_rate"] == pytest.approx(-20)
+    b["psnr"] = np.nan
+    with pytest.raises(InputError, match="the PSNR of an exact picture is infinite"):
+        bd_rate.compare(a, b)

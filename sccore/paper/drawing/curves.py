@@ -22,14 +22,18 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", log_rate: bool = False)
 
     Args:
         frame: measurements as `results.load_dataset` returns them. All codecs must have been measured on the same
-            images; otherwise InputError, as their means could not be compared. Those without the metric are named.
+            images; otherwise InputError, as their means could not be compared. Those without the metric are named, and those that store
+            an image without loss, whose PSNR is infinite.
         metric: "psnr", "psnr_text" (the text regions alone) or "ms_ssim".
         log_rate: logarithmic rate axis, on which equal savings are equal distances.
     """
     if metric not in frame or frame[metric].isna().all():
         raise InputError(f"no {metric} to draw: {len(frame)} measurements, none has it")
     without = sorted(set(frame["codec"]) - set(frame.dropna(subset=[metric])["codec"]), key=rank)
-    frame = frame.dropna(subset=[metric])
+    exact = [codec for codec, own in frame.groupby("codec") if codec not in without and bd_rate.without_loss(own)]
+    frame = frame[~frame["codec"].isin(exact)].dropna(subset=[metric])
+    if frame.empty:
+        raise InputError(f"no {metric} to draw: {', '.join(map(title, exact))} stores an image without loss")
     images = frame.groupby("codec")["name"].agg(frozenset)
     if images.nunique() != 1:
         raise InputError(f"not measured on the same images: {', '.join(images.index)}; choose common ones first (records.common)")
@@ -44,6 +48,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", log_rate: bool = False)
     count = len(images.iloc[0])
     note = f"mean of {count} images" if count > 1 else "1 image"
     note += "".join(f"\nnot measured: {title(codec)}" for codec in without)
+    note += "".join(f"\nexact on some images: {title(codec)}" for codec in exact)
     outside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(codecs) > 5 else {}  # no corner is left free
     axes.legend(title=note, alignment="left", **outside)
     return figure
