@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sccore.codecs.checkpoint_files import CODEC
 from sccore.codecs.classical import CODECS
-from sccore.evaluation import ocr
+from sccore.evaluation import lossless, ocr
 from sccore.evaluation.records import common, of_codec, settings
 from sccore.paper import table_6
 from sccore.paper.benchmark import Benchmark
@@ -48,12 +48,14 @@ def reading_table(found: Benchmark) -> str:
         for codec in read_codecs(found.frame)
         for point in curve(found.frame, codec).itertuples()
     ]
+    if bar := lossless.bar(found.frame, found.name):
+        rows.append(["WebP, lossless", None, f"{bar:.3f}", "0.0 %", None, found.frame["name"].nunique()])
     return table(["codec", "λ or quality", "bpp", "characters read wrongly", "of", "images"], rows)
 
 
 def at_equal_rate() -> str:
     """Errors of the codec's pictures at the middle rate, and of classical codecs at its rate: between their points, by the logarithm of rate."""
-    found = table_6.collect(codecs=f"{CODEC} jpeg webp avif")
+    found = table_6.collect(codecs=f"{CODEC} jpeg webp webp-colours avif")
     codecs = read_codecs(found.frame)
     if CODEC not in codecs:
         return MISSING

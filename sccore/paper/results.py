@@ -20,6 +20,7 @@ COMPARED = {  # codec -> what it is there for
     "sftip": "the paper's model",
     "sftip-uniform": "control: the same network, given a constant prior",
 }
+FEW = "webp-colours"  # the stronger bar
 OURS = {
     DEFAULT: "the same pictures as `sftip`, coded with a spatial context",
     LIGHT: "the same pictures as `wacnn`, coded with such a context: less to compute",
@@ -111,6 +112,24 @@ def beside_lossless(dataset: str = "samples") -> str:
     rows.append(row("**mean rates**", (rates.mean() / exact["WEBP"].mean())))
     means = ", ".join(f"{name} {value:.2f}" for name, value in zip(("PNG", "WebP", "JPEG XL"), exact.mean()))
     return table(["lossless WebP", *(f"λ = {lmbda:g}" for lmbda in rates)], rows) + f"\n\nLossless formats, mean bits per pixel: {means}."
+
+
+def beside_few_colours() -> str:
+    """The codec against lossless WebP of few colours at equal PSNR, on both data sets, in words."""
+    return "; ".join(f"{name} {verdict(complete(measured(name)), CODEC, FEW)}" for name in ("validation", "samples"))
+
+
+def few_colours(sets: dict[str, pd.DataFrame]) -> str:
+    """BD-rate of lossless WebP of few colours against other codecs, on each data set, by picture and by text regions."""
+    others = [name for name in (CODEC, *COMPARED, *CODECS) if name != FEW and all(len(of_codec(frame, name)) for frame in sets.values())]
+    rows = [
+        [
+            f"against {style.title(name)}",
+            *(bd_rate_cell(frame, FEW, name, metric) for frame in sets.values() for metric in ("psnr", "psnr_text")),
+        ]
+        for name in others
+    ]
+    return table(["", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:

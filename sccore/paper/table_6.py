@@ -24,7 +24,7 @@ from sccore.utils import paths
 
 FOLDER = paths.RESULTS / "samples"
 WEIGHTED, PLAIN = "sftip", "sftip-mse"
-CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "avif")
+CODECS = (WEIGHTED, PLAIN, BASELINE, "jpeg", "webp", "webp-colours", "avif")
 ALSO = tuple(name for name in metrics.METRICS if name not in metrics.ALWAYS)
 PAPER = "weighted MSE instead of MSE"  # its row in sccore/paper/paper.yml
 OURS = {  # metric -> what it says about Table 6

@@ -110,5 +110,5 @@ def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric
         return "0"
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
-    left = f", {found['images']} images, the exact ones left out" if found["exact"] else ""
+    left = f", {found['images']} images" if found["exact"] else ""
     return f"{number(found['bd_rate'])} % ({interval(found)}){left}"
