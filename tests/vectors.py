@@ -41,6 +41,7 @@ def pictures() -> dict[str, tuple[Picture, dict]]:
         "between": (Picture(text[:33, :17]), LEARNED | {"lmbda": 0.005}),
         "adapted": (Picture(text[:64, :96]), LEARNED | {"model": "wacnn"}),  # see write
         "palette": (Picture(text[:64, :96]), LEARNED),  # see write
+        "few-colours": (Picture(text[:64, :96]), {"few_colours": True, "psnr": 36}),
         "lossless": (Picture(desktop), {}),
         "alpha": (Picture(desktop, disc), LEARNED),
         "alpha-lossless": (Picture(desktop, disc), {}),

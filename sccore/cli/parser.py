@@ -102,7 +102,11 @@ def parser() -> Parser:
     sub.add_argument(
         "--no-palette", action="store_true", help="the model's picture alone; default: its main colours go along where that pays"
     )
-    sub.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
+    lossless = sub.add_mutually_exclusive_group()
+    lossless.add_argument(
+        "--few-colours", action="store_true", help="store the picture in a few colours, without loss, where that is cheaper"
+    )
+    lossless.add_argument("--lossy", action="store_true", help="keep the learned picture where a lossless one would be smaller")
     sub.add_argument("--no-alpha", action="store_true", help="put what is transparent onto white; default: alpha is kept, without loss")
     sub.add_argument("--keep-metadata", action="store_true", help="keep EXIF data and XMP; colours are sRGB, so that no profile is needed")
     adapter_option(sub)

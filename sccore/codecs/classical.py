@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageFile, features
 
 from sccore.codecs.programs import BPG, VTM
+from sccore.codecs.without_loss import reduced
 from sccore.data.decoding import encoded
 from sccore.utils.errors import InputError
 
@@ -101,12 +102,6 @@ class FewColours(PillowCodec):
 
     def written(self, image: np.ndarray, quality: int) -> bytes:
         return encoded(reduced(image, quality), self.format, **self.options)
-
-
-def reduced(image: np.ndarray, colours: int) -> np.ndarray:
-    """The picture in so many colours at most: by median cut, moved by three rounds of k-means, each pixel in the nearest, no dithering."""
-    made = Image.fromarray(image).quantize(colours, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
-    return np.array(made.convert("RGB"))
 
 
 CODECS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sccore.codecs import container, webp
+from sccore.codecs import container, webp, without_loss
 from sccore.codecs.inputs import ImageLike, Mask, Weights, as_picture, default_lmbda, text_mask
 from sccore.data.alpha import with_hidden_filled
 from sccore.data.images import Picture
@@ -38,6 +38,7 @@ def encode(
     psnr: float | None = None,
     effort: int = 0,
     palette: bool = True,
+    few_colours: bool = False,
     progress: bool = False,
 ) -> bytes:
     """An image as the bytes of a .sci file (Section 3.1); the same bytes as `python -m sccore encode` writes.
@@ -57,6 +58,8 @@ def encode(
         psnr: instead of a lambda, dB that the picture shall have at least, as few above as possible.
         effort: 0 to 6, search that long for symbols that make a better picture in fewer bits, see :mod:`sccore.codecs.refine`.
         palette: give the main colours along where that pays, so that flat areas get them back exactly, see :mod:`sccore.codecs.palette`.
+        few_colours: let the picture in a few colours, stored without loss, take the place of the learned one where that is cheaper: by
+            bits and lambda times errors, or by what a size or a PSNR asks for. It is stored in the smallest way if an `effort` is given.
         progress: show what takes long.
 
     Raises:
@@ -81,9 +84,11 @@ def encode(
         raise InputError("a lambda, a size, bpp and a PSNR exclude each other; adapters go with a lambda alone")
     if any(wish is not None and not wish > 0 for wish in (size, bpp, psnr)):
         raise InputError("a size, bpp and a PSNR are more than 0")
+    if few_colours and not fallback:
+        raise InputError("few colours are stored without loss, which fallback=False excludes")
     picture = as_picture(image, alpha, metadata)
     size = bpp * picture.rgb[..., 0].size / 8 if bpp else size
-    lossless_file = lambda most=math.inf: container.pack(file) if fallback and (file := lossless(picture, most)) else None
+    lossless_file = lambda most=math.inf: container.pack(file) if fallback and (file := without_loss.exact(picture, most)) else None
     exact = lossless_file() if size or psnr else None
     if size and exact and len(exact) <= size:
         return exact
@@ -105,14 +110,28 @@ def encode(
             refined = partial(plain, effort=effort, progress=progress, palette=palette) if effort or palette and size else None
             learned = search.reach(plain, colours, net, size, psnr, progress, refined)
         except search.Unreachable as error:
-            if psnr and exact:
-                return exact
-            raise search.Unreachable(f"{error}; without loss it is {len(exact)} bytes" if exact else str(error)) from None
+            learned = b""
+            unreachable = search.Unreachable(f"{error}; without loss it is {len(exact)} bytes" if exact else str(error))
     else:
         options = dict(adapter_steps=adapter_steps, effort=effort, progress=progress, bf16=native_bf16("cpu"), palette=palette)
         learned = file_at(default_lmbda(net, lmbda), **options)
         exact = lossless_file(len(learned) + BARGAIN)
-    return exact if exact and len(exact) <= len(learned) + (0 if size else BARGAIN) else learned
+    if not exact or size or learned and len(exact) > len(learned) + BARGAIN:  # a size it would have met before
+        exact = None
+    if few_colours:
+        cost = without_loss.cost(size, psnr, sci.pick_lmbda(net, default_lmbda(net, lmbda)), colours[..., 0].size)
+        mine = (
+            cost(len(exact), 0.0)
+            if exact
+            else cost(len(learned), without_loss.errors(colours, sci.decode(learned, net)))
+            if learned
+            else math.inf
+        )
+        if (found := without_loss.cheapest(picture, colours, cost, not effort)) and found[0] < mine:
+            return found[1]
+    if not (exact or learned):
+        raise unreachable from None
+    return exact or learned
 
 
 def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
@@ -124,16 +143,6 @@ def parts(picture: Picture) -> tuple[np.ndarray, dict[str, Any]]:
     if stream is None:
         raise InputError(f"alpha is kept of pictures with sides up to {webp.SIDE}; --no-alpha (in Python: alpha=False) puts it on white")
     return with_hidden_filled(picture.rgb, picture.alpha), extra | {"alpha": stream}
-
-
-def lossless(picture: Picture, most: float = math.inf) -> container.File | None:
-    """The picture as a lossless file; None if it is too large for one, or would, as a quick trial says, be larger than `most` bytes."""
-    height, width = picture.rgb.shape[:2]
-    layers = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
-    if most < math.inf and (tried := webp.encode(layers, quick=True)) and webp.FULL * len(tried) > most:
-        return None
-    stream = webp.encode(layers)
-    return container.File(width, height, lossless=stream, exif=picture.exif, xmp=picture.xmp) if stream else None
 
 
 def decode(
@@ -204,14 +213,14 @@ def info(data: bytes | Path | str) -> dict:
         data: the file's bytes, or its path.
 
     Returns:
-        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned" or "lossless"), parts (bytes of each; the rest
+        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned", "few colours" or "lossless"), parts (bytes of each; the rest
         is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
     """
     data = container.read(data) if isinstance(data, (Path, str)) else bytes(data)
     file = container.unpack(data)
     found: dict[str, Any] = {"version": container.VERSION, "bytes": len(data), "width": file.width, "height": file.height}
     found |= {"bpp": 8 * len(data) / (file.width * file.height), "alpha": file.has_alpha}
-    found |= {"picture": "lossless" if file.lossless else "learned", "parts": file.chunks}
+    found |= {"picture": file.kind, "parts": file.chunks}
     if file.lossless:
         return found
     from sccore.codecs.checkpoint_files import by_identity

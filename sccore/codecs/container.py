@@ -6,8 +6,8 @@ bytes                 field
 4                     magic, 53 43 49 1A ("SCI" and a control character)
 1                     version, 03
 1                     flags. Bits 0 to 2 tell the picture's kind: 0 to 4 learned, at that entry of LAMBDAS; 5 learned, at
-                      another lambda; 7 lossless. Bit 3: palette, bit 4: adapters, bit 5: alpha, bit 6: EXIF, bit 7: XMP.
-                      Kind 6 is refused.
+                      another lambda; 6 of few colours, stored as 7, lossless. Bit 3: palette, bit 4: adapters, bit 5: alpha,
+                      bit 6: EXIF, bit 7: XMP.
 varint                width, 1 to 65535 pixels
 varint                height, 1 to 65535 pixels
 4                     learned: beginning of the sha256 of the weights that encoded it; only the very weights can decode
@@ -38,7 +38,8 @@ from sccore.utils.files import regular
 
 MAGIC, VERSION = b"SCI\x1a", 3
 READ_BY = {1: "0.1.0", 2: "0.1.0"}  # earlier versions, and the sccore that reads them
-OTHER_LAMBDA, LOSSLESS, KIND = 5, 7, 0b111  # of the flags
+OTHER_LAMBDA, FEW_COLOURS, LOSSLESS, KIND = 5, 6, 7, 0b111  # of the flags
+EXACTLY = FEW_COLOURS, LOSSLESS  # kinds of pictures that are stored without loss
 CHUNKS = {"palette": 1 << 3, "adapters": 1 << 4, "alpha": 1 << 5, "exif": 1 << 6, "xmp": 1 << 7}  # their flags, in the order of the file
 IDENTITY = 4  # bytes
 LARGEST = 2**16 - 1  # pixels a side
@@ -47,7 +48,7 @@ MOST_PIXELS = 2**26  # that are decoded, if nobody asks for more; a decoder need
 
 @dataclass(frozen=True)
 class File:
-    """What a .sci file holds; a learned picture (identity, lmbda, z, y) or a lossless one."""
+    """What a .sci file holds; a learned picture (identity, lmbda, z, y) or a lossless one, perhaps of the picture in few colours."""
 
     width: int
     height: int
@@ -56,11 +57,16 @@ class File:
     z: bytes = b""
     y: bytes = b""
     lossless: bytes = b""
+    few_colours: bool = False
     palette: bytes = b""
     adapters: bytes = b""
     alpha: bytes = b""
     exif: bytes = b""
     xmp: bytes = b""
+
+    @property
+    def kind(self) -> str:
+        return "few colours" if self.few_colours else "lossless" if self.lossless else "learned"
 
     @property
     def has_alpha(self) -> bool:
@@ -80,7 +86,7 @@ def pack(file: File) -> bytes:
     head = varint(file.width) + varint(file.height)
     parts = [getattr(file, name) for name, bit in CHUNKS.items() if flags & bit]
     if file.lossless:
-        flags |= LOSSLESS
+        flags |= FEW_COLOURS if file.few_colours else LOSSLESS
     else:
         kind = _kind(file.lmbda)
         flags |= kind
@@ -110,14 +116,12 @@ def unpack(data: bytes, max_pixels: int | None = None) -> File:
         raise InputError("damaged: the checksum does not fit (truncated or altered)")
     flags, reader = data[5], Reader(data[6:-4])
     kind, width, height = flags & KIND, reader.varint(), reader.varint()
-    if len(LAMBDAS) <= kind != OTHER_LAMBDA and kind != LOSSLESS:
-        raise InputError(f"damaged: flags {flags:#04x}, which this decoder does not know")
     if not (0 < width <= LARGEST and 0 < height <= LARGEST):
         raise InputError("damaged: impossible lengths in the header")
     if max_pixels is not None and width * height > max_pixels:
         raise InputError(f"{width}x{height} pixels, above the limit of {max_pixels}; --max-pixels (in Python: max_pixels) raises it")
-    learned = kind != LOSSLESS
-    found: dict = {"identity": reader.take(IDENTITY)} if learned else {}
+    learned = kind not in EXACTLY
+    found: dict = {"identity": reader.take(IDENTITY)} if learned else {"few_colours": kind == FEW_COLOURS}
     if learned:
         found["lmbda"] = struct.unpack("<f", reader.take(4))[0] if kind == OTHER_LAMBDA else _float32(LAMBDAS[kind])
         if not 0 <= found["lmbda"] < math.inf:
@@ -134,9 +138,9 @@ def _check(file: File, flags: int):
     if any(flags & bit and not getattr(file, name) for name, bit in CHUNKS.items()):
         raise InputError("damaged: an empty chunk")
     palette.entries(file.palette)
-    if flags & KIND == LOSSLESS and (file.palette or file.adapters or file.alpha):
+    if flags & KIND in EXACTLY and (file.palette or file.adapters or file.alpha):
         raise InputError("damaged: a lossless picture with parts of a learned one")
-    streams = [file.lossless] if flags & KIND == LOSSLESS else [file.alpha] if file.alpha else []
+    streams = [file.lossless] if flags & KIND in EXACTLY else [file.alpha] if file.alpha else []
     if any(webp.header(stream)[:2] != (file.width, file.height) for stream in streams):
         raise InputError("damaged: a lossless picture of another size than the file's")
 
@@ -176,7 +180,7 @@ def varint(value: int) -> bytes:
 def described(data: bytes) -> str:
     """What a file is, in a line: bytes, bits per pixel, size, how its picture is coded, what lies beside it."""
     file = unpack(data)
-    how = "lossless" if file.lossless else f"learned at lambda {file.lmbda:g}"
+    how = f"learned at lambda {file.lmbda:g}" if file.kind == "learned" else file.kind
     beside = [f"{name}: {size} bytes" for name, size in file.chunks.items() if name in CHUNKS]
     return ", ".join(
         [f"{len(data)} bytes", f"{8 * len(data) / (file.height * file.width):.3f} bpp", f"{file.width}x{file.height}", how, *beside]

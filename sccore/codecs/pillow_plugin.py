@@ -21,7 +21,7 @@ class SciImageFile(ImageFile.ImageFile):
         self._sci = container.unpack(self.fp.read(), Image.MAX_IMAGE_PIXELS or container.MOST_PIXELS)  # Pillow's own limit
         self._size, self._mode = (self._sci.width, self._sci.height), "RGBA" if self._sci.has_alpha else "RGB"
         kept = {"exif": self._sci.exif, "xmp": self._sci.xmp, "lmbda": None if self._sci.lossless else self._sci.lmbda}
-        self.info |= {"lossless": bool(self._sci.lossless)} | {name: value for name, value in kept.items() if value}
+        self.info |= {"lossless": self._sci.kind == "lossless"} | {name: value for name, value in kept.items() if value}
         self._small = False
         self.tile = [ImageFile._Tile("raw", (0, 0) + self.size, 0, self.mode)]
 

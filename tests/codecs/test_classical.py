@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sccore.cli import command_line
-from sccore.codecs import classical, programs
+from sccore.codecs import classical, programs, without_loss
 from sccore.codecs.programs import BPG, VTM
 from sccore.evaluation import bd_rate, metrics, provenance
 from sccore.evaluation.evaluate import evaluate_classical
@@ -308,7 +308,7 @@ def test_few_colours_are_few_and_a_picture_that_has_no_more_is_exact(screen):
     count = lambda picture: len(np.unique(picture.reshape(-1, 3), axis=0))
     for colours in codec.qualities:
         decoded = codec.decode(codec.encode(image, colours), image.shape[:2])
-        assert count(decoded) <= colours < count(image) and np.array_equal(decoded, classical.reduced(image, colours))
-    assert count(classical.reduced(image, 8)) == 8
-    few = classical.reduced(image, 8)
+        assert count(decoded) <= colours < count(image) and np.array_equal(decoded, without_loss.reduced(image, colours))
+    assert count(without_loss.reduced(image, 8)) == 8
+    few = without_loss.reduced(image, 8)
     assert np.array_equal(codec.decode(codec.encode(few, 16), few.shape[:2]), few)

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import sccore
 from sccore.cli import command_line
-from sccore.codecs import coding, container, sci, webp
+from sccore.codecs import container, sci, webp, without_loss
 from sccore.codecs.checkpoint_files import DEFAULT
 from sccore.codecs.inputs import as_picture, text_mask
 from sccore.data.alpha import on_white, with_hidden_filled
@@ -260,5 +260,5 @@ def test_the_full_search_for_a_lossless_picture_runs_only_where_it_may_win(monke
     encode, asked = webp.encode, []
     monkeypatch.setattr(webp, "encode", lambda image, quick=False: asked.append(quick) or encode(image, quick))
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    assert coding.lossless(Picture(noise), most=1000) is None and asked == [True]
-    assert coding.lossless(Picture(noise // 255), most=1000) and asked == [True, True, False]
+    assert without_loss.exact(Picture(noise), most=1000) is None and asked == [True]
+    assert without_loss.exact(Picture(noise // 255), most=1000) and asked == [True, True, False]
