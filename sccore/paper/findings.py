@@ -6,7 +6,7 @@ from textwrap import indent
 from sccore.codecs.checkpoint_files import CODEC, DEFAULT, LIGHT
 from sccore.evaluation.records import complete, measured
 from sccore.paper import character_errors, effort, first_steps, prior_benefit, short_answers, short_trainings, table_6
-from sccore.paper.results import rates_beside, standing
+from sccore.paper.results import FEW, rates_beside, standing
 from sccore.paper.tables import BASELINE, MISSING, interval, number, paper_numbers
 from sccore.paper.tables_2_5 import CONTROL, FULL, verdict
 from sccore.presets import LMBDA
@@ -165,9 +165,11 @@ def findings() -> list[Finding]:
                 "The full model against one without the text mask (Table 4), then against SFT and condition block in SEM's place (Table 2):",
                 *(f"Mask. {line}" for line in compared(FULL, "sftip-structure")),
                 *(f"SEM. {line}" for line in compared(FULL, "sftip-sft")),
+                short_trainings.briefly(short_trainings.PARTS, "Mask, trained briefly", FULL, "sftip-structure"),
+                short_trainings.briefly(short_trainings.PARTS, "SEM, trained briefly", FULL, "sftip-sft"),
             ),
             ORDERS,
-            ("*/sftip-structure.json", "*/sftip-sft.json"),
+            ("*/sftip-structure.json", "*/sftip-sft.json", f"{short_trainings.PARTS}/*.json.gz"),
             "experiments/ablations",
         ),
         Finding(
@@ -209,9 +211,9 @@ def findings() -> list[Finding]:
         Finding(
             "Is a lossy file worth it at all?",
             short_answers.lossy_pays(),
-            ("Lossless WebP is the bar:", *beside_lossless()),
+            ("Lossless WebP is the bar:", *beside_lossless(), *(f"Few colours. {line}" for line in compared(CODEC, FEW))),
             "Other screenshots. Photographs favour the learned file, few colours the lossless one.",
-            (f"*/{CODEC}.json", "lossless/*.json"),
+            (f"*/{CODEC}.json", f"*/{FEW}.json", "lossless/*.json"),
             "results",
         ),
         Finding(

@@ -94,7 +94,7 @@ def lossy_pays() -> str:
     if not of:
         return MISSING
     head = f"{'Usually' if 2 * won > of else 'Seldom'}: the lossy file is smaller than lossless WebP on {won} of {of} screenshots."
-    return f"{head} Against lossless WebP of a picture whose colours were reduced, at equal PSNR: {results.beside_few_colours()}."
+    return f"{head} Against lossless WebP of a picture in few colours it needs, at equal PSNR: {results.beside_few_colours()}."
 
 
 def start_decides() -> str:

@@ -1,7 +1,8 @@
 """Short trainings, recorded by benchmarks/short_trainings.py: what chance moves, who learns faster, what other masks change (Table 5).
 
 Those of CHANCE and of MASKS begin with the weights that all models begin with, and differ in their seeds or their detector. Those of
-SCRATCH begin with the KLT of the training images, where the model has such a start. Those of FIXED go on with the finished models.
+SCRATCH begin with the KLT of the training images, where the model has such a start. Those of FIXED go on with the finished models. Those of
+PARTS leave out a part of SFTIP, from that shared start and in smaller steps (Tables 2 and 4).
 """
 
 from pathlib import Path
@@ -200,6 +201,11 @@ def systems() -> str:
 def masks() -> str:
     """Table 5: SFTIP with masks by other detectors, in training and in coding, as :func:`trained_alike`."""
     return trained_alike(MASKS, tuple((row.codec, row.anchor) for row in chosen("5")))
+
+
+def parts() -> str:
+    """Tables 2 and 4: SFTIP against itself without a part, as :func:`trained_alike`."""
+    return trained_alike(PARTS, tuple((row.codec, row.anchor) for row in chosen("2 4")))
 
 
 def fixed() -> str:
