@@ -66,6 +66,7 @@ class File:
 
     @property
     def kind(self) -> str:
+        """Of its picture, in words."""
         return "few colours" if self.few_colours else "lossless" if self.lossless else "learned"
 
     @property
