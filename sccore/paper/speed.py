@@ -8,7 +8,6 @@ from sccore.utils import paths
 from sccore.utils.json_files import load_json
 
 NONE = "No time is recorded yet."
-SHARED = 1.3  # cores that together do less than so many times what one does share its arithmetic units
 
 
 def records(kind: str) -> list[dict]:
@@ -131,15 +130,12 @@ def coding() -> str:
 
 def limit(record: dict) -> str:
     """What arithmetic alone takes of decoding on that machine: its operations at the rate of large products of matrices."""
-    amount, rate = record["operations"], record["product_rate"]
+    amount, rate, alone = record["operations"], record["product_rate"], record["product_rate_alone"]
     billions = lambda numbers, part: f"{numbers[part] / 1e9:.0f} billion"
     least = sum(amount[part] / rate[part] for part in amount)
-    together = max(rate[part] / record["product_rate_alone"][part] for part in amount)
-    shared = f"Its {record['threads']} cores together do {together:.1f} times what one does, so they share a core's arithmetic units. "
     return (
         f" Arithmetic alone takes {least:.1f} seconds. The synthesis has {billions(amount, 'synthesis')} operations in single "
-        f"precision, of which large products of matrices do {billions(rate, 'synthesis')} a second on that machine. The exact networks have "
+        f"precision, of which large products of matrices do {billions(rate, 'synthesis')} a second there, on one core {billions(alone, 'synthesis')}. The exact networks have "
         f"{billions(amount, 'exact networks')} in double precision, of which such products do {billions(rate, 'exact networks')}. "
-        f"{shared * (together < SHARED)}"
         "Less time than that needs fewer operations: a smaller decoder."
     )
