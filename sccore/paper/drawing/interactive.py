@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from sccore.evaluation.bd_rate import without_loss
 from sccore.evaluation.records import of_codec, settings
 from sccore.paper.drawing.compare import embedded
 from sccore.paper.drawing.style import LABELS, base, colours, rank, title
@@ -85,12 +86,13 @@ def rd_plot(
 
     Args:
         frame: measurements of codecs on the same images.
-        metric: "psnr", or "psnr_text"; images and codecs without it are left out.
+        metric: "psnr", or "psnr_text"; images and codecs without it are left out, and codecs that store an image exactly.
         picture: (codec, setting) -> a crop (H, W, 3) coded so, and what is said of it; or None.
         said: what stands below until a point is chosen.
         lossless: rate of lossless WebP on these images, drawn as a line.
     """
-    frame = frame.dropna(subset=[metric])
+    exact = [codec for codec, own in frame.groupby("codec") if without_loss(own)]  # a mean with infinite PSNRs is none
+    frame = frame[~frame["codec"].isin(exact)].dropna(subset=[metric])
     codecs = sorted(frame["codec"].unique(), key=rank)
     points = {codec: _points(of_codec(frame, codec), metric) for codec in codecs}
     every = pd.concat(points.values())

@@ -62,6 +62,16 @@ def test_a_codec_without_the_metric_is_named(frame):
     assert title == "1 image\nnot measured: another"
 
 
+def test_a_codec_that_keeps_an_image_exactly_is_named(frame):
+    first = frame["lmbda"] == frame["lmbda"].min()
+    frame.loc[(frame["codec"] == "another") & (frame["name"] == "a.png") & first, "psnr"] = None
+    figure = curves.rd_curves(frame)
+    title = figure.axes[0].get_legend().get_title().get_text()
+    assert title == "mean of 2 images\nexact on some images: another" and set(lines(figure)) == {"SFTIP", "WACNN"}
+    with pytest.raises(InputError, match="another stores an image without loss"):
+        curves.rd_curves(frame[frame["codec"] == "another"])
+
+
 def test_text_region_curves_are_of_the_images_with_text(frame):
     figure = curves.rd_curves(frame, "psnr_text", log_rate=True)
     assert figure.axes[0].get_xscale() == "log" and "text-region" in figure.axes[0].get_ylabel()

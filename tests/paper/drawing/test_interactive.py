@@ -43,3 +43,8 @@ def test_a_point_brings_the_picture_that_was_coded_so(frame):
 
     html = rd_plot(frame, picture=picture)
     assert html.count("data-picture") == 2 and "A crop of 9 bytes." in html and ("sftip", 0.013) in asked
+
+
+def test_a_codec_that_keeps_an_image_exactly_is_left_out(frame):
+    frame.loc[(frame["codec"] == "jpeg") & (frame["name"] == "b.png") & (frame["bpp"] > 0.3), "psnr"] = np.nan
+    assert "JPEG" not in (html := rd_plot(frame)) and html.count('type="checkbox"') == 2
