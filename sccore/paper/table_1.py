@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 
 from sccore.evaluation import lossless
-from sccore.evaluation.bd_rate import between, curve, overlap
+from sccore.evaluation.bd_rate import between, curve, left, overlap, without_loss
 from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
@@ -49,7 +49,7 @@ def rows(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> list[
     """
     made = []
     for codec in sorted(found.records, key=style.rank):
-        own, shared = of_codec(found.frame, codec), common(found.frame, [codec, anchor])
+        own, shared = of_codec(found.frame, codec), inexact(common(found.frame, [codec, anchor]))
         bd = lambda metric, to=anchor: compare(found.frame, codec, to, metric)
         row = {"codec": codec, "images": shared["name"].nunique(), "overlap": shares(shared, codec, anchor)}
         row |= {"psnr": bd("psnr"), "psnr_text": bd("psnr_text"), "other": bd("psnr", other)}
@@ -77,6 +77,11 @@ def shares(both: pd.DataFrame, codec: str, anchor: str) -> float | None:
     return overlap(*(curve(of_codec(both, name)) for name in (anchor, codec)))
 
 
+def inexact(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without the images that a codec stores exactly at some point, whose PSNR is infinite there."""
+    return left(frame, without_loss(frame))
+
+
 def seconds(own: pd.DataFrame, key: str) -> float | None:
     """Mean seconds a megapixel over all images and points of a codec."""
     if key not in own or not {"width", "height"} <= set(own) or own[key].isna().all():
@@ -88,7 +93,7 @@ def html(found: Benchmark, anchor: str = BASELINE, other: str = "avif") -> str:
     """The table, and below it, folded, rates and seconds; every number of ours opens the records behind it."""
     paper, lines, behind, notes = paper_numbers()["table1"], [], [], []
     column = COLUMNS.get(found.name, "Average")
-    span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in curve(own)[column].agg(["min", "max"]).unique())
+    span = lambda own, column, digits: "–".join(f"{v:.{digits}f}" for v in curve(inexact(own))[column].agg(["min", "max"]).unique())
     sources = lambda *codecs: [record for codec in dict.fromkeys(codecs) for record in found.records.get(codec, [])]
     for row in rows(found, anchor, other):
         codec = row["codec"]

@@ -198,3 +198,13 @@ def test_weights_of_ones_own_have_a_name_of_their_own(saved, parts, tmp_path, mo
     own = benchmark.add(str(path), str(parts))
     assert own.startswith(f"{parts.name}-") and [p.stem for p in (tmp_path / own).iterdir()] == [name]
     assert benchmark.add(str(path)) == "samples"
+
+
+def test_a_codec_that_keeps_an_image_exactly_is_compared_on_the_others(shots):
+    found = benchmark.collect(str(shots), codecs="jpeg webp-colours", detector="heuristic")
+    found.frame.loc[(found.frame["codec"] == "webp-colours") & (found.frame["name"] == "1.png") & (found.frame["quality"] > 20), "psnr"] = (
+        np.nan
+    )
+    jpeg, few = table_1.rows(found, anchor="jpeg", other="jpeg")
+    assert few["images"] == 2 and few["psnr"]["exact"] == ["1.png"] and few["overlap"] > 0.5 and jpeg["images"] == 3
+    assert "WebP of few colours" in plain(table_1.html(found, "jpeg", "jpeg"))
