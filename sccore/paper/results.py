@@ -123,13 +123,10 @@ def few_colours(sets: dict[str, pd.DataFrame]) -> str:
     """BD-rate of lossless WebP of few colours against other codecs, on each data set, by picture and by text regions."""
     others = [name for name in (CODEC, *COMPARED, *CODECS) if name != FEW and all(len(of_codec(frame, name)) for frame in sets.values())]
     rows = [
-        [
-            f"against {style.title(name)}",
-            *(bd_rate_cell(frame, FEW, name, metric) for frame in sets.values() for metric in ("psnr", "psnr_text")),
-        ]
+        [style.title(name), *(bd_rate_cell(frame, FEW, name, metric) for frame in sets.values() for metric in ("psnr", "psnr_text"))]
         for name in others
     ]
-    return table(["", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
+    return table(["against", *(f"{name}: {what}" for name in sets for what in ("picture", "text"))], rows)
 
 
 def absent(missing: dict[str, str], failed: dict[str, str]) -> str:
