@@ -120,13 +120,9 @@ def encode(
         exact = None
     if few_colours:
         cost = without_loss.cost(size, psnr, sci.pick_lmbda(net, default_lmbda(net, lmbda)), colours[..., 0].size)
-        mine = (
-            cost(len(exact), 0.0)
-            if exact
-            else cost(len(learned), without_loss.errors(colours, sci.decode(learned, net)))
-            if learned
-            else math.inf
-        )
+        mine = math.inf
+        if exact or learned:
+            mine = cost(len(exact or learned), 0.0 if exact else without_loss.errors(colours, sci.decode(learned, net)))
         if (found := without_loss.cheapest(picture, colours, cost, not effort)) and found[0] < mine:
             return found[1]
     if not (exact or learned):
@@ -213,8 +209,9 @@ def info(data: bytes | Path | str) -> dict:
         data: the file's bytes, or its path.
 
     Returns:
-        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned", "few colours" or "lossless"), parts (bytes of each; the rest
-        is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if they are not at hand.
+        version, bytes, width, height, bpp, alpha (whether it has any), picture ("learned", "few colours" or "lossless"), parts (bytes
+        of each; the rest is header and checksum), and of a learned picture lambda and weights: their identity, and their file, None if
+        they are not at hand.
     """
     data = container.read(data) if isinstance(data, (Path, str)) else bytes(data)
     file = container.unpack(data)

@@ -156,7 +156,7 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
         InputError: as of :func:`bd_rate`; images that were measured with one codec alone; a number that most resamples do not have.
     """
     exact = without_loss(anchor_frame) | without_loss(test_frame)
-    both = [tables(left(frame, exact), metric) for frame in (anchor_frame, test_frame)]
+    both = [tables(inexact(frame, exact), metric) for frame in (anchor_frame, test_frame)]
     names = both[0][0].index
     if unmatched := names.symmetric_difference(both[1][0].index).tolist():
         few = ", ".join(unmatched[:3]) + (f" and {len(unmatched) - 3} more" if len(unmatched) > 3 else "")
@@ -171,8 +171,9 @@ def without_loss(frame: pd.DataFrame) -> set[str]:
     return set(frame["name"][frame["psnr"].isna()])
 
 
-def left(frame: pd.DataFrame, exact: set[str]) -> pd.DataFrame:
-    """Measurements of the other images; all, where there are no others."""
+def inexact(frame: pd.DataFrame, exact: set[str] | None = None) -> pd.DataFrame:
+    """Measurements of the other images than these, by default those of :func:`without_loss`; all, where there are no others."""
+    exact = without_loss(frame) if exact is None else exact
     return frame if exact >= set(frame["name"]) else frame[~frame["name"].isin(exact)]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sccore.evaluation.bd_rate import curve, left, without_loss
+from sccore.evaluation.bd_rate import curve, inexact
 from sccore.evaluation.records import to_numbers
 from sccore.utils.errors import InputError
 from sccore.utils.json_files import load_json
@@ -39,7 +39,7 @@ def read(path: Path | str, metric: str = "psnr") -> tuple[str, pd.DataFrame]:
             frame = to_numbers(pd.DataFrame([{"codec": content["codec"], **row} for row in content["images"]]))
             if metric not in frame:
                 raise InputError(f"has no {metric}")
-            frame = left(frame, without_loss(frame)) if "psnr" in frame else frame
+            frame = inexact(frame) if "psnr" in frame else frame
             points = curve(frame, metric)
             points.attrs["images"] = sorted(set(frame.dropna(subset=[metric])["name"]))
             return str(content["codec"]), points

@@ -1,7 +1,8 @@
 """Records: files of measurements, which every figure and table of the book is drawn from.
 
-A record is one JSON file, `data/results/<data set>/<codec>.json`, those that are many compressed (`.json.gz`): provenance (:mod:`sccore.evaluation.provenance`), settings, under
-"images" a row an image and point of the codec's curve, and under "failed" the images that could not be measured, with the reason.
+A record is one JSON file, `data/results/<data set>/<codec>.json`, compressed (`.json.gz`) where there are many: provenance
+(:mod:`sccore.evaluation.provenance`), settings, under "images" a row an image and point of the codec's curve, and under "failed" the
+images that could not be measured, with the reason.
 Sizes are in bytes, rates in bits per pixel, times in seconds.
 
 The JSON is strict. What is no finite number is null: the PSNR of an image that is decoded exactly, and what does not exist, as

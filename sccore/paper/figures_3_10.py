@@ -124,10 +124,12 @@ def kept(pictures: Pictures, codecs: Sequence[str], lmbda: float) -> dict[str, l
 
 
 def place(codec: str) -> Path:
+    """Where the record of the kept pictures of a codec lies."""
     return paths.RESULTS / KEPT / f"{codec}.json"
 
 
 def picture(codec: str, label: str) -> Path:
+    """Where a kept picture lies."""
     return paths.RESULTS / KEPT / f"{codec}-{label}.webp"
 
 

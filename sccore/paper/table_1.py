@@ -9,7 +9,7 @@ from html import escape
 import pandas as pd
 
 from sccore.evaluation import lossless
-from sccore.evaluation.bd_rate import between, curve, left, overlap, without_loss
+from sccore.evaluation.bd_rate import between, curve, inexact, overlap
 from sccore.evaluation.records import common, of_codec
 from sccore.paper.benchmark import Benchmark
 from sccore.paper.drawing import style
@@ -75,11 +75,6 @@ def shares(both: pd.DataFrame, codec: str, anchor: str) -> float | None:
     if both.empty or codec == anchor:
         return None
     return overlap(*(curve(of_codec(both, name)) for name in (anchor, codec)))
-
-
-def inexact(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without the images that a codec stores exactly at some point, whose PSNR is infinite there."""
-    return left(frame, without_loss(frame))
 
 
 def seconds(own: pd.DataFrame, key: str) -> float | None:
