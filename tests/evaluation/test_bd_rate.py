@@ -53,7 +53,7 @@ def test_bd_rate_against_our_own_integration():
 def recorded():
     """Mean curves of the shipped records of the samples: codec -> table."""
     frame = complete(load_dataset("samples"))
-    return {codec: bd_rate.curve(own) for codec, own in frame.groupby("codec")}
+    return {codec: bd_rate.curve(bd_rate.inexact(own)) for codec, own in frame.groupby("codec")}
 
 
 def test_recorded_curves_agree_with_the_exact_integral_of_another_library():
