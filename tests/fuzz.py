@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sccore.codecs import coding, container, dec_adapter, sci
+from sccore.codecs import coding, container, dec_adapter, sci, without_loss
 from sccore.codecs.checkpoint import load_model
 from sccore.data.images import Picture, read_image
 from sccore.utils.errors import InputError
@@ -39,7 +39,8 @@ def files(model) -> list[bytes]:
     ]
     clear = Picture(image[400:464, 1000:1064], np.arange(64 * 64, dtype=np.uint8).reshape(64, 64), b"Exif\0\0II*\0", b"<x/>")
     made.append(container.pack(replace(container.unpack(made[0]), **coding.parts(clear)[1])))
-    made += [container.pack(coding.lossless(picture)) for picture in (clear, Picture(clear.rgb))]
+    made += [container.pack(without_loss.exact(picture)) for picture in (clear, Picture(clear.rgb))]
+    made.append(container.pack(replace(container.unpack(made[-1]), few_colours=True)))
     if model.spec["name"] == "wacnn":
         symbols = [torch.randint(-3, 4, shape) for shape in dec_adapter.shapes(model)]
         made.append(container.pack(replace(container.unpack(made[0]), adapters=dec_adapter.encode(model, symbols))))
