@@ -22,6 +22,7 @@ from sccore.codecs.checkpoint_files import by_identity, called
 from sccore.codecs.palette import choose, restore
 from sccore.codecs.refine import refine, steps_of
 from sccore.codecs.tensors import memory_for, to_image, to_tensors
+from sccore.codecs.without_loss import cost, errors
 from sccore.entropy import SliceEntropyModel
 from sccore.hyperprior import Hyperprior
 from sccore.loss import rate
@@ -107,15 +108,14 @@ def learned(
                 x_hat = synthesis(model, file.adapters, precision)(*(latent.float() for latent in decoded))
             return to_image(x_hat.clamp_(0, 1), height, width)
 
-        def cost(found: tuple[container.File, tuple[Tensor, Tensor]]) -> float:  # Eq. 8, a pixel
-            errors = np.subtract(image, seen(*found), dtype=np.float32) ** 2
-            return 8 * len(container.pack(found[0])) / (width * height) + lmbda * errors.mean(dtype=np.float64)
+        def price(found: tuple[container.File, tuple[Tensor, Tensor]]) -> float:
+            return cost(lmbda=lmbda, pixels=width * height)(len(container.pack(found[0])), errors(image, seen(*found)))
 
         file, decoded = coded(*latents)
         if steps:
             x, m = to_tensors(image, mask, model)
             better = coded(refine(model, x, m, latents, lmbda, (height, width), steps, progress), latents[1])
-            file, decoded = min((file, decoded), better, key=cost)
+            file, decoded = min((file, decoded), better, key=price)
         if adapter_steps:
             x = to_tensors(image, None, model)[0]
             file = replace(file, adapters=dec_adapter.fit(model, x, decoded[0].float(), lmbda, adapter_steps, (height, width)))

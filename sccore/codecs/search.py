@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sccore.codecs import container, sci
+from sccore.codecs.without_loss import errors
 from sccore.hyperprior import Hyperprior
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
@@ -125,5 +126,5 @@ def _next(tried, aim, growth):
 
 def quality(image: np.ndarray, decoded: np.ndarray) -> float:
     """PSNR in dB over all pixels and channels; infinite for equal images."""
-    mse = np.mean(np.subtract(image, decoded, dtype=np.float32) ** 2, dtype=np.float64)
+    mse = errors(image, decoded)
     return float(10 * np.log10(255**2 / mse)) if mse else math.inf

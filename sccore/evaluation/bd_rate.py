@@ -155,7 +155,7 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
     Raises:
         InputError: as of :func:`bd_rate`; images that were measured with one codec alone; a number that most resamples do not have.
     """
-    exact = without_loss(anchor_frame) | without_loss(test_frame)
+    exact = exact_images(anchor_frame) | exact_images(test_frame)
     both = [tables(inexact(frame, exact), metric) for frame in (anchor_frame, test_frame)]
     names = both[0][0].index
     if unmatched := names.symmetric_difference(both[1][0].index).tolist():
@@ -165,15 +165,15 @@ def compare(anchor_frame: pd.DataFrame, test_frame: pd.DataFrame, metric: str = 
     return _compare(tuple(names), *values, metric, resamples) | {"exact": sorted(exact)}
 
 
-def without_loss(frame: pd.DataFrame) -> set[str]:
+def exact_images(frame: pd.DataFrame) -> set[str]:
     """Images that a codec stores without loss at some point of its curve, where their PSNR is infinite."""
     frame = measurements(frame, "psnr")
     return set(frame["name"][frame["psnr"].isna()])
 
 
 def inexact(frame: pd.DataFrame, exact: set[str] | None = None) -> pd.DataFrame:
-    """Measurements of the other images than these, by default those of :func:`without_loss`; all, where there are no others."""
-    exact = without_loss(frame) if exact is None else exact
+    """Measurements of the other images than these, by default those of :func:`exact_images`; all, where there are no others."""
+    exact = exact_images(frame) if exact is None else exact
     return frame if exact >= set(frame["name"]) else frame[~frame["name"].isin(exact)]
 
 

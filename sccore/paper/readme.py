@@ -58,7 +58,7 @@ def findings() -> str:
         ],
     )
     apart = f"The {sets['validation']['name'].nunique()} validation screenshots come from {len(projects(sets['validation']))} projects."
-    return f"{rows}\n\nIntervals cover images, not seeds. {apart}"
+    return f"{rows}\n\nIntervals cover images, not seeds. Where fewer images are named, one of the two codecs stores the others exactly. {apart}"
 
 
 def by_chance() -> str:

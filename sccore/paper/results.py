@@ -10,7 +10,7 @@ from sccore.evaluation import lossless
 from sccore.evaluation.bd_rate import curve, rate_at
 from sccore.evaluation.records import complete, measured, of_codec, recorded, settings, trained
 from sccore.paper.drawing import style
-from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, interval, number, table
+from sccore.paper.tables import BASELINE, MISSING, bd_rate_cell, change, clear, compared, inexact, interval, number, table
 from sccore.paper.tables_2_5 import verdict
 from sccore.presets import LMBDA
 from sccore.utils.errors import InputError
@@ -85,7 +85,7 @@ def standing(frame: pd.DataFrame) -> str:
     found, said = beside_each(frame), []
     groups = {-1: "Fewer bits than", 0: "No clear difference from", 1: "More bits than", None: "Without an interval:"}
     for sign, words in groups.items():
-        named = [f"{style.title(name)} ({number(one['bd_rate'])} %)" for name, one in found.items() if clear(one) == sign]
+        named = [f"{style.title(name)} ({number(one['bd_rate'])} %{inexact(one)})" for name, one in found.items() if clear(one) == sign]
         said += [f"{words} {', '.join(named)}"] if named else []
     return ". ".join(said) or MISSING
 

@@ -110,5 +110,9 @@ def bd_rate_cell(frame: pd.DataFrame, codec: str, anchor: str = BASELINE, metric
         return "0"
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
-    left = f", {found['images']} images" if found["exact"] else ""
-    return f"{number(found['bd_rate'])} % ({interval(found)}){left}"
+    return f"{number(found['bd_rate'])} % ({interval(found)}){inexact(found)}"
+
+
+def inexact(found: dict) -> str:
+    """Of how many images a BD-rate is, where others were left out, since one of the codecs stores them exactly: ", 9 images"."""
+    return f", {found['images']} images" if found["exact"] else ""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from sccore.evaluation.records import measured
 from sccore.paper.drawing import style
-from sccore.paper.tables import bd_rate_cell, clear, compared, interval, number, paper_numbers, table
+from sccore.paper.tables import bd_rate_cell, clear, compared, inexact, interval, number, paper_numbers, table
 from sccore.utils import paths
 from sccore.utils.errors import InputError
 
@@ -126,10 +126,10 @@ def verdict(frame: pd.DataFrame, codec: str, anchor: str, metric: str = "psnr") 
     if isinstance(found := compared(frame, codec, anchor, metric), str):
         return found
     if not (sign := clear(found)):
-        return f"{'no clear difference: ' * (sign == 0)}{number(found['bd_rate'])} % ({interval(found)})"
+        return f"{'no clear difference: ' * (sign == 0)}{number(found['bd_rate'])} % ({interval(found)}){inexact(found)}"
     low, value, high = (found[key] for key in ("low", "bd_rate", "high"))
     words, numbers = ("fewer", (-value, -high, -low)) if sign < 0 else ("more", (value, low, high))
-    return "{:.1f} % {} bits ({:.1f} to {:.1f})".format(numbers[0], words, *numbers[1:])
+    return "{:.1f} % {} bits ({:.1f} to {:.1f}){}".format(numbers[0], words, *numbers[1:], inexact(found))
 
 
 @style.styled

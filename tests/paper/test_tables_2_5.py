@@ -73,9 +73,11 @@ def test_a_verdict_claims_nothing_that_the_interval_does_not_carry(records):
 )
 def test_a_verdict_says_what_the_printed_interval_says(ends, words, monkeypatch):
     value = 0.3 if ends[1] > 0 or ends[1] != ends[1] else -0.3
-    found = {"bd_rate": value, "low": ends[0], "high": ends[1], "images": 10, "resamples": 0.9}
+    found = {"bd_rate": value, "low": ends[0], "high": ends[1], "images": 10, "resamples": 0.9, "exact": []}
     monkeypatch.setattr(tables_2_5, "compared", lambda *_: found)
     assert tables_2_5.verdict(None, "a", "b") == words
+    found["exact"] = ["kept exactly.png"]
+    assert tables_2_5.verdict(None, "a", "b") == f"{words}, 10 images"
 
 
 def test_the_figure_has_a_line_a_comparison(records):

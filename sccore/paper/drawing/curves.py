@@ -30,7 +30,7 @@ def rd_curves(frame: pd.DataFrame, metric: str = "psnr", log_rate: bool = False)
     if metric not in frame or frame[metric].isna().all():
         raise InputError(f"no {metric} to draw: {len(frame)} measurements, none has it")
     without = sorted(set(frame["codec"]) - set(frame.dropna(subset=[metric])["codec"]), key=rank)
-    exact = [codec for codec, own in frame.groupby("codec") if codec not in without and bd_rate.without_loss(own)]
+    exact = [codec for codec, own in frame.groupby("codec") if codec not in without and bd_rate.exact_images(own)]
     frame = frame[~frame["codec"].isin(exact)].dropna(subset=[metric])
     if frame.empty:
         raise InputError(f"no {metric} to draw: {', '.join(map(title, exact))} stores an image without loss")

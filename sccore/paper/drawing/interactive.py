@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from sccore.evaluation.bd_rate import without_loss
+from sccore.evaluation.bd_rate import exact_images
 from sccore.evaluation.records import of_codec, settings
 from sccore.paper.drawing.compare import embedded
 from sccore.paper.drawing.style import LABELS, base, colours, rank, title
@@ -91,7 +91,7 @@ def rd_plot(
         said: what stands below until a point is chosen.
         lossless: rate of lossless WebP on these images, drawn as a line.
     """
-    exact = [codec for codec, own in frame.groupby("codec") if without_loss(own)]  # a mean with infinite PSNRs is none
+    exact = [codec for codec, own in frame.groupby("codec") if exact_images(own)]  # a mean with infinite PSNRs is none
     frame = frame[~frame["codec"].isin(exact)].dropna(subset=[metric])
     codecs = sorted(frame["codec"].unique(), key=rank)
     points = {codec: _points(of_codec(frame, codec), metric) for codec in codecs}
